@@ -1,0 +1,75 @@
+package profiles
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+)
+
+// Where a node keeps what the builder gave it. The seed package installs the
+// directory with mode 0700 and its files with mode 0600.
+const (
+	SeedDir     = "/etc/ringboot"
+	SeedFile    = SeedDir + "/seed.json"
+	ProfileFile = SeedDir + "/profile.yaml"
+	CAFile      = SeedDir + "/ca.crt"
+	CertFile    = SeedDir + "/node.crt"
+	KeyFile     = SeedDir + "/node.key"
+)
+
+// Seed is what makes one node different from its peers: the content of
+// SeedFile. It is written by the builder and read by the agent.
+type Seed struct {
+	Version   int    `json:"version"`    // 1
+	Node      string `json:"node"`       // name in the profile
+	ClusterID string `json:"cluster_id"` // see ClusterID
+	Plan      Hashes `json:"plan"`
+	Practice  bool   `json:"practice,omitempty"` // made from a practice ISO, not from Proxmox VE
+}
+
+// Hashes identify what was decided before the first byte was written.
+type Hashes struct {
+	Cluster string `json:"cluster"` // names, addresses, networks, versions, policy: must be equal on all nodes
+	Node    string `json:"node"`    // disks and NICs of this node: may change when a machine is replaced
+}
+
+// ClusterID derives the cluster's id from its CA certificate (DER): the first
+// 16 hexadecimal digits of the SHA-256 sum. Two clusters of one name differ in it.
+func ClusterID(caDER []byte) string {
+	sum := sha256.Sum256(caDER)
+	return hex.EncodeToString(sum[:8])
+}
+
+// PlanHashes returns the two hashes of a node's plan. The profile must be
+// resolved (defaults applied, key files read).
+func (p *Profile) PlanHashes(node string) (Hashes, error) {
+	n, ok := p.Node(node)
+	if !ok {
+		return Hashes{}, fmt.Errorf("node %q is not in the profile", node)
+	}
+	shared := *p
+	shared.Nodes = make([]Node, len(p.Nodes))
+	for i, other := range p.Nodes {
+		// What may change with the machine stays out of the cluster's part.
+		shared.Nodes[i] = Node{Name: other.Name, Address: other.Address, Ring: other.Ring}
+	}
+	cluster, err := hashJSON(shared)
+	if err != nil {
+		return Hashes{}, err
+	}
+	own, err := hashJSON(n)
+	if err != nil {
+		return Hashes{}, err
+	}
+	return Hashes{Cluster: cluster, Node: own}, nil
+}
+
+func hashJSON(v any) (string, error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return "", fmt.Errorf("hash plan: %w", err)
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]), nil
+}

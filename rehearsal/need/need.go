@@ -1,0 +1,78 @@
+// Package need says what a test needs of the machine that it runs on, and
+// prints the figures that tests and benchmarks measure.
+//
+// On a user's machine a missing thing skips the test with a sentence that says
+// what to install. In CI (CI=true) it fails the test: there nothing is skipped.
+// It is imported by tests only.
+package need
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// InCI tells whether nothing may be skipped.
+func InCI() bool { return os.Getenv("CI") == "true" }
+
+// Slow marks a test that takes more than a few seconds: "make check" leaves it out.
+func Slow(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("slow: run by make test, left out by make check")
+	}
+}
+
+// Root marks a test that needs root.
+func Root(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		missing(t, "needs root: run the tests with sudo, or leave this one to CI")
+	}
+}
+
+// Tools marks a test that runs programs. Each is "program" or
+// "program:debian-package" where the two names differ.
+func Tools(t testing.TB, tools ...string) {
+	t.Helper()
+	var absent []string
+	for _, tool := range tools {
+		program, pkg, found := strings.Cut(tool, ":")
+		if !found {
+			pkg = program
+		}
+		if _, err := exec.LookPath(program); err != nil {
+			absent = append(absent, pkg)
+		}
+	}
+	if len(absent) > 0 {
+		missing(t, "needs programs that are not here: apt install "+strings.Join(absent, " "))
+	}
+}
+
+// File marks a test that needs a file of a package.
+func File(t testing.TB, path, pkg string) {
+	t.Helper()
+	if _, err := os.Stat(path); err != nil {
+		missing(t, fmt.Sprintf("needs %s: apt install %s", path, pkg))
+	}
+}
+
+func missing(t testing.TB, sentence string) {
+	t.Helper()
+	if InCI() {
+		t.Fatal("CI skips nothing: " + sentence)
+	}
+	t.Skip(sentence)
+}
+
+// Figure prints one measured number as "make figures" collects it. unit is a
+// word: ratio, s, mib, count, percent, bytes_per_s.
+func Figure(name string, value any, unit string) {
+	if f, ok := value.(float64); ok {
+		value = fmt.Sprintf("%.4g", f)
+	}
+	fmt.Printf("\nfigure %s %v %s\n", name, value, unit)
+}
