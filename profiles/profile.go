@@ -110,12 +110,17 @@ type Disk struct {
 // IsZero tells whether the disk is not named at all.
 func (d Disk) IsZero() bool { return d == Disk{} }
 
-// Port names one management port. Exactly one of MAC, Path and Interface finds it.
+// Port names one management port, or with Driver every port of a driver.
+// Exactly one field is set.
 type Port struct {
 	MAC       string `yaml:"mac" json:"mac"`
 	Path      string `yaml:"path" json:"path"`
 	Interface string `yaml:"interface" json:"interface"`
+	Driver    string `yaml:"driver" json:"driver"` // igc: all its ports, found by the node itself; printed as a risk
 }
+
+// IsZero tells whether the port is not named at all.
+func (p Port) IsZero() bool { return p == Port{} }
 
 // User is one account, on every node and in the cluster.
 type User struct {

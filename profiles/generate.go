@@ -1,0 +1,3 @@
+package profiles
+
+//go:generate go test -run TestGeneratedFiles -update .

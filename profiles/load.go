@@ -1,0 +1,176 @@
+package profiles
+
+import (
+	"bytes"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// defaultText is the profile "philosophers": three nodes, every key explained.
+//
+//go:embed philosophers.yaml
+var defaultText []byte
+
+// DefaultText is the commented default profile, as "mkimage init" writes it.
+func DefaultText() []byte { return bytes.Clone(defaultText) }
+
+// Default is the embedded profile "philosophers".
+func Default() *Profile {
+	p, err := Load("philosophers.yaml", defaultText)
+	if err != nil {
+		panic("embedded profile: " + err.Error()) // a test loads it
+	}
+	return p
+}
+
+// maxText is more than any profile needs; it bounds what the YAML parser is fed.
+const maxText = 1 << 20
+
+// Load reads a profile and checks it. name is what messages call the text.
+// Keys that are left out get their defaults. The error is of type Problems and
+// holds every mistake, sorted by place.
+func Load(name string, text []byte) (*Profile, error) {
+	fail := func(format string, args ...any) error {
+		return Problems{{File: name, Text: fmt.Sprintf(format, args...)}}
+	}
+	if len(text) > maxText {
+		return nil, fail("is larger than %d bytes; this is no profile", maxText)
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	var doc yaml.Node
+	if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
+		return nil, fail("is empty; write one with mkimage init")
+	} else if err != nil {
+		return nil, syntaxProblem(name, err)
+	}
+	var second yaml.Node
+	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
+		if err != nil {
+			return nil, syntaxProblem(name, err)
+		}
+		return nil, Problems{{File: name, Line: second.Line, Col: second.Column, Text: "a second document begins here; a profile is one document"}}
+	}
+	p := base()
+	d := &decoder{file: name, keys: keyTable(), places: map[string]place{}}
+	d.value(doc.Content[0], reflect.ValueOf(p).Elem(), "")
+	c := &checker{decoder: d, p: p}
+	c.required()
+	p.derive()
+	c.all()
+	if len(d.problems) > 0 {
+		d.problems.sort()
+		return nil, d.problems
+	}
+	return p, nil
+}
+
+var yamlLine = regexp.MustCompile(`line (\d+): (.*)`)
+
+// syntaxProblem gives yaml's message the form of ours.
+func syntaxProblem(name string, err error) error {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	if m := yamlLine.FindStringSubmatch(text); m != nil {
+		line, _ := strconv.Atoi(m[1])
+		return Problems{{File: name, Line: line, Col: 1, Text: "this is not YAML: " + m[2]}}
+	}
+	return Problems{{File: name, Text: "this is not YAML: " + text}}
+}
+
+// base holds the defaults of keys that are left out. They are those of the
+// embedded profile wherever they do not name a machine; a test holds the two together.
+func base() *Profile {
+	return &Profile{
+		Cluster: Cluster{Timezone: "UTC", Keyboard: "en-us", Country: "us"},
+		Proxmox: Proxmox{Version: "9.2-1", Repository: "no-subscription"},
+		Install: Install{Filesystem: "ext4", AfterInstall: "reboot"},
+		Ring: Ring{Transport: TransportThunderbolt, MTU: 65520, Routing: "static", Ports: []RingPort{
+			{Name: "en05", Path: "pci-0000:00:0d.2", Driver: "thunderbolt-net"},
+			{Name: "en06", Path: "pci-0000:00:0d.3", Driver: "thunderbolt-net"},
+		}},
+		Ceph:       Ceph{Enabled: true, Version: "tentacle", Repository: "no-subscription", Network: "ring", Pool: "vm", PGNum: 32, MinOSDs: 1},
+		HA:         HA{Enabled: true, ShutdownPolicy: "migrate"},
+		Acceptance: Acceptance{Bandwidth: true, Migration: true, Maintenance: true, Seconds: 10},
+		Agent:      Agent{Port: 8643, StatusPage: true, StatusPort: 8644},
+	}
+}
+
+// derive fills in what follows from other keys.
+func (p *Profile) derive() {
+	for i := range p.Nodes {
+		n := &p.Nodes[i]
+		if !n.Ring.IsValid() && n.Address.Is4() && p.Ring.Prefix.Addr().Is4() {
+			ring := p.Ring.Prefix.Masked().Addr().As4()
+			ring[3] = n.Address.As4()[3]
+			n.Ring = netip.AddrFrom4(ring)
+		}
+	}
+	for i := range p.Users {
+		if p.Users[i].Sudo == "" {
+			p.Users[i].Sudo = "none"
+		}
+	}
+}
+
+// ReadFile reads a file of the builder; a leading ~ has been expanded by the caller's choice.
+type ReadFile func(name string) ([]byte, error)
+
+// Resolve reads the users' key files into their keys, so that the profile
+// stands for itself. The result holds no file names. All files that cannot be
+// read or hold no key are named at once.
+func (p *Profile) Resolve(read ReadFile) error {
+	var errs []error
+	for i := range p.Users {
+		u := &p.Users[i]
+		for j, name := range u.KeyFiles {
+			text, err := read(name)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("users[%d].key_files[%d]: %w", i, j, err))
+				continue
+			}
+			found, err := publicKeys(string(text))
+			if err != nil {
+				errs = append(errs, fmt.Errorf("users[%d].key_files[%d]: %s: %w", i, j, name, err))
+				continue
+			}
+			u.Keys = append(u.Keys, found...)
+		}
+		u.KeyFiles = nil
+		u.Keys = unique(u.Keys)
+	}
+	return errors.Join(errs...)
+}
+
+func unique(list []string) []string {
+	var out []string
+	seen := map[string]bool{}
+	for _, s := range list {
+		if s = strings.TrimSpace(s); s != "" && !seen[s] {
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// Marshal writes a profile as YAML, complete and without comments. Load reads it back to the same value.
+func Marshal(p *Profile) ([]byte, error) {
+	var out bytes.Buffer
+	enc := yaml.NewEncoder(&out)
+	enc.SetIndent(2)
+	if err := enc.Encode(p); err != nil {
+		return nil, fmt.Errorf("write profile: %w", err)
+	}
+	if err := enc.Close(); err != nil {
+		return nil, fmt.Errorf("write profile: %w", err)
+	}
+	return out.Bytes(), nil
+}

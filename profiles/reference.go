@@ -1,0 +1,145 @@
+package profiles
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// Reference is docs/profile.md: every key with its type, rules, default and
+// meaning, from the same table that checks them.
+func Reference() []byte {
+	var out bytes.Buffer
+	fmt.Fprint(&out, `# The profile, key by key
+
+One YAML file says what a cluster is. `+"`mkimage init`"+` writes a commented one to edit; `+"`mkimage plan`"+` says what
+would come of it. Every mistake is reported at once, as `+"`file:line:column: key: what, allowed, remedy`"+`.
+`+"`mkimage init --schema`"+` prints the JSON Schema for editors.
+
+This page is generated from the types that read the profile (`+"`go generate ./profiles`"+`).
+
+`)
+	defaults := base()
+	section := ""
+	for _, k := range keys() {
+		top, _, nested := strings.Cut(k.path, ".")
+		if name := strings.TrimSuffix(top, "[]"); name != section {
+			section = name
+			fmt.Fprintf(&out, "## %s\n\n", section)
+			if nested {
+				fmt.Fprint(&out, "| key | value | default | meaning |\n|---|---|---|---|\n")
+			} else if name != "version" {
+				fmt.Fprintf(&out, "%s%s\n\n| key | value | default | meaning |\n|---|---|---|---|\n", k.doc, lengths(k))
+				continue
+			} else {
+				fmt.Fprint(&out, "| key | value | default | meaning |\n|---|---|---|---|\n")
+			}
+		}
+		fmt.Fprintf(&out, "| `%s` | %s | %s | %s |\n", k.path, k.values(), defaultOf(defaults, k), k.doc)
+		if next := following(k.path); next != section {
+			fmt.Fprintln(&out)
+		}
+	}
+	return out.Bytes()
+}
+
+// following is the section of the key after this one.
+func following(path string) string {
+	all := keys()
+	for i, k := range all {
+		if k.path == path && i+1 < len(all) {
+			top, _, _ := strings.Cut(all[i+1].path, ".")
+			return strings.TrimSuffix(top, "[]")
+		}
+	}
+	return ""
+}
+
+func lengths(k key) string {
+	switch {
+	case k.min == k.max && k.min > 0:
+		return fmt.Sprintf(" Exactly %d.", k.min)
+	case k.max > 0:
+		return fmt.Sprintf(" At most %d.", k.max)
+	}
+	return ""
+}
+
+func (k key) values() string {
+	t := typeAt(k.path)
+	if len(k.enum) > 6 {
+		return "`" + strings.Join(k.enum, "` `") + "`"
+	}
+	switch {
+	case len(k.enum) > 0:
+		return "`" + strings.Join(k.enum, "`, `") + "`"
+	case t.Kind() == reflect.Bool:
+		return "`true`, `false`"
+	case t.Kind() == reflect.Int:
+		if k.min == k.max {
+			return fmt.Sprint(k.min)
+		}
+		return fmt.Sprintf("%d to %d", k.min, k.max)
+	case t.Kind() == reflect.Slice:
+		words := "list"
+		if k.says != "" {
+			words += ": " + k.says
+		}
+		return words + strings.ToLower(lengths(k))
+	case t.Kind() == reflect.Struct && t.Name() == "Addr":
+		return "IPv4 address"
+	case t.Kind() == reflect.Struct && t.Name() == "Prefix":
+		return "IPv4 network, /8 to /29"
+	case t.Kind() == reflect.Struct:
+		return "keys below"
+	case k.says != "":
+		return k.says
+	}
+	return "text"
+}
+
+// typeAt finds the type of a key by its path.
+func typeAt(path string) reflect.Type {
+	t := reflect.TypeFor[Profile]()
+	for _, part := range strings.Split(path, ".") {
+		name := strings.TrimSuffix(part, "[]")
+		for i := range t.NumField() {
+			if yamlName(t.Field(i)) == name {
+				t = t.Field(i).Type
+				break
+			}
+		}
+		if strings.HasSuffix(part, "[]") {
+			t = t.Elem()
+		}
+	}
+	return t
+}
+
+func defaultOf(p *Profile, k key) string {
+	if k.required {
+		return "must be there"
+	}
+	if strings.Contains(k.path, "[]") {
+		return ""
+	}
+	v := reflect.ValueOf(p).Elem()
+	for _, part := range strings.Split(k.path, ".") {
+		for i := range v.NumField() {
+			if yamlName(v.Type().Field(i)) == part {
+				v = v.Field(i)
+				break
+			}
+		}
+	}
+	switch {
+	case v.Kind() == reflect.Bool:
+		return fmt.Sprintf("`%v`", v.Bool())
+	case v.Kind() == reflect.Slice && v.Len() > 0:
+		return "the two of an MS-01"
+	case v.IsZero():
+		return ""
+	}
+	return fmt.Sprintf("`%v`", v.Interface())
+}
