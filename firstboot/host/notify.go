@@ -1,0 +1,41 @@
+package host
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+)
+
+// Notifier tells systemd about the agent's own unit. Without a notify socket
+// every call does nothing.
+type Notifier struct{}
+
+// Ready says that the unit has started.
+func (Notifier) Ready() { daemon.SdNotify(false, daemon.SdNotifyReady) }
+
+// Stopping says that the unit is on its way out.
+func (Notifier) Stopping() { daemon.SdNotify(false, daemon.SdNotifyStopping) }
+
+// Status sets the line that systemctl status shows.
+func (Notifier) Status(line string) {
+	daemon.SdNotify(false, "STATUS="+strings.ReplaceAll(line, "\n", " "))
+}
+
+// Extend asks for more time before the unit's start or stop times out.
+func (Notifier) Extend(d time.Duration) {
+	daemon.SdNotify(false, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", d.Microseconds()))
+}
+
+// Alive is the ping that the watchdog waits for.
+func (Notifier) Alive() { daemon.SdNotify(false, daemon.SdNotifyWatchdog) }
+
+// Watchdog returns how often Alive must be called, or 0 where no watchdog is on.
+func (Notifier) Watchdog() time.Duration {
+	d, err := daemon.SdWatchdogEnabled(false)
+	if err != nil {
+		return 0
+	}
+	return d / 2
+}

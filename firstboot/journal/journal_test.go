@@ -1,0 +1,91 @@
+package journal_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"ringboot/firstboot/host"
+	"ringboot/firstboot/journal"
+)
+
+var start = time.Date(2026, 11, 23, 5, 0, 0, 0, time.UTC)
+
+func open(t *testing.T, m host.Host) *journal.Journal {
+	t.Helper()
+	j, err := journal.Open(m.Files, m.Clock, journal.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+func machine(t *testing.T) host.Host {
+	m := host.New(t.TempDir())
+	m.Clock = host.NewVirtualClock(start)
+	return m
+}
+
+func TestJournalKeepsWhatItWasTold(t *testing.T) {
+	m := machine(t)
+	j := open(t, m)
+	if host.Exists(m.Files, journal.Path) {
+		t.Fatal("opening the journal wrote it")
+	}
+	must(t, j.Intend("base", "write /etc/hosts"))
+	must(t, j.Note("base", "started"))
+	must(t, j.SetMark("drill.migration", map[string]int{"ms": 12}))
+	if _, err := j.Enter("base", "waiting", "no network"); err != nil {
+		t.Fatal(err)
+	}
+	m.Clock.(*host.VirtualClock).Advance(time.Hour)
+
+	again := open(t, m)
+	if got := again.Intent("base"); got != "write /etc/hosts" {
+		t.Errorf("intent %q", got)
+	}
+	var drill map[string]int
+	if at, ok, err := again.GetMark("drill.migration", &drill); err != nil || !ok || drill["ms"] != 12 || !at.Equal(start) {
+		t.Errorf("mark %v %v %v %v", at, ok, err, drill)
+	}
+	since, err := again.Enter("base", "waiting", "still no network")
+	if err != nil || !since.Equal(start) {
+		t.Errorf("waiting since %v (%v), want the first time %v", since, err, start)
+	}
+	must(t, again.Settle("base"))
+	if got := open(t, m).Intent("base"); got != "" {
+		t.Errorf("intent %q after it was settled", got)
+	}
+}
+
+func TestJournalIsBounded(t *testing.T) {
+	j := open(t, machine(t))
+	for i := range 1000 {
+		must(t, j.Note("", fmt.Sprint("event ", i)))
+	}
+	events := j.Events(10000)
+	if len(events) != 400 || events[399].Text != "event 999" {
+		t.Errorf("%d events, last %q", len(events), events[len(events)-1].Text)
+	}
+}
+
+func TestJournalThatCannotBeReadOnlyCostsHistory(t *testing.T) {
+	for _, text := range []string{"", "{", `{"version":99}`, "\x00\x00\x00"} {
+		m := machine(t)
+		must(t, m.Files.WriteFile(journal.Path, []byte(text), 0o600))
+		j := open(t, m)
+		must(t, j.Note("", "on we go"))
+		events := open(t, m).Events(10)
+		if len(events) != 2 || !strings.Contains(events[0].Text, "history before this is lost") {
+			t.Errorf("after %q: %v", text, events)
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
