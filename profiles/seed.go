@@ -25,7 +25,12 @@ type Seed struct {
 	Node      string `json:"node"`       // name in the profile
 	ClusterID string `json:"cluster_id"` // see ClusterID
 	Plan      Hashes `json:"plan"`
-	Practice  bool   `json:"practice,omitempty"` // made from a practice ISO, not from Proxmox VE
+	// Peers holds the public key of every node's certificate (Ed25519, 32 bytes,
+	// unpadded URL-safe base64), so that signed discovery records can be checked
+	// before the first connection. A node that is missing here is checked once it
+	// has proved itself over TLS.
+	Peers    map[string]string `json:"peers,omitempty"`
+	Practice bool              `json:"practice,omitempty"` // made from a practice ISO, not from Proxmox VE
 }
 
 // Hashes identify what was decided before the first byte was written.
