@@ -19,6 +19,9 @@ type checker struct {
 // at reports a problem at the place of a path, or of the nearest parent that
 // stands in the text.
 func (c *checker) at(path, format string, args ...any) {
+	if len(c.problems) >= maxProblems {
+		return
+	}
 	where, p := place{}, path
 	for {
 		if found, ok := c.places[p]; ok {

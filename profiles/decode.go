@@ -15,6 +15,9 @@ import (
 // profile has a few hundred values.
 const maxNodes = 20000
 
+// maxProblems is more than anybody reads at once.
+const maxProblems = 100
+
 // place is where a value stands in the text.
 type place struct{ line, col int }
 
@@ -29,6 +32,9 @@ type decoder struct {
 }
 
 func (d *decoder) problem(n *yaml.Node, path, format string, args ...any) {
+	if len(d.problems) >= maxProblems {
+		return
+	}
 	d.problems = append(d.problems, Problem{File: d.file, Line: n.Line, Col: n.Column, Path: path, Text: fmt.Sprintf(format, args...)})
 }
 

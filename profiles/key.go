@@ -166,10 +166,10 @@ func (k key) check(value string) string {
 
 func quote(s string) string { return `"` + s + `"` }
 
+var index = regexp.MustCompile(`\[\d+\]`)
+
 // generic turns nodes[2].address into nodes[].address.
-func generic(path string) string {
-	return regexp.MustCompile(`\[\d+\]`).ReplaceAllString(path, "[]")
-}
+func generic(path string) string { return index.ReplaceAllString(path, "[]") }
 
 // yamlName is the key of a struct's field.
 func yamlName(f reflect.StructField) string {
@@ -179,6 +179,9 @@ func yamlName(f reflect.StructField) string {
 
 // nearest returns the candidate that a mistyped word most likely means, or "".
 func nearest(word string, candidates []string) string {
+	if len(word) > 64 {
+		return ""
+	}
 	best, distance := "", len(word)/2+1
 	for _, c := range candidates {
 		if d := edits(strings.ToLower(word), c); d < distance {
