@@ -1,0 +1,155 @@
+// Package throughput measures one link between two nodes: how many bits per
+// second TCP carries, how many segments it had to send again, how long a
+// round trip takes, and whether a packet of the full MTU passes undivided.
+//
+// The one end serves (Serve), the other measures (Measure); both know a token
+// that they were handed over a channel they trust, and whoever does not send
+// it first is hung up on. It is a tester for a cable, not for a network: it
+// sends as fast as it can, and it decides nothing about where traffic goes.
+package throughput
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Token is the secret of one session. It keeps strangers on the link from
+// using up its bandwidth; the bytes that are sent mean nothing.
+type Token [16]byte
+
+// Target is where to measure and how.
+type Target struct {
+	Addr   netip.AddrPort // of the serving end, TCP and UDP
+	Local  netip.Addr     // own address; zero: as the routes say
+	Device string         // network device that must carry it; empty: any
+	Token  Token
+	Time   time.Duration // length of the bandwidth run
+	MTU    int           // bytes; 0 leaves out the full-size test
+}
+
+// Result is what one direction of a link does, from the measuring end to the
+// serving one.
+type Result struct {
+	Bytes       uint64        `json:"bytes"`       // that arrived
+	Elapsed     time.Duration `json:"elapsed_ns"`  // from the first to the last of them
+	Gbit        float64       `json:"gbit"`        // 1e9 bits per second
+	Retransmits uint64        `json:"retransmits"` // segments sent again
+	Segment     int           `json:"segment"`     // TCP's maximum segment, bytes
+	Latency     Latency       `json:"latency"`
+	MTU         int           `json:"mtu"`
+	FullSize    FullSize      `json:"full_size"`
+}
+
+// Latency is the round trip of a small message on a quiet link, in milliseconds.
+type Latency struct {
+	Median float64 `json:"median_ms"`
+	Worst  float64 `json:"p99_ms"` // 99 of 100 were faster
+	Trips  int     `json:"trips"`
+}
+
+// FullSize tells about packets of exactly the MTU with "don't fragment" set.
+type FullSize struct {
+	Sent     int    `json:"sent"`
+	Returned int    `json:"returned"`
+	Error    string `json:"error,omitempty"`
+}
+
+// OK tells whether every packet came back.
+func (f FullSize) OK() bool { return f.Sent > 0 && f.Sent == f.Returned }
+
+// latencyOf makes the figures of round trips.
+func latencyOf(trips []time.Duration) Latency {
+	if len(trips) == 0 {
+		return Latency{}
+	}
+	slices.Sort(trips)
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	return Latency{
+		Median: ms(trips[len(trips)/2]),
+		Worst:  ms(trips[min(len(trips)-1, len(trips)*99/100)]),
+		Trips:  len(trips),
+	}
+}
+
+// Grade is the judgement of a link in one direction.
+type Grade string
+
+// The three grades.
+const (
+	Good Grade = "good"
+	Slow Grade = "slow" // works, and the report names it
+	Bad  Grade = "bad"  // the ring is not what was paid for: the acceptance fails
+)
+
+// Limits are the thresholds of a transport, in Gbit/s for each direction.
+type Limits struct {
+	Accept float64 `json:"accept_gbit"` // and more: good
+	Fail   float64 `json:"fail_gbit"`   // less: bad; between: slow
+	// OneLane is the rate below which a Thunderbolt link probably runs on one
+	// lane or on an efficiency core; 0 where there is no such thing.
+	OneLane float64 `json:"one_lane_gbit,omitempty"`
+}
+
+// LimitsOf gives the thresholds for a transport of the profile. Thunderbolt 4
+// networking between the machines meant here carries about 20 to 26 Gbit/s of
+// its 40, because the host interface has few DMA credits; 18 is what a sound
+// link reaches at its worst, 9 to 15 is what one lane or a slow core gives. A
+// 10 Gbit/s cable is sound from 9.
+func LimitsOf(transport string) Limits {
+	if transport == "ethernet" {
+		return Limits{Accept: 9, Fail: 5}
+	}
+	return Limits{Accept: 18, Fail: 9, OneLane: 15}
+}
+
+// Judge grades a result and says why in words that follow "frege to russell: ".
+func Judge(r Result, l Limits) (Grade, string) {
+	switch {
+	case r.FullSize.Sent > 0 && !r.FullSize.OK():
+		return Bad, fmt.Sprintf("%d of %d packets of %d bytes came back undivided; set the same MTU on both ends, then take the cable out and put it back",
+			r.FullSize.Returned, r.FullSize.Sent, r.MTU)
+	case r.Gbit < l.Fail:
+		return Bad, fmt.Sprintf("%.1f Gbit/s, below %g; reseat or replace the cable", r.Gbit, l.Fail)
+	case r.Gbit < l.OneLane:
+		return Slow, fmt.Sprintf("%.1f Gbit/s of the %g that a sound link reaches: one lane only, or interrupts on an efficiency core; check rx_lanes, reseat the cable", r.Gbit, l.Accept)
+	case r.Gbit < l.Accept:
+		return Slow, fmt.Sprintf("%.1f Gbit/s of the %g that a sound link reaches; check the cable and where its interrupts run", r.Gbit, l.Accept)
+	}
+	return Good, fmt.Sprintf("%.1f Gbit/s", r.Gbit)
+}
+
+// Worse returns the worse of two grades.
+func Worse(a, b Grade) Grade {
+	rank := map[Grade]int{Good: 0, Slow: 1, Bad: 2}
+	if rank[b] > rank[a] {
+		return b
+	}
+	return a
+}
+
+// ErrToken is returned to a server's owner when nobody came with the right token.
+var ErrToken = errors.New("no measurement came with the right token")
+
+// The protocol: the measuring end sends the token and one byte that says what
+// follows. All numbers are big endian.
+const (
+	kindStream = 'S' // bytes until the sender shuts down; then 8 bytes count, 8 bytes nanoseconds back
+	kindEcho   = 'E' // messages of echoSize bytes, each sent back
+
+	echoSize  = 64
+	echoTrips = 500
+
+	// Blocks as large as iperf3's are enough to keep a 25 Gbit/s link busy
+	// from one core; larger ones fall out of the cache.
+	blockSize = 256 << 10
+
+	fullSizeSent = 8
+	// An IPv4 header without options and a UDP header (RFC 791, RFC 768).
+	headers = 20 + 8
+
+	helloTime = 5 * time.Second // to send the token
+	slack     = 10 * time.Second
+)
