@@ -1,0 +1,77 @@
+package base
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+//go:embed initrd/init
+var mediumInit []byte
+
+// mediumModules are what a medium needs to find itself, and an installer to
+// see disks and make file systems: with what they depend on, in any order.
+var mediumModules = []string{
+	"ahci", "ata_piix", "sd_mod", "sr_mod", "nvme", "virtio_blk", "virtio_scsi",
+	"xhci_pci", "ehci_pci", "uhci_hcd", "usb_storage", "uas",
+	"isofs", "loop", "squashfs", "overlay", "crc32c_generic", "crc32c_intel", "libcrc32c",
+	"ext4", "vfat", "nls_ascii", "nls_cp437", "nls_iso8859_1", "nls_utf8", "efivarfs",
+}
+
+// initrdFile is one file of an initrd, beside the kernel's modules and busybox.
+type initrdFile struct {
+	path    string
+	mode    os.FileMode
+	content []byte
+}
+
+// writeInitrd writes an initrd with busybox, the modules in loading order
+// (/modules/order) and the files.
+func (k Kernel) writeInitrd(ctx context.Context, to string, modules []string, files []initrdFile) error {
+	loaded, err := k.modules(ctx, modules)
+	if err != nil {
+		return err
+	}
+	busybox, err := os.ReadFile(k.Busybox())
+	if err != nil {
+		return err
+	}
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	// A fast level: the guest unpacks it on an emulated processor.
+	z, err := zstd.NewWriter(out, zstd.WithEncoderLevel(zstd.SpeedDefault))
+	if err != nil {
+		return err
+	}
+	a := newArchive(z)
+	for _, d := range []string{"bin", "dev", "proc", "sys", "run", "mnt", "tmp", "root", "modules", "etc"} {
+		a.dir(d)
+	}
+	a.device("dev/console", 5, 1)
+	a.file("bin/busybox", 0o755, busybox)
+	a.link("bin/sh", "busybox")
+	var order strings.Builder
+	for _, m := range loaded {
+		a.file(path.Join("modules", m.name), 0o644, m.content)
+		fmt.Fprintln(&order, m.name)
+	}
+	a.file("modules/order", 0o644, []byte(order.String()))
+	for _, f := range files {
+		a.file(f.path, f.mode, f.content)
+	}
+	if err := a.close(); err != nil {
+		return err
+	}
+	if err := z.Close(); err != nil {
+		return err
+	}
+	return out.Close()
+}

@@ -1,0 +1,231 @@
+// Package qemu starts virtual machines for tests and rehearsals: a machine is
+// a value, its command line follows from it, and a running one has a serial
+// console to read and a monitor to cut its power, pull its stick or its cable.
+//
+// It decides nothing about what runs inside, and it opens no port and no
+// network of the host: cables are unix datagram sockets.
+package qemu
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Firmware is what starts the boot loader.
+type Firmware string
+
+// The two firmwares.
+const (
+	BIOS Firmware = "bios" // SeaBIOS
+	UEFI Firmware = "uefi" // OVMF, a private copy of its variables per machine
+)
+
+// Kind is how a medium is attached.
+type Kind string
+
+// Ways in which an image is attached.
+const (
+	CD    Kind = "cd"    // SATA CD drive
+	Stick Kind = "stick" // removable USB disk
+)
+
+// Medium is an installation image in the machine.
+type Medium struct {
+	Path      string
+	Kind      Kind
+	BootIndex int  // 0: not in the boot order
+	Writable  bool // the guest may write to the image; else writes go nowhere
+}
+
+// Disk is a fixed disk.
+type Disk struct {
+	Path      string
+	Format    string // raw | qcow2; empty: raw
+	Serial    string // at most 20 characters
+	Bus       string // sata | nvme | virtio; empty: sata
+	BootIndex int
+	Durable   bool // flushes reach the host's disk; off: as fast as it goes
+}
+
+// NIC is a network card at the end of a cable: a pair of unix datagram
+// sockets, as Local and Remote, where the other end has them the other way round.
+type NIC struct {
+	ID            string
+	MAC           string
+	Model         string // virtio-net-pci, e1000e; empty: virtio-net-pci
+	Local, Remote string
+}
+
+// Machine is a virtual machine as a value.
+type Machine struct {
+	Name      string
+	Firmware  Firmware
+	MemoryMiB int   // 0: 1024
+	CPUs      int   // 0: 1
+	Accel     Accel // empty: TCG
+	Media     []Medium
+	Disks     []Disk
+	NICs      []NIC
+	Kernel    string // boot this kernel without firmware's boot order; for probes
+	Initrd    string
+	Append    string
+	NoReboot  bool // a reboot of the guest ends the machine
+}
+
+// OVMF's files, as Debian's package ovmf installs them.
+const (
+	ovmfCode = "/usr/share/OVMF/OVMF_CODE_4M.fd"
+	ovmfVars = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+)
+
+// maxSerial is the length of a serial number in ATA's IDENTIFY DEVICE.
+const maxSerial = 20
+
+// Args returns the command line without the program's name. dir holds the
+// machine's own files: monitor socket, firmware variables.
+func (m Machine) Args(dir string) ([]string, error) {
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	accel := m.Accel
+	if accel == "" {
+		accel = TCG
+	}
+	cpu := "qemu64"
+	accelArg := "tcg,thread=multi"
+	if accel == KVM {
+		cpu, accelArg = "host", "kvm"
+	}
+	memory, cpus := m.MemoryMiB, m.CPUs
+	if memory == 0 {
+		memory = 1024
+	}
+	if cpus == 0 {
+		cpus = 1
+	}
+	args := []string{
+		"-name", m.Name, "-nodefaults", "-no-user-config",
+		"-machine", "q35", "-accel", accelArg, "-cpu", cpu,
+		"-m", strconv.Itoa(memory), "-smp", strconv.Itoa(cpus),
+		// With -vga none GRUB waits for ever for its graphical terminal.
+		"-display", "none", "-vga", "std",
+		"-serial", "stdio",
+		"-qmp", "unix:" + filepath.Join(dir, monitorSocket) + ",server=on,wait=off",
+		"-device", "virtio-rng-pci",
+		"-device", "qemu-xhci,id=usb",
+	}
+	if m.NoReboot {
+		args = append(args, "-no-reboot")
+	}
+	if m.Firmware == UEFI {
+		args = append(args,
+			"-drive", "if=pflash,format=raw,unit=0,readonly=on,file="+ovmfCode,
+			"-drive", "if=pflash,format=raw,unit=1,file="+escape(filepath.Join(dir, varsFile)))
+	}
+	if m.Kernel != "" {
+		args = append(args, "-kernel", m.Kernel, "-initrd", m.Initrd, "-append", m.Append)
+	}
+	port := 0
+	for i, medium := range m.Media {
+		args = append(args, mediumArgs(i, medium, &port)...)
+	}
+	for i, disk := range m.Disks {
+		args = append(args, diskArgs(i, disk, &port)...)
+	}
+	for _, nic := range m.NICs {
+		args = append(args, nicArgs(nic)...)
+	}
+	return args, nil
+}
+
+func (m Machine) check() error {
+	if m.Name == "" {
+		return fmt.Errorf("a machine needs a name")
+	}
+	for _, d := range m.Disks {
+		if len(d.Serial) > maxSerial {
+			return fmt.Errorf("machine %s: serial %q of disk %s is longer than %d characters", m.Name, d.Serial, d.Path, maxSerial)
+		}
+	}
+	if m.Firmware == UEFI {
+		for _, file := range []string{ovmfCode, ovmfVars} {
+			if _, err := os.Stat(file); err != nil {
+				return fmt.Errorf("machine %s: UEFI needs %s: apt install ovmf", m.Name, file)
+			}
+		}
+	}
+	return nil
+}
+
+// escape doubles commas, which QEMU takes as separators.
+func escape(path string) string { return strings.ReplaceAll(path, ",", ",,") }
+
+func bootIndex(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return ",bootindex=" + strconv.Itoa(n)
+}
+
+// mediumID is the device's name in the monitor.
+func mediumID(i int) string { return fmt.Sprintf("medium%d", i) }
+
+func mediumArgs(i int, m Medium, port *int) []string {
+	id := mediumID(i)
+	drive := fmt.Sprintf("if=none,id=%s-image,format=raw,file=%s", id, escape(m.Path))
+	if m.Kind == CD {
+		device := fmt.Sprintf("ide-cd,bus=ide.%d,id=%s,drive=%s-image%s", *port, id, id, bootIndex(m.BootIndex))
+		*port++
+		return []string{"-drive", drive + ",readonly=on,media=cdrom", "-device", device}
+	}
+	if !m.Writable {
+		drive += ",snapshot=on"
+	}
+	return []string{
+		"-drive", drive,
+		"-device", fmt.Sprintf("usb-storage,bus=usb.0,id=%s,drive=%s-image,removable=on%s", id, id, bootIndex(m.BootIndex)),
+	}
+}
+
+func diskArgs(i int, d Disk, port *int) []string {
+	id := fmt.Sprintf("disk%d", i)
+	format := d.Format
+	if format == "" {
+		format = "raw"
+	}
+	cache := "unsafe"
+	if d.Durable {
+		cache = "writeback"
+	}
+	drive := fmt.Sprintf("if=none,id=%s-image,format=%s,cache=%s,discard=unmap,file=%s", id, format, cache, escape(d.Path))
+	var device string
+	switch d.Bus {
+	case "nvme":
+		device = fmt.Sprintf("nvme,id=%s,drive=%s-image,serial=%s%s", id, id, escape(d.Serial), bootIndex(d.BootIndex))
+	case "virtio":
+		device = fmt.Sprintf("virtio-blk-pci,id=%s,drive=%s-image,serial=%s%s", id, id, escape(d.Serial), bootIndex(d.BootIndex))
+	default:
+		device = fmt.Sprintf("ide-hd,bus=ide.%d,id=%s,drive=%s-image,serial=%s%s", *port, id, id, escape(d.Serial), bootIndex(d.BootIndex))
+		*port++
+	}
+	return []string{"-drive", drive, "-device", device}
+}
+
+func nicArgs(n NIC) []string {
+	model := n.Model
+	if model == "" {
+		model = "virtio-net-pci"
+	}
+	device := fmt.Sprintf("%s,id=%s,netdev=%s-end,mac=%s", model, n.ID, n.ID, n.MAC)
+	if model == "virtio-net-pci" {
+		device += ",romfile=" // no network boot
+	}
+	return []string{
+		"-netdev", fmt.Sprintf("dgram,id=%s-end,local.type=unix,local.path=%s,remote.type=unix,remote.path=%s",
+			n.ID, escape(n.Local), escape(n.Remote)),
+		"-device", device,
+	}
+}

@@ -1,0 +1,221 @@
+package qemu
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Files of a machine in its directory.
+const (
+	monitorSocket = "qmp.sock"
+	varsFile      = "vars.fd"
+	consoleFile   = "console.log"
+	messageFile   = "qemu.log"
+)
+
+// program is QEMU's name; it is looked up in PATH.
+const program = "qemu-system-x86_64"
+
+// VM is a running machine.
+type VM struct {
+	Machine Machine
+	Dir     string
+	Console *Console
+
+	process *os.Process
+	done    chan struct{} // closed when the process ended
+	err     error         // of the process; read after done
+	qmp     *monitor
+	qmpOnce sync.Mutex
+}
+
+// Start switches the machine on. dir is made where it is missing; it keeps
+// console, messages and firmware variables, so that a second Start in the same
+// directory is the same machine switched on again. The machine ends with ctx.
+func Start(ctx context.Context, m Machine, dir string) (*VM, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("directory of machine %s: %w", m.Name, err)
+	}
+	if path := filepath.Join(dir, monitorSocket); len(path) > maxSocketPath {
+		return nil, fmt.Errorf("machine %s: directory %s is too long for a socket in it: use one of at most %d characters",
+			m.Name, dir, maxSocketPath-len(monitorSocket)-1)
+	}
+	if m.Firmware == UEFI {
+		if err := copyOnce(ovmfVars, filepath.Join(dir, varsFile)); err != nil {
+			return nil, fmt.Errorf("firmware variables of machine %s: %w", m.Name, err)
+		}
+	}
+	args, err := m.Args(dir)
+	if err != nil {
+		return nil, err
+	}
+	messages, err := os.OpenFile(filepath.Join(dir, messageFile), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer messages.Close()
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Stderr = messages
+	ownGroup(cmd)
+	input, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	// An os.Pipe of our own: Wait must not close it before it is read to its end.
+	output, writer, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stdout = writer
+	err = cmd.Start()
+	writer.Close()
+	if err != nil {
+		output.Close()
+		return nil, fmt.Errorf("start machine %s: %w: apt install qemu-system-x86", m.Name, err)
+	}
+	vm := &VM{Machine: m, Dir: dir, process: cmd.Process, done: make(chan struct{})}
+	vm.Console, err = newConsole(output, input, filepath.Join(dir, consoleFile))
+	if err != nil {
+		cmd.Process.Kill() //nolint:errcheck // the error before it is the one to report
+		cmd.Wait()         //nolint:errcheck
+		return nil, err
+	}
+	go func() {
+		vm.err = cmd.Wait()
+		close(vm.done)
+	}()
+	return vm, nil
+}
+
+// maxSocketPath is the room in sockaddr_un (108 bytes with the final zero).
+const maxSocketPath = 107
+
+// PID is the process that the machine is.
+func (vm *VM) PID() int { return vm.process.Pid }
+
+// Done is closed when the machine has ended.
+func (vm *VM) Done() <-chan struct{} { return vm.done }
+
+// Running tells whether the machine is still on.
+func (vm *VM) Running() bool {
+	select {
+	case <-vm.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// Cut takes the power away: the process is killed, nothing is flushed.
+func (vm *VM) Cut() {
+	vm.process.Kill() //nolint:errcheck // it may have ended by itself
+	<-vm.done
+	vm.closeMonitor()
+}
+
+// Wait waits until the machine switches itself off. An error of QEMU itself
+// carries its message.
+func (vm *VM) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("machine %s is still on: %w; last lines:\n%s", vm.Machine.Name, context.Cause(ctx), vm.Console.Tail(12))
+	case <-vm.done:
+	}
+	vm.closeMonitor()
+	if vm.err != nil {
+		return fmt.Errorf("machine %s: %w: %s", vm.Machine.Name, vm.err, vm.message())
+	}
+	return nil
+}
+
+func (vm *VM) message() string {
+	text, err := os.ReadFile(filepath.Join(vm.Dir, messageFile))
+	if err != nil {
+		return "it left no message"
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return lines[len(lines)-1]
+}
+
+// Reset presses the reset button.
+func (vm *VM) Reset(ctx context.Context) error { return vm.command(ctx, "system_reset", nil) }
+
+// PowerButton presses the power button, which the guest may follow.
+func (vm *VM) PowerButton(ctx context.Context) error { return vm.command(ctx, "system_powerdown", nil) }
+
+// Pull takes the medium of that index (a stick) out of the machine.
+func (vm *VM) Pull(ctx context.Context, medium int) error {
+	return vm.command(ctx, "device_del", map[string]any{"id": mediumID(medium)})
+}
+
+// SetLink plugs or unplugs the cable of a network card: the guest sees its carrier go.
+func (vm *VM) SetLink(ctx context.Context, nic string, up bool) error {
+	return vm.command(ctx, "set_link", map[string]any{"name": nic, "up": up})
+}
+
+func (vm *VM) command(ctx context.Context, name string, arguments map[string]any) error {
+	vm.qmpOnce.Lock()
+	defer vm.qmpOnce.Unlock()
+	if vm.qmp == nil {
+		m, err := dialMonitor(ctx, filepath.Join(vm.Dir, monitorSocket))
+		if err != nil {
+			return fmt.Errorf("monitor of machine %s: %w", vm.Machine.Name, err)
+		}
+		vm.qmp = m
+	}
+	if err := vm.qmp.run(ctx, name, arguments); err != nil {
+		return fmt.Errorf("machine %s: %s: %w", vm.Machine.Name, name, err)
+	}
+	return nil
+}
+
+func (vm *VM) closeMonitor() {
+	vm.qmpOnce.Lock()
+	defer vm.qmpOnce.Unlock()
+	if vm.qmp != nil {
+		vm.qmp.conn.Close()
+		vm.qmp = nil
+	}
+}
+
+// copyOnce copies a file where there is none yet.
+func copyOnce(from, to string) error {
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	in, err := os.Open(from)
+	if err != nil {
+		out.Close()
+		return err
+	}
+	defer in.Close()
+	if _, err := io.Copy(out, in); err != nil {
+		out.Close()
+		return err
+	}
+	return out.Close()
+}
+
+// patienceTCG is how much longer an emulated processor takes than a real one.
+const patienceTCG = 5
+
+// Patience stretches a time that a real machine would need to what this
+// accelerator needs.
+func (a Accel) Patience(d time.Duration) time.Duration {
+	if a == KVM {
+		return d
+	}
+	return d * patienceTCG
+}
