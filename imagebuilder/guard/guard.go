@@ -1,0 +1,254 @@
+// Package guard edits the boot menu of an installation medium so that it never
+// installs twice by accident, and says in the menu whom it installs and what
+// that erases.
+//
+// The edit is a function from text to text. Three things decide what the menu
+// does by itself: the ticket on the medium, the mark on an installed disk, and
+// what the installer does when it is done. The package reads no image, and it
+// neither writes the mark nor burns the ticket: the node does.
+package guard
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Options say what the menu tells and where it looks.
+type Options struct {
+	Node         string // name of the node that the medium installs
+	Erases       string // what the installation erases, in a few words: "disk nvme0n1"
+	AfterInstall string // reboot | power-off
+	TicketFile   string // path of the ticket on the medium
+	MarkFile     string // path of the mark on the EFI system partition
+	Seconds      int    // how long the menu waits before it acts by itself
+	Serial       bool   // also speak on the first serial port, and let the installer do so
+}
+
+// Ids of the menu's entries that matter to tests and to people who script GRUB.
+const (
+	EntryInstall = "ringboot-install"
+	EntryStart   = "ringboot-start"
+)
+
+// automatic is the word on the kernel's command line that starts the unattended installer.
+const automatic = "proxmox-start-auto-installer"
+
+const (
+	beginLine = "# Ringboot guard: begin"
+	endLine   = "# Ringboot guard: end"
+)
+
+// Errors that a caller tells apart.
+var (
+	ErrNoAutomatic = errors.New("the boot menu of the ISO has no entry for the unattended installation: Proxmox VE 8.2 or later is needed")
+	ErrTwice       = errors.New("the boot menu of the ISO carries the guard already: start from the stock ISO, or give it back with mkimage reset")
+)
+
+// Edit returns the boot menu with the guard in it. Everything that the stock
+// menu offers stays; what it sets as default and time-out no longer counts.
+func Edit(config string, o Options) (string, error) {
+	if strings.Contains(config, beginLine) {
+		return "", ErrTwice
+	}
+	if err := o.check(); err != nil {
+		return "", err
+	}
+	edited, err := retitle(config, o.Serial)
+	if err != nil {
+		return "", err
+	}
+	if !strings.HasSuffix(edited, "\n") {
+		edited += "\n"
+	}
+	return o.fill(prelude) + edited + o.fill(epilogue), nil
+}
+
+// check refuses what would break out of the quotes of the menu's text.
+func (o Options) check() error {
+	for name, value := range map[string]string{
+		"node": o.Node, "erases": o.Erases, "after install": o.AfterInstall, "ticket file": o.TicketFile, "mark file": o.MarkFile,
+	} {
+		if value == "" {
+			return fmt.Errorf("boot menu: %s is empty", name)
+		}
+		if strings.ContainsAny(value, "\"'$\\`{}\n\r") {
+			return fmt.Errorf("boot menu: %s %q holds a character that GRUB would not take as text", name, value)
+		}
+	}
+	if o.Seconds < 1 {
+		return fmt.Errorf("boot menu: a wait of %d seconds leaves nobody time to choose", o.Seconds)
+	}
+	return nil
+}
+
+func (o Options) fill(text string) string {
+	serial := ""
+	if o.Serial {
+		serial = serialLines
+	}
+	after := "powers off"
+	if o.AfterInstall == "reboot" {
+		after = "reboots"
+	}
+	return strings.NewReplacer(
+		"@begin@", beginLine, "@end@", endLine, "@node@", o.Node, "@erases@", o.Erases, "@after@", after,
+		"@ticket@", o.TicketFile, "@mark@", o.MarkFile, "@seconds@", fmt.Sprint(o.Seconds), "@serial@", serial,
+		"@install@", EntryInstall, "@start@", EntryStart,
+	).Replace(text)
+}
+
+// retitle gives each automated entry the title that names node and disk, and
+// the first one on the top level the id that the guard chooses by.
+func retitle(config string, serial bool) (string, error) {
+	entries, err := menuEntries(config)
+	if err != nil {
+		return "", err
+	}
+	var edits []edit
+	found := false
+	for _, e := range entries {
+		if serial {
+			for _, at := range e.kernels {
+				edits = append(edits, edit{at, at, " console=tty0 console=ttyS0,115200"})
+			}
+		}
+		if !e.automatic {
+			continue
+		}
+		title := `"${ringboot_install}"`
+		if !found && e.depth == 0 {
+			found = true
+			title += " --id " + EntryInstall
+			edits = append(edits, e.dropID...)
+		} else {
+			title = `"${ringboot_install} (` + plain(e.titleText) + `)"`
+		}
+		edits = append(edits, edit{e.title.from, e.title.to, title})
+	}
+	if !found {
+		return "", ErrNoAutomatic
+	}
+	return apply(config, edits), nil
+}
+
+// plain drops what would have a meaning inside double quotes.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune("\"$\\`", r) {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// prelude runs before the stock menu. Medium and disks are read once, here.
+//
+// Setting root to the disk before chainloading matters: otherwise the loaded
+// GRUB is told that it came from the medium.
+const prelude = `@begin@
+insmod part_gpt
+insmod part_msdos
+insmod fat
+insmod iso9660
+insmod test
+insmod loadenv
+insmod search_fs_file
+insmod regexp
+insmod chain
+
+set ringboot_disk=""
+set ringboot_whose="no installed disk is seen"
+if search --no-floppy --set=ringboot_disk --file @mark@; then
+    set ringboot_node=""
+    set ringboot_date=""
+    if [ -f "(${ringboot_disk})@mark@" ]; then
+        load_env -f "(${ringboot_disk})@mark@" ringboot_node ringboot_date
+    fi
+    set ringboot_whose="disk of ${ringboot_node}, installed ${ringboot_date}, is seen"
+    set ringboot_there="${ringboot_node}, installed ${ringboot_date}"
+fi
+
+set ringboot_ticket=""
+set ringboot_date=""
+if [ -f "(${root})@ticket@" ]; then
+    load_env -f "(${root})@ticket@" ringboot_ticket ringboot_date
+fi
+
+if [ "${ringboot_ticket}" = "armed" ]; then
+    set ringboot_says="ticket armed for @node@"
+    set ringboot_install="Install @node@: ERASES @erases@"
+    set ringboot_default="@install@"
+elif [ "${ringboot_ticket}" = "spent" ]; then
+    set ringboot_says="ticket spent on ${ringboot_date}"
+    set ringboot_install="Install @node@ AGAIN: ERASES @erases@"
+    set ringboot_default="@start@"
+else
+    set ringboot_says="ticket not readable"
+    set ringboot_install="Install @node@: ERASES @erases@"
+    set ringboot_default="@start@"
+fi
+
+if [ -n "${ringboot_disk}" ]; then
+    set ringboot_default="@start@"
+    set ringboot_start="Start the installed system (${ringboot_there})"
+else
+    set ringboot_start="Go on with the next boot device, erase nothing"
+fi
+
+# A submenu sees only what is exported.
+export ringboot_install
+
+menuentry "${ringboot_start}" --id @start@ {
+    if [ -z "${ringboot_disk}" ]; then
+        if [ "${grub_platform}" = "efi" ]; then
+            if search --no-floppy --set=ringboot_disk --file /EFI/proxmox/grubx64.efi; then
+                echo "Starting the Proxmox system that is there."
+            fi
+        fi
+    fi
+    if [ -z "${ringboot_disk}" ]; then
+        echo "No installed disk is seen here: back to the firmware."
+        exit
+    fi
+    if [ "${grub_platform}" = "efi" ]; then
+        set root="${ringboot_disk}"
+        if [ -f /EFI/BOOT/BOOTX64.EFI ]; then
+            chainloader /EFI/BOOT/BOOTX64.EFI
+        elif [ -f /EFI/proxmox/shimx64.efi ]; then
+            chainloader /EFI/proxmox/shimx64.efi
+        else
+            chainloader /EFI/proxmox/grubx64.efi
+        fi
+    else
+        regexp --set=1:ringboot_whole '^([^,]+)' "${ringboot_disk}"
+        set root="${ringboot_whole}"
+        chainloader "(${ringboot_whole})+1"
+    fi
+    boot
+}
+menuentry "Guard: ${ringboot_says}; ${ringboot_whose}; then @after@" --id ringboot-guard {
+    echo "This medium installs @node@ and erases @erases@."
+    echo "Medium: ${ringboot_says}. By itself it installs only while its ticket is armed."
+    echo "Machine: ${ringboot_whose}. By itself it never installs over such a disk."
+    echo "After the installation the machine @after@."
+    echo "To arm the medium again: mkimage rearm DEVICE. Any key goes back."
+    sleep --interruptible 60
+}
+@end@
+`
+
+// epilogue runs after the stock menu and has the last word.
+const epilogue = `@begin@ (last word)
+@serial@set timeout_style=menu
+set timeout=@seconds@
+set default="${ringboot_default}"
+@end@ (last word)
+`
+
+const serialLines = `insmod serial
+insmod terminal
+serial --unit=0 --speed=115200
+terminal_input --append serial
+terminal_output --append serial
+`
