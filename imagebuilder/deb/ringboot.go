@@ -1,0 +1,83 @@
+package deb
+
+import (
+	_ "embed"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// The files of the agent's package besides the agent itself. The grub.d file
+// and the units call subcommands of firstboot; they change together with it.
+var (
+	//go:embed files/ringboot.service
+	agentUnit []byte
+	//go:embed files/ringboot-restore-network.service
+	restoreUnit []byte
+	//go:embed files/45_ringboot
+	grubScript []byte
+)
+
+// Where the agent's package puts things on the node.
+const (
+	AgentPath    = "/usr/lib/ringboot/firstboot"
+	AgentUnit    = "ringboot.service"
+	RestoreUnit  = "ringboot-restore-network.service"
+	unitDir      = "/usr/lib/systemd/system/"
+	wantsDir     = "/etc/systemd/system/multi-user.target.wants/"
+	grubScriptAt = "/etc/grub.d/45_ringboot"
+)
+
+// Agent is the package with the agent, equal on every node. The links are what
+// "systemctl enable" would make: no systemd runs while packages are installed.
+func Agent(version string, binary []byte, at time.Time) Package {
+	return Package{
+		Name: "ringboot", Version: Version(version), Architecture: "amd64", Section: "admin", Time: at,
+		Summary:     "agent that makes a cluster of freshly installed nodes",
+		Description: "firstboot brings up the ring, finds its peers, and once all nodes are\npresent and sound forms the cluster, Ceph and HA, and keeps the ring.",
+		Entries: []Entry{
+			{Path: AgentPath, Mode: 0o755, Content: binary},
+			{Path: "/usr/sbin/firstboot", Target: AgentPath},
+			{Path: unitDir + AgentUnit, Mode: 0o644, Content: agentUnit},
+			{Path: unitDir + RestoreUnit, Mode: 0o644, Content: restoreUnit},
+			{Path: wantsDir + AgentUnit, Target: unitDir + AgentUnit},
+			{Path: wantsDir + RestoreUnit, Target: unitDir + RestoreUnit},
+			{Path: grubScriptAt, Mode: 0o755, Content: grubScript},
+		},
+	}
+}
+
+// Seed is the package of one node: files that are nobody else's business, by
+// absolute path, all below dir. plan is the hash of the cluster's part of the plan.
+func Seed(dir, node, plan string, files map[string][]byte, at time.Time) (Package, error) {
+	if len(plan) < 12 {
+		return Package{}, fmt.Errorf("plan hash %q is too short to tell plans apart", plan)
+	}
+	p := Package{
+		Name: "ringboot-seed", Version: "1+" + strings.ToLower(plan[:12]) + "." + node, Architecture: "all", Section: "admin", Time: at,
+		Summary: "what makes this node " + node,
+		Entries: []Entry{{Path: dir, Dir: true, Mode: 0o700}},
+	}
+	for path, content := range files {
+		if !strings.HasPrefix(path, dir+"/") {
+			return Package{}, fmt.Errorf("seed of %s: %s is not below %s", node, path, dir)
+		}
+		p.Entries = append(p.Entries, Entry{Path: path, Mode: 0o600, Content: content})
+	}
+	return p, nil
+}
+
+// Version makes a version that dpkg and the installer's shell take from what
+// git describes: "v1.2-3-gabc" becomes "1.2-3-gabc", "dev" becomes "0~dev".
+func Version(described string) string {
+	v := strings.Map(func(r rune) rune {
+		if strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789.+~-", r) {
+			return r
+		}
+		return '.'
+	}, strings.TrimPrefix(strings.ToLower(described), "v"))
+	if v == "" || v[0] < '0' || v[0] > '9' {
+		v = "0~" + v
+	}
+	return v
+}
