@@ -88,7 +88,7 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string) {
 		field, known := fields[k.Value]
 		if !known {
 			hint := "; allowed: " + strings.Join(names, ", ")
-			if near := nearest(k.Value, names); near != "" {
+			if near := Nearest(k.Value, names); near != "" {
 				hint = "; did you mean " + near + "?"
 			}
 			d.problem(k, at, "unknown key%s", hint)

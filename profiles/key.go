@@ -153,7 +153,7 @@ func (k key) check(value string) string {
 			}
 		}
 		text := quote(value) + " is not known; allowed: " + strings.Join(k.enum, ", ")
-		if near := nearest(value, k.enum); near != "" {
+		if near := Nearest(value, k.enum); near != "" {
 			text += "; did you mean " + near + "?"
 		}
 		return text
@@ -175,39 +175,4 @@ func generic(path string) string { return index.ReplaceAllString(path, "[]") }
 func yamlName(f reflect.StructField) string {
 	name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 	return name
-}
-
-// nearest returns the candidate that a mistyped word most likely means, or "".
-func nearest(word string, candidates []string) string {
-	if len(word) > 64 {
-		return ""
-	}
-	best, distance := "", len(word)/2+1
-	for _, c := range candidates {
-		if d := edits(strings.ToLower(word), c); d < distance {
-			best, distance = c, d
-		}
-	}
-	return best
-}
-
-// edits is the Levenshtein distance.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

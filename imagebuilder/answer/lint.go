@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"ringboot/profiles"
 )
 
 // Severity orders findings.
@@ -158,7 +160,7 @@ func (l *linter) parentUnknown(path string, known map[string]key, tables map[str
 
 func (l *linter) unknown(path string, spellings []string) {
 	hint := ""
-	if near := nearest(path, spellings); near != "" {
+	if near := profiles.Nearest(path, spellings); near != "" {
 		hint = "; did you mean " + near + "?"
 	}
 	l.add(Wrong, path, "unknown key, at which the installer stops%s", hint)
@@ -197,7 +199,7 @@ func (l *linter) value(path string, k key) {
 			l.add(Wrong, path, "must be text in quotes")
 		} else if len(k.enum) > 0 && !slices.Contains(k.enum, s) {
 			hint := ""
-			if near := nearest(s, k.enum); near != "" {
+			if near := profiles.Nearest(s, k.enum); near != "" {
 				hint = "; did you mean " + near + "?"
 			}
 			l.add(Wrong, path, "%q is not known; allowed: %s%s", s, strings.Join(k.enum, ", "), hint)
@@ -242,39 +244,4 @@ func (l *linter) required() {
 			l.add(Wrong, k.path, "is missing, and the installer stops without it")
 		}
 	}
-}
-
-// nearest returns the candidate closest to a mistyped key, or "".
-func nearest(word string, candidates []string) string {
-	if len(word) > 80 {
-		return ""
-	}
-	best, distance := "", len(word)/3+1
-	for _, c := range candidates {
-		if d := edits(word, c); d < distance {
-			best, distance = c, d
-		}
-	}
-	return best
-}
-
-// edits is the Levenshtein distance.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

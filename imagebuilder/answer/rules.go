@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"ringboot/profiles"
 )
 
 const (
@@ -108,7 +110,7 @@ func (l *linter) patterns(path string, known []string) map[string]string {
 		at := path + "." + k
 		if !slices.Contains(known, k) {
 			hint := ""
-			if near := nearest(k, known); near != "" {
+			if near := profiles.Nearest(k, known); near != "" {
 				hint = "; did you mean " + near + "?"
 			}
 			l.add(Risky, at, "is no udev property that these devices usually have%s", hint)
