@@ -52,6 +52,9 @@ fuzz: ## run every fuzz target for FUZZTIME each (default 20s)
 figures: bin ## run all that measures and collect the numbers in build/figures.txt
 	.ci/figures
 
+dist: bin ## archives, package, checksums and list of contents in build/dist, reproducible
+	.ci/dist
+
 lint: ## golangci-lint and shellcheck, where they are installed
 	golangci-lint run ./...
 	shellcheck .ci/*
