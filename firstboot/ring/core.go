@@ -1,0 +1,340 @@
+package ring
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"ringboot/firstboot/trust"
+)
+
+// core is the keeper's mind: what was heard and seen, and what follows from
+// it. It is owned by one goroutine, does no I/O and is handed the time.
+type core struct {
+	cfg     Config
+	me      *session
+	links   [Ports]*link
+	repairs [Ports]ladder
+	snap    Snapshot
+	looked  bool // a snapshot was taken
+	bounced time.Time
+	ticked  time.Time
+	events  []trust.Event
+	said    map[string]string // last event of each kind, against repetition
+	remark  func(trust.Event)
+	learned [Ports]string // peers remembered from earlier runs
+	wires   [Ports]Thunderbolt
+}
+
+// outgoing is one datagram to be sent on a port.
+type outgoing struct {
+	port      int
+	broadcast bool
+	frame     []byte
+}
+
+// keptEvents is how many events the keeper remembers for the report.
+const keptEvents = 200
+
+func newCore(cfg Config, me *session, remark func(trust.Event)) *core {
+	cfg.Timing = cfg.Timing.orDefault()
+	c := &core{cfg: cfg, me: me, said: map[string]string{}, remark: remark}
+	for i, p := range cfg.Ports {
+		c.links[i] = &link{port: p.Name, timing: cfg.Timing}
+		c.repairs[i] = ladder{timing: cfg.Timing}
+	}
+	return c
+}
+
+// observe takes over a snapshot of the kernel.
+func (c *core) observe(s Snapshot, now time.Time) {
+	first := !c.looked
+	c.snap, c.looked = s, true
+	for i, p := range c.cfg.Ports {
+		l := c.links[i]
+		d, ok := FindPort(p, s.Links)
+		had, carried := l.index, l.carrier
+		l.device(d, ok, now)
+		switch {
+		case !ok && (had != 0 || first):
+			c.event(now, p.Name, p.Name+" is absent")
+		case ok && had != d.Index:
+			c.event(now, p.Name, fmt.Sprintf("%s is there as device %d", p.Name, d.Index))
+		}
+		if carried && !l.carrier {
+			c.event(now, p.Name+" carrier", p.Name+" lost its carrier")
+		} else if l.carrier && !carried {
+			c.event(now, p.Name+" carrier", p.Name+" has carrier")
+		}
+	}
+	c.judge(now)
+}
+
+// tick lets time pass and returns what is to be sent.
+func (c *core) tick(now time.Time) []outgoing {
+	// Time in which this process did not run proves nothing about a link.
+	if gap := now.Sub(c.ticked); !c.ticked.IsZero() && gap > c.cfg.Timing.Probe {
+		for _, l := range c.links {
+			l.forgive(gap)
+		}
+	}
+	c.ticked = now
+	changed := c.judge(now)
+	var out []outgoing
+	for i := range c.links {
+		out = append(out, c.due(i, now, changed)...)
+	}
+	return out
+}
+
+// judge looks at all links and tells whether one came or went.
+func (c *core) judge(now time.Time) bool {
+	changed := false
+	for _, l := range c.links {
+		if !l.judge(now) {
+			continue
+		}
+		changed = true
+		if l.alive {
+			c.event(now, l.port+" link", fmt.Sprintf("link to %s is alive: %s to its %s", l.peer.Node, l.port, l.peer.Port))
+		} else {
+			c.event(now, l.port+" link", fmt.Sprintf("link to %s is dead: %s", l.peer.Node, c.whyDead(l)))
+		}
+	}
+	return changed
+}
+
+func (c *core) whyDead(l *link) string {
+	switch {
+	case l.index == 0:
+		return l.port + " is gone"
+	case !l.carrier:
+		return l.port + " has no carrier"
+	}
+	return fmt.Sprintf("no probe over %s was answered for %s", l.port, l.timing.Dead)
+}
+
+// due is what one port has to send now. After a change the peers learn of it at once.
+func (c *core) due(i int, now time.Time, changed bool) []outgoing {
+	l := c.links[i]
+	if !l.carrier {
+		return nil
+	}
+	var out []outgoing
+	if !now.Before(l.announceAt) {
+		out = append(out, c.announce(i, now)...)
+	}
+	if !l.known {
+		return out
+	}
+	if changed || !now.Before(l.probeAt) {
+		l.probeAt = now.Add(c.cfg.Timing.Probe)
+		out = append(out, c.probe(i, Probe{Seq: l.next(now, false)}, 0)...)
+	}
+	if l.wantsFull(c.cfg.MTU, now) {
+		l.fullAt = now
+		l.tries++
+		out = append(out, c.probe(i, Probe{Seq: l.next(now, true)}, c.cfg.MTU)...)
+	}
+	return out
+}
+
+func (c *core) announce(i int, now time.Time) []outgoing {
+	l := c.links[i]
+	// A link that works needs no introduction; now and then one is made for
+	// the case that the cable was moved without a sign.
+	const seldom = 10
+	l.announceAt = now.Add(c.cfg.Timing.Probe)
+	if l.alive {
+		l.announceAt = now.Add(seldom * c.cfg.Timing.Probe)
+	}
+	frame, err := c.me.announce(l.port, c.cfg.MTU)
+	if err != nil {
+		c.event(now, "announce", err.Error())
+		return nil
+	}
+	return []outgoing{{i, true, frame}}
+}
+
+func (c *core) probe(i int, p Probe, size int) []outgoing {
+	l := c.links[i]
+	p.From, p.To, p.Port = c.me.instance, l.peer.Instance, l.port
+	p.Big, p.MTU = l.hearBig, c.cfg.MTU
+	for _, other := range c.links {
+		if other.known {
+			p.Links = append(p.Links, Reached{other.peer.Node, other.alive})
+		}
+	}
+	frame, err := sealProbe(p, l.key, size)
+	if err != nil {
+		return nil
+	}
+	return []outgoing{{i, false, frame}}
+}
+
+// hear takes over a datagram that came in on a port and returns the answer.
+func (c *core) hear(i int, datagram []byte, now time.Time) []outgoing {
+	kind, _, _, err := open(datagram)
+	l := c.links[i]
+	switch {
+	case err != nil:
+		var version errVersion
+		if errors.As(err, &version) {
+			c.claim(l, err.Error(), now)
+		}
+		return nil
+	case kind == kindAnnounce:
+		return c.hearAnnounce(i, datagram, now)
+	case kind == kindProbe:
+		return c.hearProbe(i, datagram, now)
+	}
+	return nil
+}
+
+func (c *core) hearAnnounce(i int, datagram []byte, now time.Time) []outgoing {
+	l := c.links[i]
+	sum := sha256.Sum256(datagram)
+	if l.known && sum == l.seen {
+		l.heardAt = now // checked before, word for word
+		return nil
+	}
+	a, frame, err := parseAnnounce(datagram)
+	if err != nil {
+		return nil
+	}
+	if err := c.me.believe(a, frame); err != nil {
+		c.claim(l, err.Error(), now)
+		return nil
+	}
+	if a.Node == c.cfg.Node {
+		c.hearMyself(i, a, now)
+		return nil
+	}
+	key, err := c.me.probeKey(a)
+	if err != nil {
+		c.claim(l, err.Error(), now)
+		return nil
+	}
+	// While a link works, no other node's hello can take it over: a recorded
+	// one must not move routes.
+	if l.alive && l.known && l.peer.Node != a.Node {
+		return nil
+	}
+	fresh := !l.known || l.peer.Node != a.Node || l.peer.Port != a.Port
+	l.meet(a, key, now)
+	l.seen, l.claim, l.loop = sum, "", false
+	c.learned[i] = a.Node
+	if fresh {
+		c.event(now, l.port+" peer", fmt.Sprintf("%s leads to %s of %s", l.port, a.Port, a.Node))
+	}
+	// The other end may have missed our hello.
+	return append(c.announce(i, now), c.due(i, now, false)...)
+}
+
+// hearMyself sorts out a hello with our own name: the echo of our broadcast,
+// a cable between our two ports, or a second machine with our image.
+func (c *core) hearMyself(i int, a Announce, now time.Time) {
+	l := c.links[i]
+	switch {
+	case a.Instance != c.me.instance:
+		c.claim(l, fmt.Sprintf("another machine calls itself %s: it was installed from this node's image", printable(a.Node)), now)
+	case a.Port != l.port:
+		l.loop, l.loopTo, l.claimAt = true, a.Port, now
+		l.known = false
+		c.event(now, l.port+" peer", fmt.Sprintf("%s leads to this node's own %s", l.port, a.Port))
+	}
+}
+
+// claim keeps why what was heard is not believed.
+func (c *core) claim(l *link, why string, now time.Time) {
+	if l.alive {
+		return
+	}
+	l.claim, l.claimAt = why, now
+	c.event(now, l.port+" claim", fmt.Sprintf("hello on %s not believed: %s", l.port, why))
+}
+
+func (c *core) hearProbe(i int, datagram []byte, now time.Time) []outgoing {
+	l := c.links[i]
+	p, err := parseProbe(datagram, func(instance string) []byte {
+		if l.known && instance == l.peer.Instance {
+			return l.key
+		}
+		return nil
+	})
+	if err != nil || p.To != c.me.instance || p.Port != l.peer.Port {
+		return nil
+	}
+	l.heardAt, l.reached, l.claimed = now, p.Links, now
+	l.hearBig = max(l.hearBig, len(datagram)+headers)
+	l.peerBig, l.peerMTU = p.Big, p.MTU
+	if p.Reply {
+		l.answered(p.Ack, now)
+		c.judge(now)
+		return nil
+	}
+	l.ackSeq = max(l.ackSeq, p.Seq)
+	return c.probe(i, Probe{Reply: true, Ack: p.Seq}, 0)
+}
+
+// States is what the probes say, as the routes need it.
+func (c *core) states() [Ports]LinkState {
+	var out [Ports]LinkState
+	for i, l := range c.links {
+		out[i] = LinkState{Peer: c.peerAt(i), Foreign: !l.alive && (l.loop || l.claim != "")}
+	}
+	for i, l := range c.links {
+		out[i].Withheld = !l.alive && c.othersReach(i, out[i].Peer)
+	}
+	return out
+}
+
+// othersReach tells whether the node behind the other port says that it
+// reaches the peer. Only then does it help to take the direct route away: if
+// nobody hears the peer, its agent is gone and not the cable.
+func (c *core) othersReach(i int, peer string) bool {
+	o := c.links[1-i]
+	if !o.alive || o.peer.Node == peer {
+		return false
+	}
+	for _, r := range o.reached {
+		if r.Peer == peer && r.Alive {
+			return true
+		}
+	}
+	return false
+}
+
+// peerAt is who is taken to be at the other end of a port.
+func (c *core) peerAt(i int) string {
+	l, o := c.links[i], c.links[1-i]
+	if l.known && (l.alive || l.peer.Node != o.peer.Node || !o.alive) {
+		return l.peer.Node
+	}
+	if o.known && o.peer.Node != "" {
+		if third, ok := c.cfg.other(o.peer.Node); ok {
+			return third.Node
+		}
+	}
+	if c.learned[i] != "" && c.learned[i] != c.learned[1-i] {
+		return c.learned[i]
+	}
+	return c.cfg.expected(i)
+}
+
+// event keeps one line of history. The same line is not said twice in a row for one subject.
+func (c *core) event(now time.Time, subject, text string) {
+	if c.said[subject] == text {
+		return
+	}
+	c.said[subject] = text
+	e := trust.Event{Time: now, Text: text}
+	c.events = append(c.events, e)
+	if len(c.events) > keptEvents {
+		c.events = c.events[len(c.events)-keptEvents:]
+	}
+	if c.remark != nil {
+		c.remark(e)
+	}
+}

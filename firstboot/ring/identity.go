@@ -1,0 +1,124 @@
+package ring
+
+import (
+	"bytes"
+	"crypto/ecdh"
+	"crypto/ed25519"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Identity is what a node proves itself with on the cable: the certificate
+// that the cluster's CA gave it.
+type Identity struct {
+	Node      string
+	ClusterID string
+	Leaf      *x509.Certificate
+	CA        *x509.Certificate
+	Key       ed25519.PrivateKey
+}
+
+// session is one run of a keeper: a fresh X25519 key and the number that tells
+// it from the run before.
+type session struct {
+	id       Identity
+	nodes    []string
+	instance string // 16 hexadecimal digits, new at every start
+	bootID   string // of the kernel
+	private  *ecdh.PrivateKey
+}
+
+func newSession(id Identity, nodes []string, bootID string) (*session, error) {
+	if id.Leaf == nil || id.CA == nil || len(id.Key) != ed25519.PrivateKeySize {
+		return nil, errors.New("the ring needs the node's certificate, its key and the cluster's ca: install the seed package")
+	}
+	private, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("key for the ring's probes: %w", err)
+	}
+	var number [8]byte
+	if _, err := rand.Read(number[:]); err != nil {
+		return nil, fmt.Errorf("number of this run: %w", err)
+	}
+	return &session{id: id, nodes: nodes, instance: hex.EncodeToString(number[:]), bootID: bootID, private: private}, nil
+}
+
+// announce makes the signed hello of one port.
+func (s *session) announce(port string, mtu int) ([]byte, error) {
+	return sealAnnounce(Announce{
+		Cluster: s.id.ClusterID, Node: s.id.Node, Port: port, Instance: s.instance,
+		BootID: s.bootID, MTU: mtu, Public: s.private.PublicKey().Bytes(),
+	}, s.id.Leaf.Raw, s.id.Key)
+}
+
+// Reasons why a hello is not believed. The verdict of the port names them.
+var (
+	errForeign   = errors.New("another cluster")
+	errUntrusted = errors.New("not trusted")
+)
+
+// believe checks the signature of an announce, and that it comes from a node
+// of this cluster.
+func (s *session) believe(a Announce, frame signed) error {
+	if a.Cluster != s.id.ClusterID {
+		return fmt.Errorf("%w (%s)", errForeign, printable(a.Cluster))
+	}
+	leaf, err := x509.ParseCertificate(frame.cert)
+	if err != nil {
+		return fmt.Errorf("%w: certificate: %w", errUntrusted, err)
+	}
+	// The dates are left to the trusted channel: the ring must come up on a
+	// machine whose clock has lost its battery, and it carries no secrets.
+	if err := leaf.CheckSignatureFrom(s.id.CA); err != nil {
+		return fmt.Errorf("%w: its certificate is not from this cluster's ca", errUntrusted)
+	}
+	if leaf.Subject.CommonName != a.Node {
+		return fmt.Errorf("%w: it calls itself %s with the certificate of %s", errUntrusted,
+			printable(a.Node), printable(leaf.Subject.CommonName))
+	}
+	public, ok := leaf.PublicKey.(ed25519.PublicKey)
+	if !ok || !ed25519.Verify(public, frame.content, frame.signature) {
+		return fmt.Errorf("%w: its signature is wrong", errUntrusted)
+	}
+	if !slices.Contains(s.nodes, a.Node) {
+		return fmt.Errorf("%w: %s is no node of the profile", errUntrusted, printable(a.Node))
+	}
+	return nil
+}
+
+// probeKey is the key of the probes between two runs. Both ends compute the same.
+func (s *session) probeKey(a Announce) ([]byte, error) {
+	public, err := ecdh.X25519().NewPublicKey(a.Public)
+	if err != nil {
+		return nil, fmt.Errorf("%w: key: %w", errUntrusted, err)
+	}
+	shared, err := s.private.ECDH(public)
+	if err != nil {
+		return nil, fmt.Errorf("%w: key: %w", errUntrusted, err)
+	}
+	ends := []string{s.id.Node + " " + s.instance, a.Node + " " + a.Instance}
+	slices.Sort(ends)
+	salt := bytes.Join([][]byte{[]byte(s.id.ClusterID), []byte(ends[0]), []byte(ends[1])}, []byte{0})
+	return hkdf.Key(sha256.New, shared, salt, "ringboot ring probe 1", sha256.Size)
+}
+
+// printable makes a name that came from the cable safe to show.
+func printable(s string) string {
+	const most = 40
+	if len(s) > most {
+		s = s[:most]
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, s)
+}

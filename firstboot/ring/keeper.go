@@ -1,0 +1,419 @@
+package ring
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"sync"
+	"time"
+
+	"ringboot/firstboot/host"
+	"ringboot/firstboot/trust"
+	"ringboot/profiles"
+)
+
+// Options are what a keeper works with.
+type Options struct {
+	Config   Config
+	Identity Identity
+	Kernel   Kernel
+	Wires    Wires
+	Sys      fs.FS             // below /sys, for Thunderbolt; nil: not looked at
+	Files    host.Files        // for what is remembered between runs; nil: nothing is
+	Remark   func(trust.Event) // told each event as it happens; may be nil
+}
+
+// StateFile remembers who was at the other end of each port, so that the
+// persistent routes and the first second after a start are right at once.
+const StateFile = "/var/lib/ringboot/ring.json"
+
+// Keeper keeps one node's two links. Run it once; everything else may be
+// called from anywhere.
+type Keeper struct {
+	opt  Options
+	kick chan struct{}
+
+	mu     sync.Mutex
+	view   trust.RingView
+	events []trust.Event
+	peers  [Ports]string
+	ready  bool
+	fault  string // why the last change of the kernel's state did not work
+}
+
+// New makes a keeper. It touches nothing before Run.
+func New(opt Options) (*Keeper, error) {
+	if err := opt.Config.check(); err != nil {
+		return nil, err
+	}
+	k := &Keeper{opt: opt, kick: make(chan struct{}, 1)}
+	k.view = trust.RingView{Transport: opt.Config.Transport, Verdict: "the ring is not looked at yet"}
+	for i := range k.peers {
+		k.peers[i] = opt.Config.expected(i)
+	}
+	k.recall()
+	return k, nil
+}
+
+// View is the ring as this node sees it now.
+func (k *Keeper) View() trust.RingView {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	v := k.view
+	v.Ports = slices.Clone(v.Ports)
+	return v
+}
+
+// Events are the last things that happened to the ring, oldest first.
+func (k *Keeper) Events() []trust.Event {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.events)
+}
+
+// Peers are the nodes taken to be at the two ports: what was learned, or
+// else what the rule of cabling says. The persistent routes are made of it.
+func (k *Keeper) Peers() [Ports]string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.peers
+}
+
+// Fault is why the kernel refused the last change, or "".
+func (k *Keeper) Fault() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.fault
+}
+
+// Ready tells whether Run has looked at the ring.
+func (k *Keeper) Ready() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.ready
+}
+
+// Kick makes the keeper look and mend now.
+func (k *Keeper) Kick() {
+	select {
+	case k.kick <- struct{}{}:
+	default:
+	}
+}
+
+// heard is one datagram, or the end of a socket.
+type heard struct {
+	port int
+	wire Wire
+	data []byte
+	err  error
+}
+
+// run is the state of one Run.
+type run struct {
+	*Keeper
+	core   *core
+	wires  [Ports]Wire
+	bound  [Ports]int // device of each wire
+	inbox  chan heard
+	group  sync.WaitGroup
+	due    time.Time // next look at the kernel
+	wished time.Time // since when a look is asked for
+}
+
+// Run keeps the ring until ctx ends, then returns nil. Routes and addresses
+// stay: traffic does not need the keeper.
+func (k *Keeper) Run(ctx context.Context) error {
+	cfg := k.opt.Config
+	me, err := newSession(k.opt.Identity, cfg.Order, bootID(k.opt.Files))
+	if err != nil {
+		return err
+	}
+	r := &run{Keeper: k, core: newCore(cfg, me, k.opt.Remark), inbox: make(chan heard, 64)}
+	r.core.learned = k.Peers()
+	ctx, cancel := context.WithCancel(ctx)
+	defer r.end(cancel)
+	watch := k.opt.Kernel.Watch(ctx)
+	timing := r.core.cfg.Timing
+	ticker := time.NewTicker(timing.Probe / 3)
+	defer ticker.Stop()
+	r.look(ctx, time.Now())
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case _, ok := <-watch:
+			if !ok {
+				watch = nil
+				continue
+			}
+			r.want(time.Now().Add(timing.Settle))
+		case <-k.kick:
+			r.want(time.Now())
+		case in := <-r.inbox:
+			r.take(ctx, in)
+		case <-ticker.C:
+		}
+		r.turn(ctx, time.Now())
+	}
+}
+
+func (r *run) end(cancel func()) {
+	cancel()
+	for i, w := range r.wires {
+		if w != nil {
+			w.Close()
+			r.wires[i] = nil
+		}
+	}
+	// Readers may wait to hand over a last datagram.
+	done := make(chan struct{})
+	go func() { r.group.Wait(); close(done) }()
+	for {
+		select {
+		case <-r.inbox:
+		case <-done:
+			return
+		}
+	}
+}
+
+// want asks for a look at the kernel no later than at.
+func (r *run) want(at time.Time) {
+	if at.Before(r.due) {
+		r.due = at
+	}
+}
+
+// turn does what is due.
+func (r *run) turn(ctx context.Context, now time.Time) {
+	before := r.core.states()
+	r.send(r.core.tick(now))
+	if r.core.states() != before {
+		r.due = now // routes follow at once
+	}
+	actions, again := r.core.mend(now)
+	for _, a := range actions {
+		r.do(a, now)
+		again = true
+	}
+	if again || !now.Before(r.due) {
+		r.look(ctx, now)
+	}
+	r.publish()
+}
+
+// look compares the kernel with what should be and closes the gap.
+func (r *run) look(ctx context.Context, now time.Time) {
+	r.due = now.Add(r.core.cfg.Timing.Resync)
+	s, err := r.opt.Kernel.Snapshot(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			r.setFault(err.Error())
+			r.want(now.Add(time.Second))
+		}
+		return
+	}
+	r.sysfs()
+	r.core.observe(s, now)
+	actions := Diff(Desire(r.core.cfg, s, r.core.states()), s)
+	r.setFault("")
+	for _, a := range actions {
+		r.do(a, now)
+	}
+	if len(actions) > 0 {
+		// Only another look proves it. The kernel's own event makes it soon.
+		r.want(now.Add(time.Second))
+	}
+	r.connect(ctx)
+	r.remember()
+}
+
+func (r *run) do(a Action, now time.Time) {
+	if err := r.opt.Kernel.Do(a); err != nil {
+		r.setFault(err.Error())
+		r.core.event(now, "kernel", err.Error())
+		return
+	}
+	r.core.event(now, "kernel", a.String())
+}
+
+func (r *run) setFault(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fault = text
+}
+
+func (r *run) sysfs() {
+	if r.opt.Sys == nil || r.opt.Config.Transport != profiles.TransportThunderbolt {
+		return
+	}
+	all, err := ReadThunderbolt(r.opt.Sys)
+	if err != nil {
+		return
+	}
+	for i, p := range r.opt.Config.Ports {
+		r.core.wires[i] = wireAt(all, p.Path)
+	}
+}
+
+// connect opens a socket on each port that has none, or one on a device that is gone.
+func (r *run) connect(ctx context.Context) {
+	for i, l := range r.core.links {
+		if r.wires[i] != nil && r.bound[i] != l.index {
+			r.wires[i].Close()
+			r.wires[i] = nil
+		}
+		if r.wires[i] != nil || l.index == 0 || !l.up {
+			continue
+		}
+		w, err := r.opt.Wires.Open(ctx, l.port)
+		if err != nil {
+			r.setFault(err.Error())
+			r.want(time.Now().Add(time.Second))
+			continue
+		}
+		r.wires[i], r.bound[i] = w, l.index
+		r.group.Go(func() { listen(ctx, i, w, r.inbox) })
+	}
+}
+
+// listen hands over what comes in on one socket, and at last its error.
+func listen(ctx context.Context, port int, w Wire, inbox chan<- heard) {
+	buffer := make([]byte, 1<<16)
+	for {
+		n, err := w.Read(buffer)
+		in := heard{port: port, wire: w, err: err}
+		if err == nil {
+			in.data = slices.Clone(buffer[:n])
+		}
+		select {
+		case inbox <- in:
+		case <-ctx.Done():
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// take handles one datagram and those that wait behind it.
+func (r *run) take(ctx context.Context, in heard) {
+	now := time.Now()
+	for {
+		switch {
+		case r.wires[in.port] != in.wire:
+		case in.err != nil:
+			in.wire.Close()
+			r.wires[in.port] = nil
+			r.want(now.Add(50 * time.Millisecond))
+		default:
+			r.send(r.core.hear(in.port, in.data, now))
+		}
+		select {
+		case in = <-r.inbox:
+			continue
+		case <-ctx.Done():
+		default:
+		}
+		return
+	}
+}
+
+// send puts datagrams on their cables. One that cannot leave is a probe lost,
+// which is what the probes are there to find out.
+func (r *run) send(all []outgoing) {
+	for _, o := range all {
+		w := r.wires[o.port]
+		if w == nil {
+			continue
+		}
+		if o.broadcast {
+			w.Announce(o.frame) //nolint:errcheck // see above
+			continue
+		}
+		if peer, ok := r.core.cfg.peer(r.core.links[o.port].peer.Node); ok {
+			w.Probe(o.frame, peer.Addr.String()) //nolint:errcheck // see above
+		}
+	}
+}
+
+func (r *run) publish() {
+	view := r.core.view()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.view, r.ready = view, true
+	if r.fault != "" && !view.Whole {
+		r.view.Verdict += "; " + r.fault
+	}
+	r.events = slices.Clone(r.core.events)
+	for i := range r.peers {
+		r.peers[i] = r.core.peerAt(i)
+	}
+}
+
+// remembered is the content of StateFile.
+type remembered struct {
+	Version int               `json:"version"`
+	Peers   map[string]string `json:"peers"` // port to node
+}
+
+func (k *Keeper) recall() {
+	if k.opt.Files == nil {
+		return
+	}
+	text, err := k.opt.Files.ReadFile(StateFile)
+	if err != nil {
+		return
+	}
+	var was remembered
+	if json.Unmarshal(text, &was) != nil || was.Version != 1 {
+		return // worth a second of probing, no more
+	}
+	for i, p := range k.opt.Config.Ports {
+		if _, ok := k.opt.Config.peer(was.Peers[p.Name]); ok {
+			k.peers[i] = was.Peers[p.Name]
+		}
+	}
+}
+
+// remember writes the peers down when they changed.
+func (r *run) remember() {
+	if r.opt.Files == nil {
+		return
+	}
+	now := remembered{Version: 1, Peers: map[string]string{}}
+	for i, p := range r.opt.Config.Ports {
+		if !r.core.links[i].alive {
+			return // half a picture would be worse than the old one
+		}
+		now.Peers[p.Name] = r.core.peerAt(i)
+	}
+	text, err := json.Marshal(now)
+	if err != nil {
+		return
+	}
+	text = append(text, '\n')
+	old, err := r.opt.Files.ReadFile(StateFile)
+	if err == nil && string(old) == string(text) {
+		return
+	}
+	if err := r.opt.Files.WriteFile(StateFile, text, 0o600); err != nil && !errors.Is(err, fs.ErrPermission) {
+		r.core.event(time.Now(), "state", fmt.Sprintf("remember the peers: %v", err))
+	}
+}
+
+func bootID(files host.Files) string {
+	if files == nil {
+		return ""
+	}
+	text, err := files.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return string(text[:min(len(text), len("00000000-0000-0000-0000-000000000000"))])
+}

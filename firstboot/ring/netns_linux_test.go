@@ -1,0 +1,440 @@
+package ring
+
+import (
+	"bufio"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/big"
+	"net/netip"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+
+	"ringboot/firstboot/trust"
+	"ringboot/profiles"
+	"ringboot/rehearsal/need"
+)
+
+// agentEnv makes the test binary an agent: it names the file with its orders.
+const agentEnv = "RINGBOOT_TEST_RING_AGENT"
+
+func TestMain(m *testing.M) {
+	if file := os.Getenv(agentEnv); file != "" {
+		if err := agentMain(file); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// orders are what an agent process is told.
+type orders struct {
+	Config    Config
+	Leaf, CA  []byte
+	Key       []byte
+	ClusterID string
+}
+
+// told is what an agent process says on its standard output.
+type told struct {
+	View   trust.RingView
+	Events []trust.Event
+	Peers  [Ports]string
+	Fault  string
+}
+
+// agentMain is one agent in a process of its own: the keeper and nothing else.
+// It ends when its standard input does, so that none outlives the test.
+func agentMain(file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	var o orders
+	if err := json.Unmarshal(text, &o); err != nil {
+		return err
+	}
+	leaf, err := x509.ParseCertificate(o.Leaf)
+	if err != nil {
+		return err
+	}
+	ca, err := x509.ParseCertificate(o.CA)
+	if err != nil {
+		return err
+	}
+	kernel, err := NewKernel(o.Config, nil)
+	if err != nil {
+		return err
+	}
+	k, err := New(Options{Config: o.Config, Kernel: kernel, Wires: Sockets{},
+		Identity: Identity{Node: o.Config.Node, ClusterID: o.ClusterID, Leaf: leaf, CA: ca, Key: o.Key}})
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithCancel(ctx)
+	go func() { io.Copy(io.Discard, os.Stdin); cancel() }()
+	var group sync.WaitGroup
+	group.Go(func() {
+		last := ""
+		for ctx.Err() == nil {
+			v := k.View()
+			for i := range v.Ports {
+				v.Ports[i].RTT, v.Ports[i].Sent = 0, 0
+			}
+			t, err := json.Marshal(told{v, k.Events(), k.Peers(), k.Fault()})
+			if err == nil && string(t) != last {
+				last = string(t)
+				fmt.Println(last)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
+	err = k.Run(ctx)
+	group.Wait()
+	return err
+}
+
+// keyring is the CA of one test cluster.
+type keyring struct {
+	ca  *x509.Certificate
+	key ed25519.PrivateKey
+}
+
+func newKeyring(t testing.TB) keyring {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test ca"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keyring{ca, private}
+}
+
+func (k keyring) identity(t testing.TB, node string) Identity {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: node}, DNSNames: []string{node},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, k.ca, public, k.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Identity{Node: node, ClusterID: profiles.ClusterID(k.ca.Raw), Leaf: leaf, CA: k.ca, Key: private}
+}
+
+// testNode is one network namespace and the agent in it.
+type testNode struct {
+	t      testing.TB
+	name   string
+	addr   netip.Addr
+	ns     netns.NsHandle
+	handle *netlink.Handle
+	cfg    Config
+	id     Identity
+
+	cmd   *exec.Cmd
+	stdin io.Closer
+	ended chan struct{}
+	mu    sync.Mutex
+	last  told
+	woken chan struct{}
+}
+
+// names of the nodes, and their addresses on the ring.
+var nodeNames = []string{"frege", "russell", "wittgenstein"}
+
+func nodeAddr(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 203, 4, byte(11 + i)}) }
+
+func testConfig(i int) Config {
+	cfg := Config{Node: nodeNames[i], Addr: nodeAddr(i), Order: nodeNames, Transport: profiles.TransportEthernet, MTU: 65520,
+		Ports: [Ports]profiles.RingPort{{Name: "en05", Interface: "en05"}, {Name: "en06", Interface: "en06"}},
+		// A test does not wait two seconds for a link to be trusted again.
+		Timing: Timing{Return: 300 * time.Millisecond, Flap: time.Second}}
+	for j, n := range nodeNames {
+		if j != i {
+			cfg.Peers = append(cfg.Peers, Peer{n, nodeAddr(j)})
+		}
+	}
+	return cfg
+}
+
+// testRing is three nodes without cables.
+type testRing struct {
+	t     testing.TB
+	nodes []*testNode
+}
+
+func newRing(t testing.TB) *testRing {
+	t.Helper()
+	need.Slow(t)
+	need.Root(t)
+	keys := newKeyring(t)
+	r := &testRing{t: t}
+	for i, name := range nodeNames {
+		n := &testNode{t: t, name: name, addr: nodeAddr(i), cfg: testConfig(i), id: keys.identity(t, name)}
+		n.open()
+		r.nodes = append(r.nodes, n)
+	}
+	return r
+}
+
+// open makes the namespace. It lives as long as this process holds it, so
+// nothing is left behind however the test ends.
+func (n *testNode) open() {
+	n.t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	old, err := netns.Get()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	defer old.Close()
+	if n.ns, err = netns.New(); err != nil {
+		n.t.Fatalf("make a network namespace: %v", err)
+	}
+	if err := netns.Set(old); err != nil {
+		n.t.Fatal(err)
+	}
+	if n.handle, err = netlink.NewHandleAt(n.ns); err != nil {
+		n.t.Fatal(err)
+	}
+	n.t.Cleanup(func() {
+		n.kill()
+		n.handle.Close()
+		n.ns.Close()
+	})
+	lo, err := n.handle.LinkByName("lo")
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.must(n.handle.LinkSetUp(lo))
+}
+
+func (n *testNode) must(err error) {
+	n.t.Helper()
+	if err != nil {
+		n.t.Fatalf("%s: %v", n.name, err)
+	}
+}
+
+// in runs f on a thread inside the namespace.
+func (n *testNode) in(f func() error) {
+	n.t.Helper()
+	done := make(chan error, 1)
+	go func() {
+		// The thread ends with the goroutine: it is never given back.
+		runtime.LockOSThread()
+		if err := netns.Set(n.ns); err != nil {
+			done <- err
+			return
+		}
+		done <- f()
+	}()
+	n.must(<-done)
+}
+
+// shell runs a command line inside the namespace.
+func (n *testNode) shell(line string) string {
+	n.t.Helper()
+	var out []byte
+	n.in(func() error {
+		var err error
+		out, err = exec.Command("sh", "-ec", line).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%s: %w: %s", line, err, out)
+		}
+		return nil
+	})
+	return string(out)
+}
+
+func (n *testNode) link(name string) netlink.Link {
+	n.t.Helper()
+	l, err := n.handle.LinkByName(name)
+	n.must(err)
+	return l
+}
+
+// cable joins two ports.
+func (n *testNode) cable(port string, to *testNode, toPort string) {
+	n.t.Helper()
+	v := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: port}, PeerName: toPort, PeerNamespace: netlink.NsFd(int(to.ns))}
+	n.must(n.handle.LinkAdd(v))
+}
+
+// cables joins the three nodes by the rule: the first port of each to the
+// second of the next.
+func (r *testRing) cables() *testRing {
+	r.t.Helper()
+	for i, n := range r.nodes {
+		n.cable("en05", r.nodes[(i+1)%3], "en06")
+	}
+	return r
+}
+
+// start runs the agent in the namespace.
+func (n *testNode) start() {
+	n.t.Helper()
+	text, err := json.Marshal(orders{n.cfg, n.id.Leaf.Raw, n.id.CA.Raw, n.id.Key, n.id.ClusterID})
+	n.must(err)
+	file := filepath.Join(n.t.TempDir(), "orders")
+	n.must(os.WriteFile(file, text, 0o600))
+	exe, err := os.Executable()
+	n.must(err)
+	cmd := exec.Command(exe)
+	cmd.Env = append(os.Environ(), agentEnv+"="+file)
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	n.must(err)
+	stdout, err := cmd.StdoutPipe()
+	n.must(err)
+	n.in(cmd.Start) // a child begins in the namespace of the thread
+	ended := make(chan struct{})
+	n.mu.Lock()
+	n.cmd, n.stdin, n.ended, n.last = cmd, stdin, ended, told{}
+	n.mu.Unlock()
+	go func() {
+		defer close(ended)
+		lines := bufio.NewScanner(stdout)
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			var s told
+			if json.Unmarshal(lines.Bytes(), &s) == nil {
+				n.mu.Lock()
+				n.last = s
+				n.mu.Unlock()
+			}
+		}
+		cmd.Wait()
+	}()
+}
+
+// kill ends the agent as a power cut would.
+func (n *testNode) kill() {
+	n.mu.Lock()
+	cmd, ended := n.cmd, n.ended
+	n.cmd = nil
+	n.mu.Unlock()
+	if cmd == nil {
+		return
+	}
+	cmd.Process.Kill()
+	<-ended
+}
+
+func (n *testNode) told() told {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.last
+}
+
+func (r *testRing) start() *testRing {
+	r.t.Helper()
+	for _, n := range r.nodes {
+		n.start()
+	}
+	return r
+}
+
+// await waits until what holds of the ring, and says what is there if it never does.
+func (r *testRing) await(what string, holds func() bool) {
+	r.t.Helper()
+	deadline := time.Now().Add(40 * time.Second)
+	for !holds() {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("%s: not within 40 s\n%s", what, r.describe())
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func (r *testRing) describe() string {
+	var b strings.Builder
+	for _, n := range r.nodes {
+		s := n.told()
+		fmt.Fprintf(&b, "%s: %s (fault %q)\n", n.name, s.View.Verdict, s.Fault)
+		for _, p := range s.View.Ports {
+			fmt.Fprintf(&b, "    %+v\n", p)
+		}
+		for _, e := range s.Events {
+			fmt.Fprintf(&b, "    %s %s\n", e.Time.Format("05.000"), e.Text)
+		}
+		b.WriteString(n.shell("ip route; ip -br address"))
+	}
+	return b.String()
+}
+
+func (r *testRing) whole() bool {
+	for _, n := range r.nodes {
+		v := n.told().View
+		if !v.Whole || len(v.Ports) != Ports || !v.Ports[0].Proven || !v.Ports[1].Proven || !n.routesWhole() {
+			return false
+		}
+	}
+	return true
+}
+
+// routesWhole asks the kernel, not the agent: a direct route and a detour to each peer.
+func (n *testNode) routesWhole() bool {
+	list, err := n.handle.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{}, 0)
+	if err != nil {
+		return false
+	}
+	have := map[string]bool{}
+	for _, route := range list {
+		if route.Dst != nil {
+			have[fmt.Sprint(route.Dst.IP, uint32(route.Priority))] = true
+		}
+	}
+	for _, p := range n.cfg.Peers {
+		for _, metric := range []uint32{MetricDirect, MetricDetour} {
+			if !have[fmt.Sprint(p.Addr.AsSlice(), metric)] && !have[fmt.Sprint(p.Addr, metric)] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (r *testRing) awaitWhole() *testRing {
+	r.t.Helper()
+	r.await("ring whole", r.whole)
+	return r
+}
