@@ -1,0 +1,284 @@
+// Package firstboot is the agent: it runs the steps of the plan in order until
+// a node is done, then stays, keeps the ring and answers status.
+//
+// It holds the order of work and nothing else. What a step does is in step,
+// what the machine is in host, what was meant and what happened in journal.
+// After a power cut at any instant the next start goes on from what it finds.
+package firstboot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"ringboot/firstboot/host"
+	"ringboot/firstboot/journal"
+	"ringboot/firstboot/step"
+	"ringboot/firstboot/trust"
+)
+
+const (
+	// firstDelay and maxDelay bound the back-off of a step that cannot go on.
+	firstDelay = time.Second
+	maxDelay   = 30 * time.Second
+	// recheck is how old the verdict of a step that is done may get while a
+	// later step is worked on. A step changes it with a method Recheck.
+	recheck = 15 * time.Second
+	// idleCheck is how often a node that is done looks whether it still is.
+	idleCheck = 5 * time.Minute
+	// longestStep bounds one Check or Apply for the watchdog: installing Ceph
+	// over a slow line takes its time.
+	longestStep = 90 * time.Minute
+)
+
+// Rechecker is a step whose verdict keeps for another time than most.
+type Rechecker interface{ Recheck() time.Duration }
+
+// Reporter hears of every change of an engine's status. It must not block.
+type Reporter interface{ Report(s trust.Status) }
+
+// Engine runs the steps in order. A step is not attempted until all before it
+// are done.
+type Engine struct {
+	steps   []step.Step
+	clock   host.Clock
+	journal *journal.Journal
+	report  []Reporter
+	wake    chan struct{}
+	work    sync.Mutex // held by whoever goes through the steps
+
+	mu      sync.Mutex
+	views   []view
+	current int       // index of the first step that is not done
+	busy    time.Time // until when being silent is no sign of being stuck
+}
+
+// view is what the engine knows of one step.
+type view struct {
+	verdict step.Verdict
+	state   string
+	since   time.Time
+	checked time.Time
+	tries   int       // since it last came further
+	next    time.Time // not before, unless kicked
+}
+
+// statePending is the state of a step that was not looked at yet.
+const statePending = "pending"
+
+// NewEngine returns an engine for the steps. The reporters hear of every change.
+func NewEngine(steps []step.Step, clock host.Clock, j *journal.Journal, report ...Reporter) *Engine {
+	e := &Engine{steps: steps, clock: clock, journal: j, report: report, wake: make(chan struct{}, 1), views: make([]view, len(steps))}
+	for i := range e.views {
+		e.views[i].state = statePending
+	}
+	return e
+}
+
+// Kick wakes the engine: something happened that the current step may wait
+// for. It never blocks and may be called from anywhere, as often as one likes.
+func (e *Engine) Kick() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run works until the context ends, and returns nil then.
+func (e *Engine) Run(ctx context.Context) error {
+	kicked := false
+	for {
+		wait, err := e.round(ctx, kicked)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		kicked = e.pause(ctx, wait)
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// pause waits for the time or a kick, and tells whether it was a kick.
+func (e *Engine) pause(ctx context.Context, wait time.Duration) bool {
+	e.busyFor(wait + time.Minute)
+	sleep, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		e.clock.Sleep(sleep, wait)
+	}()
+	defer func() { cancel(); <-done }()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-done:
+		return false
+	case <-e.wake:
+		return true
+	}
+}
+
+// round goes through the steps once and returns how long to wait. Its error
+// means that the agent itself cannot go on.
+func (e *Engine) round(ctx context.Context, kicked bool) (time.Duration, error) {
+	e.work.Lock()
+	defer e.work.Unlock()
+	for i, s := range e.steps {
+		if e.fresh(i, s) {
+			continue
+		}
+		if wait := e.notYet(i); wait > 0 && !kicked {
+			return wait, nil
+		}
+		done, err := e.attempt(ctx, i, s)
+		if err != nil || ctx.Err() != nil {
+			return firstDelay, err
+		}
+		if !done {
+			return e.notYet(i), nil
+		}
+	}
+	return host.Jitter(idleCheck), nil
+}
+
+// fresh tells whether a step that is done need not be looked at again yet.
+func (e *Engine) fresh(i int, s step.Step) bool {
+	keeps := recheck
+	if r, ok := s.(Rechecker); ok {
+		keeps = r.Recheck()
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	v := e.views[i]
+	return v.state == step.Done.String() && e.clock.Now().Sub(v.checked) < keeps
+}
+
+// notYet is how long the back-off of a step still takes.
+func (e *Engine) notYet(i int) time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.views[i].next.Sub(e.clock.Now())
+}
+
+// attempt checks a step and, if it can go on, applies it and checks again.
+func (e *Engine) attempt(ctx context.Context, i int, s step.Step) (done bool, err error) {
+	before := e.check(ctx, s)
+	if ctx.Err() != nil {
+		return false, nil
+	}
+	if err := e.enter(i, before, false); err != nil {
+		return false, err
+	}
+	if before.State != step.Todo {
+		return before.State == step.Done, nil
+	}
+	if err := e.journal.Intend(s.Name(), before.Reason); err != nil {
+		return false, e.stuck(i, before, err)
+	}
+	e.busyFor(longestStep)
+	applied := s.Apply(ctx)
+	if ctx.Err() != nil {
+		return false, nil
+	}
+	after := e.check(ctx, s)
+	if ctx.Err() != nil {
+		return false, nil
+	}
+	if applied != nil && after.State == step.Todo {
+		after.Reason = applied.Error()
+	}
+	if after.State == step.Done {
+		if err := e.journal.Settle(s.Name()); err != nil {
+			return false, e.stuck(i, after, err)
+		}
+	}
+	further := after.State == step.Done || applied == nil && !slices.Equal(before.Changes, after.Changes)
+	return after.State == step.Done, e.enter(i, after, further)
+}
+
+// check asks a step; an error is a reason to try again later.
+func (e *Engine) check(ctx context.Context, s step.Step) step.Verdict {
+	e.busyFor(longestStep)
+	v, err := s.Check(ctx)
+	if err != nil {
+		v = step.Verdict{State: step.Waiting, Reason: err.Error()}
+	}
+	return v
+}
+
+// stuck keeps a journal that cannot be written from ending the agent: a full
+// disk is waited for like everything else.
+func (e *Engine) stuck(i int, v step.Verdict, err error) error {
+	v.State, v.Reason = step.Waiting, err.Error()
+	e.enter(i, v, false)
+	return nil
+}
+
+// enter takes a verdict over into the status, the journal and the back-off.
+func (e *Engine) enter(i int, v step.Verdict, further bool) error {
+	name, now := e.steps[i].Name(), e.clock.Now()
+	since, err := e.journal.Enter(name, v.State.String(), v.Reason)
+	if err != nil {
+		v.Reason = fmt.Sprintf("%s (%v)", v.Reason, err)
+	}
+	e.mu.Lock()
+	old := e.views[i]
+	n := view{verdict: v, state: v.State.String(), since: since, checked: now, tries: old.tries + 1}
+	if v.State == step.Done || further || old.state != n.state {
+		n.tries = 1
+	}
+	n.next = now.Add(delay(n.tries))
+	e.views[i] = n
+	e.current = slices.IndexFunc(e.views, func(v view) bool { return v.state != step.Done.String() })
+	changed := old.state != n.state || old.verdict.Reason != v.Reason
+	e.mu.Unlock()
+	if changed {
+		text := n.state
+		if v.Reason != "" {
+			text += ": " + v.Reason
+		}
+		if old.state != statePending || v.State != step.Done {
+			// A journal on a full disk must not end the agent that reports it.
+			_ = e.journal.Note(name, text)
+		}
+		s := e.Status()
+		for _, r := range e.report {
+			r.Report(s)
+		}
+	}
+	return nil
+}
+
+// delay is the pause after so many tries that led no further.
+func delay(tries int) time.Duration {
+	d := firstDelay
+	for range min(tries-1, 10) {
+		d *= 2
+	}
+	return host.Jitter(min(d, maxDelay*4/5)) // with its jitter never over maxDelay
+}
+
+// Alive tells whether the engine shows signs of life, for the watchdog.
+func (e *Engine) Alive() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.busy.IsZero() || time.Now().Before(e.busy)
+}
+
+// busyFor promises a sign of life within d. It goes by the machine's own
+// monotonic time, which no correction of the clock changes.
+func (e *Engine) busyFor(d time.Duration) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.busy = time.Now().Add(d)
+}
+
+// errOnly is returned for a step that the plan does not have.
+var errOnly = errors.New("no such step")

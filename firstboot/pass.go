@@ -1,0 +1,123 @@
+package firstboot
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"ringboot/firstboot/step"
+)
+
+// Results of a step in one pass.
+const (
+	ResultOK      = "ok"      // was done
+	ResultChanged = "changed" // is done now, or would be changed (check)
+	ResultWaiting = "waiting" // for something outside this node
+	ResultStopped = "stopped" // for a person
+	ResultFailed  = "failed"  // applied, and not done
+	ResultPending = "pending" // a step before it is not done
+)
+
+// Outcome is what one pass did with one step.
+type Outcome struct {
+	Step    string        `json:"step"`
+	Result  string        `json:"result"`
+	Reason  string        `json:"reason,omitempty"`
+	Changes []step.Change `json:"changes,omitempty"`
+	Risks   []string      `json:"risks,omitempty"`
+}
+
+// Reached tells whether the step is done.
+func (o Outcome) Reached() bool { return o.Result == ResultOK || o.Result == ResultChanged }
+
+// PassOptions limit a pass.
+type PassOptions struct {
+	// Check changes nothing: it says what would be changed. Steps after one
+	// that is not done are shown as pending.
+	Check bool
+	// Only runs one step, without those before it.
+	Only string
+}
+
+// Pass goes through the steps once. Its error means that the pass itself could
+// not be made; a step that is not reached is no error.
+func (e *Engine) Pass(ctx context.Context, o PassOptions) ([]Outcome, error) {
+	e.work.Lock()
+	defer e.work.Unlock()
+	defer e.Kick() // a resident engine takes over what the pass found
+	var out []Outcome
+	blocked := ""
+	for _, s := range e.steps {
+		if o.Only != "" && s.Name() != o.Only {
+			continue
+		}
+		if blocked != "" {
+			out = append(out, Outcome{Step: s.Name(), Result: ResultPending, Reason: "waits for step " + blocked})
+			continue
+		}
+		outcome, err := e.passOne(ctx, s, o)
+		if err != nil {
+			return out, err
+		}
+		out = append(out, outcome)
+		if !outcome.Reached() || o.Check && outcome.Result != ResultOK {
+			blocked = s.Name()
+		}
+	}
+	if o.Only != "" && len(out) == 0 {
+		var names []string
+		for _, s := range e.steps {
+			names = append(names, s.Name())
+		}
+		return nil, fmt.Errorf("%w %q: the plan has %s", errOnly, o.Only, strings.Join(names, ", "))
+	}
+	return out, nil
+}
+
+func (e *Engine) passOne(ctx context.Context, s step.Step, o PassOptions) (Outcome, error) {
+	before := e.check(ctx, s)
+	if err := ctx.Err(); err != nil {
+		return Outcome{}, err
+	}
+	out := Outcome{Step: s.Name(), Result: result(before.State), Reason: before.Reason, Changes: before.Changes, Risks: before.Risks}
+	if before.State != step.Todo {
+		return out, nil
+	}
+	if o.Check {
+		out.Result = ResultChanged
+		return out, nil
+	}
+	if err := e.journal.Intend(s.Name(), before.Reason); err != nil {
+		out.Result, out.Reason = ResultFailed, err.Error()
+		return out, nil
+	}
+	applied := s.Apply(ctx)
+	if err := ctx.Err(); err != nil {
+		return out, err
+	}
+	after := e.check(ctx, s)
+	out.Result, out.Reason, out.Risks = result(after.State), after.Reason, after.Risks
+	switch {
+	case after.State == step.Done:
+		out.Result = ResultChanged
+		return out, e.journal.Settle(s.Name())
+	case applied != nil:
+		if after.State == step.Todo {
+			out.Reason = applied.Error()
+		}
+	}
+	return out, nil
+}
+
+// result names the state of a step that was not brought further.
+func result(s step.State) string {
+	switch s {
+	case step.Done:
+		return ResultOK
+	case step.Waiting:
+		return ResultWaiting
+	case step.Stopped:
+		return ResultStopped
+	}
+	return ResultFailed
+}

@@ -1,0 +1,112 @@
+package step
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"ringboot/firstboot/host"
+)
+
+const (
+	hostnameFile = "/etc/hostname"
+	hostsFile    = "/etc/hosts"
+	kernelName   = "/proc/sys/kernel/hostname"
+)
+
+// Identity is step 1: the node knows who it is, and the machine agrees.
+type Identity struct {
+	host    host.Host
+	version string // of the agent
+}
+
+// NewIdentity returns step 1.
+func NewIdentity(h host.Host, version string) *Identity { return &Identity{host: h, version: version} }
+
+// Name is "identity".
+func (*Identity) Name() string { return "identity" }
+
+// Recheck says that the verdict keeps for a minute.
+func (*Identity) Recheck() time.Duration { return time.Minute }
+
+// Check reads the seed and compares it with the machine.
+func (s *Identity) Check(ctx context.Context) (Verdict, error) {
+	now := s.host.Clock.Now()
+	own, err := LoadSeed(s.host.Files, now)
+	if err != nil {
+		return Stop(err.Error()), nil
+	}
+	name, err := s.hostname()
+	if err != nil {
+		return Verdict{}, err
+	}
+	if name != own.Node.Name {
+		// Never renamed here: pmxcfs and its certificates hang on the name.
+		return Stop(fmt.Sprintf("this machine is called %s and its seed is for %s: install it from the image of %s, or give it the seed of %s",
+			name, own.Node.Name, name, name)), nil
+	}
+	var v Verdict
+	if now.Before(oldest) {
+		v.Risks = append(v.Risks, fmt.Sprintf("the clock says %s: it was never set, look at the BIOS battery; time synchronisation must set it before the cluster is formed", now.UTC().Format(time.DateOnly)))
+	}
+	hosts, err := readOptional(s.host.Files, hostsFile)
+	if err != nil {
+		return Verdict{}, err
+	}
+	if at, ok := resolve(hosts, name); !ok || at.IsLoopback() {
+		have := "no address"
+		if ok {
+			have = at.String()
+		}
+		v.State, v.Reason = Todo, fmt.Sprintf("%s resolves to %s in %s and must resolve to %s", name, have, hostsFile, own.Node.Address)
+		v.Changes = []Change{{Object: hostsFile, Have: have, Want: own.Node.Address.String() + " " + name}}
+		return v, nil
+	}
+	v.State, v.Reason = Done, fmt.Sprintf("%s of cluster %s (%s)", name, own.Profile.Cluster.Name, own.Seed.ClusterID)
+	return v, nil
+}
+
+// Apply makes the node's name resolve to its own address.
+func (s *Identity) Apply(ctx context.Context) error {
+	own, err := LoadSeed(s.host.Files, s.host.Clock.Now())
+	if err != nil {
+		return err
+	}
+	return writeHosts(s.host.Files, own.Profile, own.Node.Name)
+}
+
+// hostname is the kernel's, or at the very start that of the file.
+func (s *Identity) hostname() (string, error) {
+	for _, path := range []string{kernelName, hostnameFile} {
+		text, err := readOptional(s.host.Files, path)
+		if err != nil {
+			return "", err
+		}
+		if name, _, _ := strings.Cut(strings.TrimSpace(string(text)), "."); name != "" && name != "(none)" {
+			return name, nil
+		}
+	}
+	return "", fmt.Errorf("the machine has no host name: write it to %s and restart", hostnameFile)
+}
+
+// resolve returns the first address of a name in the text of a hosts file, as
+// the resolver of the C library takes it.
+func resolve(hosts []byte, name string) (netip.Addr, bool) {
+	for line := range strings.Lines(string(hosts)) {
+		line, _, _ = strings.Cut(line, "#")
+		fields := strings.Fields(line)
+		if len(fields) < 2 {
+			continue
+		}
+		for _, n := range fields[1:] {
+			if strings.EqualFold(n, name) {
+				if at, err := netip.ParseAddr(fields[0]); err == nil {
+					return at, true
+				}
+			}
+		}
+	}
+	return netip.Addr{}, false
+}
