@@ -45,7 +45,7 @@ func Build(o Options, report ...Reporter) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Parts{Version: o.Version, Host: h, Journal: j, Local: &Local{}, Methods: &Methods{}, Caller: noChannel{}, Log: o.Log}
+	p := &Parts{Version: o.Version, Host: h, Journal: j, Local: &Local{}, Methods: &Methods{}, Caller: noChannel{}, Log: o.Log, root: o.Root}
 	a := &Agent{Parts: p, root: o.Root}
 	p.Kick = func() { a.Engine.Kick() }
 	p.Status = a.Status

@@ -6,6 +6,7 @@ import (
 
 	"ringboot/firstboot/host"
 	"ringboot/firstboot/journal"
+	"ringboot/firstboot/ring"
 	"ringboot/firstboot/step"
 	"ringboot/firstboot/trust"
 	"ringboot/profiles"
@@ -31,6 +32,10 @@ type Parts struct {
 	// What services show in the status; each may be nil.
 	Ring  func() trust.RingView
 	Peers func() []trust.PeerStatus
+
+	keeper     *ring.Keeper
+	ringConfig ring.Config
+	root       string
 }
 
 // plan is the steps in the order of the design. Each room adds its lines here.
@@ -39,7 +44,7 @@ func plan(p *Parts) []step.Step {
 		step.NewIdentity(p.Host, p.Version),
 		// base
 		// management
-		// ring
+		step.NewRing(p.Host, p.ringConfig, p.keeper),
 		// peers
 		// cluster
 		// proof
@@ -53,9 +58,12 @@ func plan(p *Parts) []step.Step {
 // services is what runs beside the plan for as long as the agent lives. It is
 // called before plan, so a service can set what steps need: Caller, Ring, Peers.
 func services(p *Parts) ([]Service, error) {
-	_ = p
+	keeper, err := ringService(p)
+	if err != nil {
+		return nil, err
+	}
 	return []Service{
-		// ring keeper
+		keeper,
 		// trusted channel
 		// discovery
 		// console

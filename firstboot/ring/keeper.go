@@ -19,7 +19,7 @@ import (
 type Options struct {
 	Config   Config
 	Identity Identity
-	Kernel   Kernel
+	Kernel   func() (Kernel, error) // opened by Run
 	Wires    Wires
 	Sys      fs.FS             // below /sys, for Thunderbolt; nil: not looked at
 	Files    host.Files        // for what is remembered between runs; nil: nothing is
@@ -119,9 +119,9 @@ type run struct {
 	wires  [Ports]Wire
 	bound  [Ports]int // device of each wire
 	inbox  chan heard
+	kernel Kernel
 	group  sync.WaitGroup
 	due    time.Time // next look at the kernel
-	wished time.Time // since when a look is asked for
 }
 
 // Run keeps the ring until ctx ends, then returns nil. Routes and addresses
@@ -132,11 +132,16 @@ func (k *Keeper) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r := &run{Keeper: k, core: newCore(cfg, me, k.opt.Remark), inbox: make(chan heard, 64)}
+	kernel, err := k.opt.Kernel()
+	if err != nil {
+		return err
+	}
+	defer kernel.Close()
+	r := &run{Keeper: k, core: newCore(cfg, me, k.opt.Remark), kernel: kernel, inbox: make(chan heard, 64)}
 	r.core.learned = k.Peers()
 	ctx, cancel := context.WithCancel(ctx)
 	defer r.end(cancel)
-	watch := k.opt.Kernel.Watch(ctx)
+	watch := kernel.Watch(ctx)
 	timing := r.core.cfg.Timing
 	ticker := time.NewTicker(timing.Probe / 3)
 	defer ticker.Stop()
@@ -209,7 +214,7 @@ func (r *run) turn(ctx context.Context, now time.Time) {
 // look compares the kernel with what should be and closes the gap.
 func (r *run) look(ctx context.Context, now time.Time) {
 	r.due = now.Add(r.core.cfg.Timing.Resync)
-	s, err := r.opt.Kernel.Snapshot(ctx)
+	s, err := r.kernel.Snapshot(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
 			r.setFault(err.Error())
@@ -233,7 +238,7 @@ func (r *run) look(ctx context.Context, now time.Time) {
 }
 
 func (r *run) do(a Action, now time.Time) {
-	if err := r.opt.Kernel.Do(a); err != nil {
+	if err := r.kernel.Do(a); err != nil {
 		r.setFault(err.Error())
 		r.core.event(now, "kernel", err.Error())
 		return

@@ -11,6 +11,7 @@ type Kernel interface {
 	// Watch sends whenever something may have changed, until ctx ends. It
 	// subscribes again by itself when the kernel drops events.
 	Watch(ctx context.Context) <-chan struct{}
+	Close()
 }
 
 // Wires opens the sockets of the hello.

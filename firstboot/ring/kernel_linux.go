@@ -47,6 +47,9 @@ func NewKernel(cfg Config, sys fs.FS) (Kernel, error) {
 	return k, nil
 }
 
+// Close gives the socket back.
+func (k *netlinkKernel) Close() { k.handle.Close() }
+
 // retryDump repeats a dump that changes interrupted.
 func retryDump[T any](dump func() (T, error)) (T, error) {
 	const tries = 5

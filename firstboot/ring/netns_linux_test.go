@@ -80,11 +80,8 @@ func agentMain(file string) error {
 	if err != nil {
 		return err
 	}
-	kernel, err := NewKernel(o.Config, nil)
-	if err != nil {
-		return err
-	}
-	k, err := New(Options{Config: o.Config, Kernel: kernel, Wires: Sockets{},
+	k, err := New(Options{Config: o.Config, Wires: Sockets{},
+		Kernel:   func() (Kernel, error) { return NewKernel(o.Config, nil) },
 		Identity: Identity{Node: o.Config.Node, ClusterID: o.ClusterID, Leaf: leaf, CA: ca, Key: o.Key}})
 	if err != nil {
 		return err
