@@ -22,10 +22,10 @@ var mediumTools = []string{
 
 // stock makes a hybrid image with the anatomy of the stock one.
 type stock struct {
-	packages int      // in /proxmox/packages
-	rootFill int      // more files in the root directory
-	depth    int      // of one chain of directories
-	options  []string // for xorriso
+	packages int // in /proxmox/packages
+
+	depth   int      // of one chain of directories
+	options []string // for xorriso
 }
 
 // grubConfig is long enough to be written over in place.
@@ -64,9 +64,6 @@ func (s stock) build(t testing.TB) string {
 	}
 	for i := range s.packages {
 		write(fmt.Sprintf("proxmox/packages/libsomething%d-perl_1.%d-%d_amd64.deb", i, i%7, i), fmt.Sprint("package ", i))
-	}
-	for i := range s.rootFill {
-		write(fmt.Sprintf("licence-%02d.txt", i), "text")
 	}
 	deep := "deep"
 	for i := range s.depth {
