@@ -1,0 +1,205 @@
+// Package output writes a patched image to a file: completely or not at all.
+//
+// The bytes go to a file without a name, or with a temporary one in the same
+// directory, and only a finished and synced image gets its name. Where the file
+// system can share blocks (Btrfs, XFS) the base costs neither
+// time nor room; else the kernel copies it. The source is only read. The
+// package writes no device: that is the job of stick.
+package output
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"ringboot/imagebuilder/iso9660"
+)
+
+// chunk is how many bytes are copied between two looks at the context.
+const chunk = 4 << 20
+
+// Options say how File deals with what is there. The zero value is the careful
+// choice.
+type Options struct {
+	// Replace allows a regular file of that name to be replaced. Without it
+	// File ends with fs.ErrExist.
+	Replace bool
+	// OverBase allows that file to be the very one that the image is made from,
+	// as when an image is reset.
+	OverBase bool
+	// Mode is the permission of the new file before the umask, 0600 if zero: an
+	// image holds a node's key.
+	Mode fs.FileMode
+	// Progress, if not nil, hears how many bytes are there, from the goroutine
+	// that called File.
+	Progress func(done, total int64)
+}
+
+// ErrNoRoom says that the file system is full.
+var ErrNoRoom = errors.New("not enough room")
+
+// File writes p to dst. After an error, also that of a context that is done,
+// dst is what it was and nothing else is left behind. Only a process that is
+// killed can leave a temporary file, and only on a file system without files
+// that have no name; the next File for the same dst removes it.
+func File(ctx context.Context, dst string, p *iso9660.Patched, o Options) error {
+	return write(ctx, dst, p, o, create)
+}
+
+// write is File with the way to make the unfinished file.
+func write(ctx context.Context, dst string, p *iso9660.Patched, o Options, create func(string, fs.FileMode) (*pending, error)) (err error) {
+	if o.Mode == 0 {
+		o.Mode = 0o600
+	}
+	if dst, err = target(dst, p, o); err != nil {
+		return err
+	}
+	removeStale(dst)
+	tmp, err := create(dst, o.Mode)
+	if err != nil {
+		return explain(dst, p, err)
+	}
+	defer func() {
+		err = errors.Join(err, tmp.discard())
+	}()
+	if err := fill(ctx, tmp.File, p, o.Progress); err != nil {
+		return explain(dst, p, err)
+	}
+	if err := tmp.Sync(); err != nil {
+		return explain(dst, p, err)
+	}
+	if err := ctx.Err(); err != nil {
+		return explain(dst, p, context.Cause(ctx))
+	}
+	if err := tmp.commit(dst, o.Replace); err != nil {
+		return explain(dst, p, err)
+	}
+	return syncDir(filepath.Dir(dst))
+}
+
+// target says where to write: links are followed, what is no file is refused.
+func target(dst string, p *iso9660.Patched, o Options) (string, error) {
+	if real, err := filepath.EvalSymlinks(dst); err == nil {
+		dst = real
+	}
+	have, err := os.Lstat(dst)
+	if errors.Is(err, fs.ErrNotExist) {
+		return dst, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if !have.Mode().IsRegular() {
+		return "", fmt.Errorf("%s is not a regular file: name a file, or write a stick with --stick", dst)
+	}
+	if base := baseFile(p); base != nil && !o.OverBase {
+		if st, err := base.Stat(); err == nil && os.SameFile(st, have) {
+			return "", fmt.Errorf("%s is the base image itself: name another output", dst)
+		}
+	}
+	if !o.Replace {
+		return "", fmt.Errorf("%s: %w", dst, fs.ErrExist)
+	}
+	return dst, nil
+}
+
+// baseFile is the file under a patched image, nil if it is none.
+func baseFile(p *iso9660.Patched) *os.File {
+	base, _ := p.Base()
+	f, _ := base.(*os.File)
+	return f
+}
+
+// explain puts the file's name and, if it helps, a remedy to an error.
+func explain(dst string, p *iso9660.Patched, err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("writing %s: %w: the image has %d bytes: make room, or name another place: %w", dst, ErrNoRoom, p.Size(), err)
+	}
+	return fmt.Errorf("writing %s: %w", dst, err)
+}
+
+// fill writes the base and then what differs from it.
+func fill(ctx context.Context, w *os.File, p *iso9660.Patched, progress func(done, total int64)) error {
+	said := func(done int64) {
+		if progress != nil {
+			progress(done, p.Size())
+		}
+	}
+	base, size := p.Base()
+	if src := baseFile(p); src == nil || !shareBlocks(w, src, size) {
+		if err := copyBase(ctx, w, base, size, said); err != nil {
+			return err
+		}
+	}
+	for _, s := range p.Segments() {
+		for at := 0; at < len(s.Data); at += chunk {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			part := s.Data[at:min(at+chunk, len(s.Data))]
+			if err := writeAt(w, part, s.Off+int64(at)); err != nil {
+				return err
+			}
+		}
+		if end := s.Off + int64(len(s.Data)); end > size {
+			said(end)
+		}
+	}
+	said(p.Size())
+	return w.Truncate(p.Size())
+}
+
+// copyBase copies without a detour through this process where the kernel can.
+func copyBase(ctx context.Context, w *os.File, base io.ReaderAt, size int64, said func(int64)) error {
+	src, _ := base.(*os.File)
+	var buf []byte
+	for done := int64(0); done < size; {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		want := min(chunk, size-done)
+		if src != nil {
+			n, ok, err := copyInKernel(w, src, done, want)
+			if err != nil {
+				return err
+			}
+			if ok {
+				done += n
+				said(done)
+				continue
+			}
+			src = nil
+		}
+		if buf == nil {
+			buf = make([]byte, chunk)
+		}
+		if n, err := base.ReadAt(buf[:want], done); int64(n) < want {
+			if err == nil || errors.Is(err, io.EOF) {
+				err = errShrunk
+			}
+			return fmt.Errorf("reading the base image at byte %d: %w", done, err)
+		}
+		if err := writeAt(w, buf[:want], done); err != nil {
+			return err
+		}
+		done += want
+		said(done)
+	}
+	return nil
+}
+
+var errShrunk = errors.New("it became shorter while it was read")
+
+// writeAt is the last place that looks at how much was written.
+func writeAt(w io.WriterAt, b []byte, off int64) error {
+	n, err := w.WriteAt(b, off)
+	if err == nil && n < len(b) {
+		err = io.ErrShortWrite
+	}
+	return err
+}
