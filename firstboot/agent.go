@@ -119,6 +119,9 @@ func (a *Agent) Run(ctx context.Context, n host.Notifier) error {
 	}
 	all.Go(func() { a.watchdog(ctx, n) })
 	n.Ready()
+	if a.Parts.Seed.Driven {
+		return a.Engine.Observe(ctx)
+	}
 	return a.Engine.Run(ctx)
 }
 

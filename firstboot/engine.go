@@ -48,7 +48,9 @@ type Engine struct {
 	journal *journal.Journal
 	report  []Reporter
 	wake    chan struct{}
-	work    sync.Mutex // held by whoever goes through the steps
+	// observing engines apply nothing by themselves; set before Run.
+	observing bool
+	work      sync.Mutex // held by whoever goes through the steps
 
 	mu      sync.Mutex
 	views   []view
@@ -85,6 +87,13 @@ func (e *Engine) Kick() {
 	case e.wake <- struct{}{}:
 	default:
 	}
+}
+
+// Observe looks at the steps until the context ends, as Run does, and applies
+// none: they wait until somebody asks for a pass.
+func (e *Engine) Observe(ctx context.Context) error {
+	e.observing = true
+	return e.Run(ctx)
 }
 
 // Run works until the context ends, and returns nil then.
@@ -176,7 +185,7 @@ func (e *Engine) attempt(ctx context.Context, i int, s step.Step) (done bool, er
 	if err := e.enter(i, before, false); err != nil {
 		return false, err
 	}
-	if before.State != step.Todo {
+	if before.State != step.Todo || e.observing {
 		return before.State == step.Done, nil
 	}
 	if err := e.journal.Intend(s.Name(), before.Reason); err != nil {

@@ -29,8 +29,11 @@ type Seed struct {
 	// unpadded URL-safe base64), so that signed discovery records can be checked
 	// before the first connection. A node that is missing here is checked once it
 	// has proved itself over TLS.
-	Peers    map[string]string `json:"peers,omitempty"`
-	Practice bool              `json:"practice,omitempty"` // made from a practice ISO, not from Proxmox VE
+	Peers map[string]string `json:"peers,omitempty"`
+	// Driven nodes do not work through the plan by themselves: they keep ring and
+	// channel, and each step waits until somebody asks for it (firstboot apply).
+	Driven   bool `json:"driven,omitempty"`
+	Practice bool `json:"practice,omitempty"` // made from a practice ISO, not from Proxmox VE
 }
 
 // Hashes identify what was decided before the first byte was written.

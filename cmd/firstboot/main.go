@@ -115,5 +115,6 @@ func commands() []func(*terminal) *cobra.Command {
 		newStatus,
 		newApply,
 		newDoctor,
+		newSeed,
 	}
 }
