@@ -116,5 +116,6 @@ func commands() []func(*terminal) *cobra.Command {
 		newApply,
 		newDoctor,
 		newSeed,
+		newInstalled,
 	}
 }

@@ -132,7 +132,7 @@ func TestTheInstallersDpkgTakesThem(t *testing.T) {
 				inChroot(t, root, "dpkg", "--force-depends", "--no-triggers", "--unpack", "/tmp/pkg/"+p.FileName())
 			}
 			inChroot(t, root, "dpkg", "--force-confold", "--configure", "-a")
-			for _, unit := range []string{AgentUnit, RestoreUnit} {
+			for _, unit := range []string{AgentUnit} {
 				out, err := exec.Command("systemctl", "--root="+root, "is-enabled", unit).CombinedOutput()
 				if strings.TrimSpace(string(out)) != "enabled" {
 					t.Errorf("%s is %s (%v), want enabled", unit, bytes.TrimSpace(out), err)

@@ -8,12 +8,10 @@ import (
 )
 
 // The files of the agent's package besides the agent itself. The grub.d file
-// and the units call subcommands of firstboot; they change together with it.
+// and the unit call subcommands of firstboot; they change together with it.
 var (
 	//go:embed files/ringboot.service
 	agentUnit []byte
-	//go:embed files/ringboot-restore-network.service
-	restoreUnit []byte
 	//go:embed files/45_ringboot
 	grubScript []byte
 )
@@ -22,7 +20,6 @@ var (
 const (
 	AgentPath    = "/usr/lib/ringboot/firstboot"
 	AgentUnit    = "ringboot.service"
-	RestoreUnit  = "ringboot-restore-network.service"
 	unitDir      = "/usr/lib/systemd/system/"
 	wantsDir     = "/etc/systemd/system/multi-user.target.wants/"
 	grubScriptAt = "/etc/grub.d/45_ringboot"
@@ -39,9 +36,7 @@ func Agent(version string, binary []byte, at time.Time) Package {
 			{Path: AgentPath, Mode: 0o755, Content: binary},
 			{Path: "/usr/sbin/firstboot", Target: AgentPath},
 			{Path: unitDir + AgentUnit, Mode: 0o644, Content: agentUnit},
-			{Path: unitDir + RestoreUnit, Mode: 0o644, Content: restoreUnit},
 			{Path: wantsDir + AgentUnit, Target: unitDir + AgentUnit},
-			{Path: wantsDir + RestoreUnit, Target: unitDir + RestoreUnit},
 			{Path: grubScriptAt, Mode: 0o755, Content: grubScript},
 		},
 	}
