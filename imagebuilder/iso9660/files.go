@@ -12,6 +12,7 @@ import (
 // File is a file, directory or link of an image.
 type File struct {
 	Path    string // absolute: "/boot/grub/grub.cfg"
+	ISOPath string // as readers without Rock Ridge see it: "/BOOT/GRUB/GRUB.CFG"
 	Mode    fs.FileMode
 	Size    int64
 	ModTime time.Time
@@ -20,7 +21,7 @@ type File struct {
 }
 
 func (n *node) file() File {
-	return File{Path: n.path(), Mode: n.mode, Size: n.size, ModTime: n.mod, Target: n.target, Extents: n.extents}
+	return File{Path: n.path(), ISOPath: n.isoPath(), Mode: n.mode, Size: n.size, ModTime: n.mod, Target: n.target, Extents: n.extents}
 }
 
 // Lookup finds a file by its absolute path, as Rock Ridge (or ISO 9660, where

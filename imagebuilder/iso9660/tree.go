@@ -59,13 +59,20 @@ func (n *node) isDir() bool { return n.mode.IsDir() }
 
 // path is built on demand: kept for every entry it would cost memory that an
 // image could drive up.
-func (n *node) path() string {
+func (n *node) path() string { return n.pathBy(func(n *node) string { return n.name }) }
+
+// isoPath is the path without Rock Ridge.
+func (n *node) isoPath() string {
+	return n.pathBy(func(n *node) string { return strings.TrimSuffix(withoutVersion(string(n.recs[0].identifier())), ".") })
+}
+
+func (n *node) pathBy(name func(*node) string) string {
 	if n.parent == nil {
 		return "/"
 	}
 	var parts []string
 	for ; n.parent != nil; n = n.parent {
-		parts = append(parts, n.name)
+		parts = append(parts, name(n))
 	}
 	var b strings.Builder
 	for i := len(parts) - 1; i >= 0; i-- {
@@ -88,6 +95,9 @@ func readTree(img *Image, v *volume) (*tree, error) {
 	t := &tree{img: img, vol: v}
 	if v.root[drLength] < drMinimum || !v.root.isDir() {
 		return nil, fmt.Errorf("the %s volume descriptor has no root directory", v.kind())
+	}
+	if n := both(v.raw[vdPathTableSize:]); n > maxPathTable {
+		return nil, fmt.Errorf("the %s volume descriptor promises a path table of %d bytes, more than the %d that are believed", v.kind(), n, maxPathTable)
 	}
 	t.root = &node{mode: fs.ModeDir | 0o555, extent: v.root.extent(), length: v.root.size()}
 	seen := map[uint32]*node{t.root.extent: t.root}
@@ -308,11 +318,16 @@ func (t *tree) plainName(id []byte) string {
 		}
 		name = string(utf16.Decode(units))
 	}
-	if at := strings.LastIndexByte(name, ';'); at >= 0 {
-		name = name[:at]
-	}
+	name = withoutVersion(name)
 	if !t.vol.joliet {
 		name = strings.TrimSuffix(name, ".")
+	}
+	return name
+}
+
+func withoutVersion(name string) string {
+	if at := strings.LastIndexByte(name, ';'); at >= 0 {
+		return name[:at]
 	}
 	return name
 }

@@ -95,7 +95,7 @@ func Build(files []File, o Options) []byte {
 			d.extent[t] = w.add(make([]byte, d.length[t]))
 		}
 	}
-	w.more = w.add(erEntry()) // behind the directories: libarchive reads forward only
+	w.more = w.add(w.erEntry()) // behind the directories: libarchive reads forward only
 	w.contents(root)
 	for t := range trees {
 		for _, d := range w.dirs {
@@ -265,13 +265,17 @@ func (w *writer) rockRidge(n *node, id []byte, first bool) []byte {
 	}
 	if first {
 		b = append(b, 'C', 'E', 28, 1)
-		b = append(b, slices.Concat(both(w.more), both(0), both(uint32(len(erEntry()))))...)
+		b = append(b, slices.Concat(both(w.more), both(0), both(uint32(len(w.erEntry()))))...)
 	}
 	return b
 }
 
-func erEntry() []byte {
-	const id = "IEEE_1282"
+// erEntry names the kind of Rock Ridge as xorriso does.
+func (w *writer) erEntry() []byte {
+	id := "RRIP_1991A"
+	if w.o.RRIP12 {
+		id = "IEEE_1282"
+	}
 	return append([]byte{'E', 'R', byte(8 + len(id)), 1, byte(len(id)), 0, 0, 1}, id...)
 }
 
@@ -313,6 +317,9 @@ func (w *writer) descriptor(root *node, tree int, tables [2]uint32, size int) []
 	copy(d[156+10:], both(root.length[tree]))
 	for _, at := range []int{813, 830} {
 		copy(d[at:], "2025080510484000")
+	}
+	for _, at := range []int{847, 864} { // expiration, effective: not set
+		copy(d[at:], "0000000000000000")
 	}
 	d[881] = 1
 	return d
