@@ -1,0 +1,240 @@
+package pve
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// HA is the high availability stack as the tools of one node see it.
+type HA struct{ Shell }
+
+// HAState is the cluster's view of nodes and services.
+type HAState struct {
+	Quorate  bool
+	Master   string
+	Armed    bool              // fencing
+	LRM      map[string]string // by node: active, idle, maintenance, old timestamp - dead?
+	Watchdog map[string]string // by node: active or standby
+	Node     map[string]string // by node, from the manager: online, unknown, fence, maintenance, gone
+	Services map[string]Service
+}
+
+// Service is one managed guest.
+type Service struct {
+	Node  string
+	State string // queued, starting, started, migrate, fence, recovery, stopped, error
+}
+
+// lrmLine is "lrm frege (active, watchdog active, Mon Nov 23 01:05:36 2026)".
+var (
+	lrmLine     = regexp.MustCompile(`^lrm (\S+) \((.+?), watchdog (\S+), .+\)$`)
+	masterLine  = regexp.MustCompile(`^master (\S+) \(`)
+	serviceLine = regexp.MustCompile(`^service (\S+) \((\S+), (.+)\)$`)
+)
+
+// ParseHAStatus reads ha-manager status.
+func ParseHAStatus(text string) HAState {
+	s := HAState{LRM: map[string]string{}, Watchdog: map[string]string{}, Node: map[string]string{}, Services: map[string]Service{}}
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\n")
+		switch {
+		case line == "quorum OK":
+			s.Quorate = true
+		case strings.HasPrefix(line, "fencing armed"):
+			s.Armed = true
+		}
+		if m := masterLine.FindStringSubmatch(line); m != nil {
+			s.Master = m[1]
+		}
+		if m := lrmLine.FindStringSubmatch(line); m != nil {
+			s.LRM[m[1]], s.Watchdog[m[1]] = m[2], m[3]
+		}
+		if m := serviceLine.FindStringSubmatch(line); m != nil {
+			s.Services[m[1]] = Service{Node: m[2], State: m[3]}
+		}
+	}
+	return s
+}
+
+// State asks for the cluster's view, with what the manager thinks of the nodes.
+func (h HA) State(ctx context.Context) (HAState, error) {
+	r, err := h.read(ctx, "ha-manager", "status")
+	if err != nil {
+		return HAState{}, err
+	}
+	s := ParseHAStatus(string(r.Stdout))
+	text, err := h.Host.Files.ReadFile("/etc/pve/ha/manager_status")
+	if err == nil {
+		var m struct {
+			Nodes map[string]string `json:"node_status"`
+		}
+		if json.Unmarshal(text, &m) == nil && m.Nodes != nil {
+			s.Node = m.Nodes
+		}
+	} else if !isMissing(err) {
+		return s, fmt.Errorf("read the state of HA: %w", err)
+	}
+	return s, nil
+}
+
+// Resources lists the ids of the managed guests, vm:100, sorted.
+func (h HA) Resources() ([]string, error) {
+	text, err := h.Host.Files.ReadFile("/etc/pve/ha/resources.cfg")
+	if isMissing(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the HA resources: %w", err)
+	}
+	var out []string
+	for id, kind := range ParseStorages(string(text)) { // the same grammar
+		out = append(out, kind+":"+id)
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// Add puts a guest under HA.
+func (h HA) Add(ctx context.Context, sid string) error {
+	_, err := h.change(ctx, time.Minute, "ha-manager", "add", sid, "--state", "started", "--max_restart", "1", "--max_relocate", "1")
+	return err
+}
+
+// Remove takes a guest out of HA; it goes on running.
+func (h HA) Remove(ctx context.Context, sid string) error {
+	_, err := h.change(ctx, time.Minute, "ha-manager", "remove", sid)
+	return err
+}
+
+// Maintenance puts a node into maintenance mode, or takes it out. It is only
+// queued: State shows when it has happened.
+func (h HA) Maintenance(ctx context.Context, node string, on bool) error {
+	word := "disable"
+	if on {
+		word = "enable"
+	}
+	_, err := h.change(ctx, time.Minute, "ha-manager", "crm-command", "node-maintenance", word, node)
+	return err
+}
+
+// Rule is one affinity rule.
+type Rule struct {
+	Name      string `json:"rule"`
+	Type      string `json:"type"` // node-affinity, resource-affinity
+	Resources string `json:"resources"`
+	Nodes     string `json:"nodes,omitempty"`
+	Affinity  string `json:"affinity,omitempty"`
+}
+
+// Rules lists the affinity rules.
+func (h HA) Rules(ctx context.Context) ([]Rule, error) {
+	var out []Rule
+	return out, h.readJSON(ctx, &out, "ha-manager", "rules", "config", "--output-format", "json")
+}
+
+// AddRule makes an affinity rule.
+func (h HA) AddRule(ctx context.Context, r Rule) error {
+	argv := []string{"ha-manager", "rules", "add", r.Type, r.Name, "--resources", r.Resources}
+	if r.Type == "node-affinity" {
+		argv = append(argv, "--nodes", r.Nodes)
+	} else {
+		argv = append(argv, "--affinity", r.Affinity)
+	}
+	_, err := h.change(ctx, time.Minute, argv...)
+	return err
+}
+
+// Options are the cluster options that matter here.
+type Options struct {
+	Migration   string // type=secure,network=10.203.4.0/24
+	HA          string // shutdown_policy=migrate
+	Description string
+}
+
+// ParseOptions reads datacenter.cfg: keys, and the description as comments.
+func ParseOptions(text string) Options {
+	var o Options
+	var note []string
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\n")
+		if c, ok := strings.CutPrefix(line, "#"); ok {
+			note = append(note, unescape(c))
+			continue
+		}
+		switch key, value, _ := strings.Cut(line, ": "); key {
+		case "migration":
+			o.Migration = value
+		case "ha":
+			o.HA = value
+		}
+	}
+	o.Description = strings.Join(note, "\n")
+	return o
+}
+
+// unescape undoes what Proxmox VE does to special characters of a description.
+func unescape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			var c int
+			if n, _ := fmt.Sscanf(s[i+1:i+3], "%02x", &c); n == 1 {
+				b.WriteByte(byte(c))
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// Options reads the cluster options.
+func (h HA) Options() (Options, error) {
+	text, err := h.Host.Files.ReadFile("/etc/pve/datacenter.cfg")
+	if isMissing(err) {
+		return Options{}, nil
+	}
+	if err != nil {
+		return Options{}, fmt.Errorf("read the cluster options: %w", err)
+	}
+	return ParseOptions(string(text)), nil
+}
+
+// SameOption compares two property strings whatever their order.
+func SameOption(a, b string) bool {
+	split := func(s string) []string {
+		parts := strings.Split(s, ",")
+		slices.Sort(parts)
+		return parts
+	}
+	return slices.Equal(split(a), split(b))
+}
+
+// SetOptions sets migration network and shutdown policy.
+func (h HA) SetOptions(ctx context.Context, migration, ha string) error {
+	_, err := h.change(ctx, time.Minute, "pvesh", "set", "/cluster/options", "--migration", migration, "--ha", ha)
+	return err
+}
+
+// SetDescription sets the note on the datacenter's page.
+func (h HA) SetDescription(ctx context.Context, text string) error {
+	_, err := h.change(ctx, time.Minute, "pvesh", "set", "/cluster/options", "--description", text)
+	return err
+}
+
+// Watchdog names the kernel's watchdog of this node, as the device says;
+// "" where there is none.
+func (h HA) Watchdog() string {
+	for _, dev := range []string{"watchdog0", "watchdog1"} {
+		if text, err := h.Host.Files.ReadFile("/sys/class/watchdog/" + dev + "/identity"); err == nil {
+			return strings.TrimSpace(string(text))
+		}
+	}
+	return ""
+}

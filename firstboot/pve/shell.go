@@ -1,0 +1,88 @@
+package pve
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"ringboot/firstboot/host"
+)
+
+// Shell runs the tools of one node. Exit codes of many of them mean nothing,
+// so that what a call claims is always checked against the state afterwards;
+// the shell's errors only carry what the tool said.
+type Shell struct {
+	Host host.Host
+	Node string
+}
+
+// Refused is what a tool said when it did not do what it was asked for.
+type Refused struct {
+	Argv []string
+	Code int
+	Said string // the telling lines of standard error, else of standard output
+}
+
+func (r *Refused) Error() string {
+	said := r.Said
+	if said == "" {
+		said = fmt.Sprintf("exit code %d and no word", r.Code)
+	}
+	return fmt.Sprintf("%s: %s", strings.Join(r.Argv[:min(3, len(r.Argv))], " "), said)
+}
+
+// read runs a tool that changes nothing.
+func (s Shell) read(ctx context.Context, argv ...string) (host.Result, error) {
+	return s.run(ctx, host.Cmd{Argv: argv, ReadOnly: true, Timeout: 45 * time.Second})
+}
+
+// change runs a tool that may change something.
+func (s Shell) change(ctx context.Context, timeout time.Duration, argv ...string) (host.Result, error) {
+	return s.run(ctx, host.Cmd{Argv: argv, Timeout: timeout})
+}
+
+func (s Shell) run(ctx context.Context, cmd host.Cmd) (host.Result, error) {
+	r, err := s.Host.Commands.Run(ctx, cmd)
+	if err != nil {
+		return r, fmt.Errorf("%s: %w", strings.Join(cmd.Argv[:min(3, len(cmd.Argv))], " "), err)
+	}
+	if r.Code != 0 {
+		return r, &Refused{Argv: cmd.Argv, Code: r.Code, Said: telling(r)}
+	}
+	return r, nil
+}
+
+// telling picks what a person should read of a tool's output.
+func telling(r host.Result) string {
+	text := string(r.Stderr)
+	if strings.TrimSpace(text) == "" {
+		text = string(r.Stdout)
+	}
+	var lines []string
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		// Noise of ceph tools that look for a keyring in several places.
+		if line == "" || strings.Contains(line, "unable to find a keyring") || strings.Contains(line, "no keyring found at") {
+			continue
+		}
+		lines = append(lines, line)
+	}
+	if len(lines) > 4 {
+		lines = lines[len(lines)-4:]
+	}
+	return strings.Join(lines, "; ")
+}
+
+// readJSON runs a tool and decodes what it prints.
+func (s Shell) readJSON(ctx context.Context, out any, argv ...string) error {
+	r, err := s.read(ctx, argv...)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(r.Stdout, out); err != nil {
+		return fmt.Errorf("%s printed no JSON: %w", strings.Join(argv[:min(3, len(argv))], " "), err)
+	}
+	return nil
+}
