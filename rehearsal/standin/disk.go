@@ -123,7 +123,15 @@ func (d *disk) cut(mode CutMode, random func(int) int) {
 		}
 	}
 	d.pending = nil
+	// /run is memory: nothing of it outlives the power.
+	maps.DeleteFunc(d.durable, func(p string, _ inode) bool { return strings.HasPrefix(p, "/run/") })
 	d.live = maps.Clone(d.durable)
+}
+
+// flushesItself tells which files are written by programs that flush what
+// they write: the hardware itself, and the databases of Ceph's monitors.
+func flushesItself(p string) bool {
+	return strings.HasPrefix(p, "/var/lib/pvestandin/") || strings.HasSuffix(p, "/store.json")
 }
 
 func (d *disk) children(dir string) []string { return childrenOf(d.live, dir) }

@@ -82,8 +82,12 @@ func (f Files) write(p string, content []byte, mode fs.FileMode, sync bool) erro
 	if rel, ok := inPve(p); ok {
 		return f.n.pm.write(rel, inode{mode: 0o640, content: append([]byte(nil), content...)})
 	}
+	if p == sysrqTrigger {
+		f.n.w.sysrq(f.n, content)
+		return nil
+	}
 	err := f.n.disk.put(p, inode{mode: mode.Perm(), content: append([]byte(nil), content...), when: f.n.w.sim.now})
-	if err == nil && sync {
+	if err == nil && (sync || flushesItself(p)) {
 		f.n.disk.fsync(p)
 	}
 	return err

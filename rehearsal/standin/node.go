@@ -132,3 +132,23 @@ func (n *Node) Disk() map[string][]byte {
 	}
 	return out
 }
+
+// sysrqTrigger is the kernel's file that takes orders without asking twice.
+const sysrqTrigger = "/proc/sysrq-trigger"
+
+// bootTime is from a reset to the start of the first services.
+const bootTime = 35 * time.Second
+
+// sysrq obeys "b": the machine resets at once, and nothing is synced.
+func (w *World) sysrq(n *Node, order []byte) {
+	if len(order) == 0 || order[0] != 'b' || !n.powered {
+		return
+	}
+	w.note("reset", n.name)
+	w.PowerCut(n.name, Lost)
+	if w.OnReset != nil {
+		w.OnReset(n.name)
+		return
+	}
+	w.sim.After(bootTime, func() { w.Boot(n.name, nil) })
+}

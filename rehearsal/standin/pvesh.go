@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path"
 	"strconv"
 	"strings"
@@ -17,7 +18,8 @@ type Method func(c *Call, path string, opt map[string]string) (any, int)
 
 // Methods are the API calls by verb and path pattern, as path.Match reads it.
 func Methods() map[string]Method {
-	return map[string]Method{
+	all := storageMethods()
+	maps.Copy(all, map[string]Method{
 		"get /version":                   getVersion,
 		"get /cluster/status":            getClusterStatus,
 		"get /cluster/config/nodes":      getConfigNodes,
@@ -33,7 +35,8 @@ func Methods() map[string]Method {
 		"get /access/users":              getUsers,
 		"get /access/acl":                getACL,
 		"create /cluster/config/join":    createJoin,
-	}
+	})
+	return all
 }
 
 func pvesh(c *Call) int {

@@ -1,6 +1,7 @@
 package standin
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -50,6 +51,11 @@ func systemctl(c *Call) int {
 		return 0
 	}
 	verb, units := pos[0], pos[1:]
+	if len(units) == 1 {
+		if code, ok := cephUnit(c, verb, units[0], slices.Contains(c.Argv, "--now")); ok {
+			return code
+		}
+	}
 	switch verb {
 	case "is-active":
 		code := 3

@@ -109,6 +109,7 @@ type Tool func(c *Call) int
 func Tools() map[string]Tool {
 	all := map[string]Tool{}
 	maps.Copy(all, clusterTools())
+	maps.Copy(all, storageTools())
 	return all
 }
 

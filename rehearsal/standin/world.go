@@ -14,11 +14,14 @@ type World struct {
 	tools map[string]Tool
 	rnd   *rand.Rand
 	// Scale stretches what tools and services take: 1 is as observed, 0 is at once.
-	Scale  float64
-	cuts   map[cable]time.Time // link between two nodes is dead since
-	backs  map[cable]time.Time // and was restored at
-	notes  map[string][]string
-	synced map[string]bool // nodes that were once synchronised with another
+	Scale   float64
+	cuts    map[cable]time.Time // link between two nodes is dead since
+	backs   map[cable]time.Time // and was restored at
+	notes   map[string][]string
+	haTicks bool            // the rounds of high availability run
+	synced  map[string]bool // nodes that were once synchronised with another
+	// OnReset, if set, hears of a node that reset itself, in place of its boot.
+	OnReset func(node string)
 	// OnUnit, if set, hears each verb of systemctl that reached a node.
 	OnUnit func(node, verb, unit string)
 }

@@ -1,0 +1,397 @@
+package standin
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+)
+
+const (
+	cephConf  = pveDir + "/ceph.conf"
+	cephLink  = "/etc/ceph/ceph.conf"
+	cephAdmin = pveDir + "/priv/ceph.client.admin.keyring"
+	cephFlag  = "/run/pve-ceph-install-flag"
+	cephHalf  = "/var/lib/dpkg/updates/0001" // dpkg has begun and not finished
+	// offlineMark on a node makes its package repositories unreachable.
+	offlineMark = "/var/lib/pvestandin/offline"
+	// skewMark on a node is a clock that the monitors complain of.
+	skewMark = "/var/lib/pvestandin/clock-skew"
+	// deafMonitor on a node lets its monitor run and never join the others.
+	deafMonitor = "/var/lib/pvestandin/deaf-monitor"
+	// healTime is from the return of the last OSD to clean placement groups.
+	healTime = 22 * time.Second
+	// pgsPerOSD is Ceph's mon_max_pg_per_osd.
+	pgsPerOSD = 250
+)
+
+var cephPrograms = []string{"/usr/bin/ceph", "/usr/bin/ceph-mon", "/usr/bin/ceph-mgr", "/usr/bin/ceph-mds", "/usr/bin/ceph-osd", "/usr/sbin/ceph-volume"}
+
+// store is what the monitors agree on. It lies on each monitor's node; the one
+// with the highest epoch counts, as long as more than half of them are up.
+type store struct {
+	Epoch    int
+	FSID     string
+	OSDs     []osd
+	Pools    []pool
+	FS       []string
+	NextPool int
+	Objects  map[string]image // by pool/name
+	Since    map[string]int64 // when something came up, by daemon
+	LastDown int64            // when an OSD was last seen down
+	Crashes  []crashReport
+}
+
+type osd struct {
+	ID    int
+	Host  string // "" until it started once
+	Bytes int64
+	UUID  string
+	Class string
+	Out   bool
+}
+
+type pool struct {
+	ID, Size, MinSize, PGs int
+	Name, Autoscale        string
+	Apps                   []string
+}
+
+// image keeps the blocks that are not zero.
+type image struct {
+	Bytes  int64
+	Blocks map[int64][]byte `json:",omitempty"`
+}
+
+type crashReport struct {
+	ID       string `json:"crash_id"`
+	Host     string `json:"utsname_hostname"`
+	Time     string `json:"timestamp"`
+	Entity   string `json:"entity_name"`
+	Archived string `json:"archived,omitempty"`
+}
+
+func exists(m Machine, p string) bool { _, err := m.Lstat(p); return err == nil }
+
+// ini reads ceph.conf into its sections.
+func ini(m Machine) (sections map[string]map[string]string, ok bool) {
+	raw, err := m.ReadFile(cephConf)
+	if err != nil {
+		return nil, false
+	}
+	sections = map[string]map[string]string{}
+	name := ""
+	for _, line := range strings.Split(string(raw), "\n") {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "[") {
+			name = strings.Trim(line, "[]")
+			sections[name] = map[string]string{}
+			continue
+		}
+		if k, v, found := strings.Cut(line, " = "); found && sections[name] != nil {
+			sections[name][k] = v
+		}
+	}
+	return sections, true
+}
+
+// writeINI writes ceph.conf as pveceph does: sections and keys sorted, global
+// first, a blank line after each.
+func writeINI(m Machine, sections map[string]map[string]string) error {
+	var names []string
+	for n := range sections {
+		if n != "global" {
+			names = append(names, n)
+		}
+	}
+	sort.Strings(names)
+	var b strings.Builder
+	for _, n := range append([]string{"global"}, names...) {
+		fmt.Fprintf(&b, "[%s]\n", n)
+		var keys []string
+		for k := range sections[n] {
+			keys = append(keys, k)
+		}
+		sort.Strings(keys)
+		for _, k := range keys {
+			fmt.Fprintf(&b, "\t%s = %s\n", k, sections[n][k])
+		}
+		b.WriteString("\n")
+	}
+	return m.WriteDirect(cephConf, []byte(b.String()))
+}
+
+// unitName is the state of a daemon's unit: kind mon, mgr, mds, osd.
+func unitName(kind, id string) string { return "ceph-" + kind + "@" + id }
+
+func wantsPath(kind, id string) string {
+	return "/etc/systemd/system/ceph-" + kind + ".target.wants/" + unitName(kind, id) + ".service"
+}
+
+func daemonDir(kind, id string) string { return "/var/lib/ceph/" + kind + "/ceph-" + id }
+
+func stoppedMark(kind, id string) string { return "/run/ceph/stopped-" + kind + "." + id }
+
+// daemonUp tells whether a daemon runs: enabled units start at boot, and
+// nothing of /run outlives the power.
+func daemonUp(m Machine, kind, id string) bool {
+	return m != nil && exists(m, daemonDir(kind, id)) && exists(m, wantsPath(kind, id)) && !exists(m, stoppedMark(kind, id))
+}
+
+// cephUnit is systemctl for units of Ceph. ok is false for any other unit.
+func cephUnit(c *Call, verb, unit string, now bool) (code int, ok bool) {
+	rest, ok := strings.CutPrefix(strings.TrimSuffix(unit, ".service"), "ceph-")
+	kind, id, at := strings.Cut(rest, "@")
+	if !ok || !at {
+		return 0, strings.HasSuffix(unit, ".target") && ok
+	}
+	switch verb {
+	case "is-active":
+		if daemonUp(c, kind, id) {
+			c.Outf("active\n")
+			return 0, true
+		}
+		c.Outf("inactive\n")
+		return 3, true
+	case "enable":
+		if !exists(c, wantsPath(kind, id)) {
+			enable(c, kind, id)
+		}
+		if now {
+			_ = c.Remove(stoppedMark(kind, id))
+		}
+	case "disable":
+		_ = c.Remove(wantsPath(kind, id))
+		if now {
+			_ = c.WriteDirect(stoppedMark(kind, id), nil)
+		}
+	case "stop":
+		_ = c.WriteDirect(stoppedMark(kind, id), nil)
+	case "start", "restart":
+		if !exists(c, daemonDir(kind, id)) {
+			c.Errf("Job for %s.service failed because the control process exited with error code.\n", unitName(kind, id))
+			return 1, true
+		}
+		_ = c.Remove(stoppedMark(kind, id))
+	}
+	return 0, true
+}
+
+func enable(c *Call, kind, id string) {
+	_ = c.Symlink("/usr/lib/systemd/system/ceph-"+kind+"@.service", wantsPath(kind, id))
+}
+
+// monitors are the monitors of ceph.conf by id.
+func monitors(m Machine) []string {
+	sections, _ := ini(m)
+	var out []string
+	for n := range sections {
+		if id, ok := strings.CutPrefix(n, "mon."); ok {
+			out = append(out, id)
+		}
+	}
+	sort.Strings(out)
+	return out
+}
+
+func remote(m Machine, name string) Machine {
+	if name == m.Name() {
+		return m
+	}
+	return m.Remote(name)
+}
+
+// quorum are the monitors that are up and heard, nil if they are too few.
+func quorum(m Machine) []string {
+	all := monitors(m)
+	var up []string
+	for _, id := range all {
+		r := remote(m, id)
+		if daemonUp(r, "mon", id) && !exists(r, deafMonitor) {
+			up = append(up, id)
+		}
+	}
+	if len(up) <= len(all)/2 {
+		return nil
+	}
+	return up
+}
+
+// open reads what the monitors agree on.
+func openStore(m Machine) (*store, []string, bool) {
+	q := quorum(m)
+	if q == nil {
+		return nil, nil, false
+	}
+	best := &store{Epoch: -1}
+	for _, id := range q {
+		raw, err := remote(m, id).ReadFile(daemonDir("mon", id) + "/store.json")
+		var s store
+		if err == nil && json.Unmarshal(raw, &s) == nil && s.Epoch > best.Epoch {
+			best = &s
+		}
+	}
+	if best.Objects == nil {
+		best.Objects = map[string]image{}
+	}
+	if best.Since == nil {
+		best.Since = map[string]int64{}
+	}
+	return best, q, best.Epoch >= 0
+}
+
+func (s *store) save(m Machine) {
+	s.Epoch++
+	raw, _ := json.Marshal(s)
+	for _, id := range quorum(m) {
+		_ = remote(m, id).WriteDirect(daemonDir("mon", id)+"/store.json", raw)
+	}
+}
+
+// osdUp tells whether the daemon of an OSD runs on its node.
+func osdUp(m Machine, o osd) bool {
+	return o.Host != "" && daemonUp(remote(m, o.Host), "osd", fmt.Sprint(o.ID))
+}
+
+func (s *store) pool(name string) *pool {
+	for i := range s.Pools {
+		if s.Pools[i].Name == name {
+			return &s.Pools[i]
+		}
+	}
+	return nil
+}
+
+// managers are the running managers: the first one that was made is active.
+func managers(m Machine) (active string, standby []string) {
+	nodes, _ := m.ReadDir(pveDir + "/nodes")
+	for _, n := range nodes {
+		if r := remote(m, n.Name()); daemonUp(r, "mgr", n.Name()) && exists(r, daemonDir("mgr", n.Name())+"/keyring") {
+			if active == "" {
+				active = n.Name()
+			} else {
+				standby = append(standby, n.Name())
+			}
+		}
+	}
+	return active, standby
+}
+
+func metadataServers(m Machine) []string {
+	nodes, _ := m.ReadDir(pveDir + "/nodes")
+	var out []string
+	for _, n := range nodes {
+		if daemonUp(remote(m, n.Name()), "mds", n.Name()) {
+			out = append(out, n.Name())
+		}
+	}
+	return out
+}
+
+// condition is what the monitors say about the whole.
+type condition struct {
+	store    *store
+	quorum   []string
+	all      []string
+	active   string
+	standby  []string
+	up, in   int
+	pgs      map[string]int
+	checks   map[string]string // code to message
+	severity string
+}
+
+func (k *condition) warn(code, format string, args ...any) {
+	k.checks[code] = fmt.Sprintf(format, args...)
+	if k.severity == "HEALTH_OK" {
+		k.severity = "HEALTH_WARN"
+	}
+}
+
+// judge computes the health.
+func judge(m Machine) (*condition, bool) {
+	s, q, ok := openStore(m)
+	if !ok {
+		return nil, false
+	}
+	k := &condition{store: s, quorum: q, all: monitors(m), checks: map[string]string{}, pgs: map[string]int{}, severity: "HEALTH_OK"}
+	k.active, k.standby = managers(m)
+	down := 0
+	for _, o := range s.OSDs {
+		if osdUp(m, o) {
+			k.up++
+		} else if o.Host != "" {
+			down++
+		}
+		if !o.Out {
+			k.in++
+		}
+	}
+	if down > 0 {
+		s.LastDown = m.Now().Unix()
+		s.save(m)
+	}
+	if gone := len(k.all) - len(q); gone > 0 {
+		var names []string
+		for _, n := range k.all {
+			if !slices.Contains(q, n) {
+				names = append(names, n)
+			}
+		}
+		k.warn("MON_DOWN", "%d/%d mons down, quorum %s", gone, len(k.all), strings.Join(q, ","))
+	}
+	if k.active == "" && len(s.OSDs) > 0 {
+		k.warn("MGR_DOWN", "no active mgr")
+	}
+	if down > 0 {
+		k.warn("OSD_DOWN", "%d osds down", down)
+	}
+	if k.in < 3 {
+		k.warn("TOO_FEW_OSDS", "OSD count %d < osd_pool_default_size 3", k.in)
+	}
+	for _, id := range q {
+		if exists(remote(m, id), skewMark) {
+			k.warn("MON_CLOCK_SKEW", "clock skew detected on mon.%s", id)
+		}
+	}
+	for _, c := range s.Crashes {
+		if c.Archived == "" {
+			k.warn("RECENT_CRASH", "1 daemons have recently crashed")
+		}
+	}
+	k.placement(m, down)
+	return k, true
+}
+
+// placement computes the states of the placement groups.
+func (k *condition) placement(m Machine, down int) {
+	total := 0
+	for _, p := range k.store.Pools {
+		total += p.PGs
+	}
+	if total == 0 {
+		return
+	}
+	switch {
+	case k.up == 0:
+		k.pgs["unknown"] = total
+		k.warn("PG_AVAILABILITY", "Reduced data availability: %d pgs inactive", total)
+	case down > 0 || k.up < 3:
+		k.pgs["active+undersized+degraded"] = total
+		k.warn("PG_DEGRADED", "Degraded data redundancy: %d pgs undersized", total)
+	case m.Now().Sub(time.Unix(k.store.LastDown, 0)) < healTime && k.store.LastDown > 0:
+		k.pgs["active+recovering"] = total / 4
+		k.pgs["active+clean"] = total - total/4
+		k.warn("PG_DEGRADED", "Degraded data redundancy: %d pgs degraded", total/4)
+	default:
+		k.pgs["active+clean"] = total
+	}
+}
+
+// makeDir is mkdir -p on a node.
+func makeDir(m Machine, p string) { _ = m.MkdirAll(p, fs.ModeDir|0o755) }
+
+func pvesmWorks(m Machine) bool { return quorum(m) != nil }

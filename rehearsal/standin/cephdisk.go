@@ -1,0 +1,327 @@
+package standin
+
+import (
+	"encoding/json"
+	"fmt"
+	"path"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// disksFile holds the disks of a machine and what lies on them. Without it
+// the disks of the real machine are listed once, as blank ones.
+const disksFile = "/var/lib/pvestandin/disks.json"
+
+// BlockDevice is a disk of a node.
+type BlockDevice struct {
+	Name   string // nvme1n1
+	Serial string
+	Model  string
+	Bytes  int64
+	Type   string // nvme, ssd, hdd
+	// Used is what Proxmox VE calls it: "" for a blank disk, else partitions,
+	// LVM, mounted, ext4 and the like.
+	Used  string
+	Label string
+	Mount string
+	// OSD on it: the id, or -1, the cluster's fsid and the OSD's own.
+	OSD     int
+	FSID    string
+	OSDUUID string
+}
+
+func readDisks(m Machine) []BlockDevice {
+	var out []BlockDevice
+	raw, err := m.ReadFile(disksFile)
+	if err == nil && json.Unmarshal(raw, &out) == nil {
+		return out
+	}
+	list, _ := m.ReadDir("/sys/block")
+	for _, e := range list {
+		n := e.Name()
+		if !strings.HasPrefix(n, "vd") && !strings.HasPrefix(n, "sd") && !strings.HasPrefix(n, "nvme") {
+			continue
+		}
+		read := func(f string) string {
+			text, _ := m.ReadFile("/sys/block/" + n + "/" + f)
+			return strings.TrimSpace(string(text))
+		}
+		sectors, _ := strconv.ParseInt(read("size"), 10, 64)
+		d := BlockDevice{Name: n, Serial: read("serial"), Model: read("device/model"), Bytes: sectors * 512, Type: "ssd", OSD: -1}
+		if d.Serial == "" {
+			d.Serial = read("device/serial")
+		}
+		parts, _ := m.ReadDir("/sys/block/" + n)
+		for _, p := range parts {
+			if strings.HasPrefix(p.Name(), n) {
+				d.Used = "partitions"
+			}
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+func writeDisks(m Machine, disks []BlockDevice) {
+	raw, _ := json.Marshal(disks)
+	_ = m.WriteDirect(disksFile, raw)
+}
+
+// SetDisks puts disks into a node.
+func SetDisks(m Machine, disks ...BlockDevice) { writeDisks(m, disks) }
+
+// Disks are the disks of a node as they are now.
+func Disks(m Machine) []BlockDevice { return readDisks(m) }
+
+func findDisk(m Machine, device string) (list []BlockDevice, d *BlockDevice) {
+	list = readDisks(m)
+	name := path.Base(device)
+	if strings.HasPrefix(device, "/dev/disk/by-id/") {
+		for i := range list {
+			if path.Base(byID(list[i])) == name {
+				return list, &list[i]
+			}
+		}
+	}
+	for i := range list {
+		if list[i].Name == name {
+			return list, &list[i]
+		}
+	}
+	return list, nil
+}
+
+func byID(d BlockDevice) string {
+	kind := "ata"
+	if d.Type == "nvme" || strings.HasPrefix(d.Name, "nvme") {
+		kind = "nvme"
+	}
+	if strings.HasPrefix(d.Name, "vd") {
+		return "/dev/disk/by-id/virtio-" + d.Serial
+	}
+	return "/dev/disk/by-id/" + kind + "-" + strings.ReplaceAll(d.Model, " ", "_") + "_" + d.Serial
+}
+
+// getDisks is GET /nodes/<node>/disks/list.
+func getDisks(c *Call, where string, _ map[string]string) (any, int) {
+	m := remote(c.Machine, strings.Split(where, "/")[2])
+	if m == nil {
+		c.Errf("proxy handler failed: ssh: connect to host: No route to host\n")
+		return nil, 255
+	}
+	var out []any
+	for _, d := range readDisks(m) {
+		o := object{"devpath": "/dev/" + d.Name, "gpt": 0, "health": "PASSED", "model": d.Model, "serial": d.Serial, "size": d.Bytes,
+			"type": d.Type, "vendor": "unknown", "wearout": 100, "wwn": "unknown", "rpm": -1, "osdid": -1, "osdid-list": nil}
+		if d.Serial == "" {
+			o["serial"] = "unknown"
+		} else {
+			o["by_id_link"] = byID(d)
+		}
+		if d.Used != "" {
+			o["used"] = d.Used
+		}
+		if d.Mount != "" {
+			o["mounted"] = 1
+		}
+		if d.OSD >= 0 {
+			o["used"] = "LVM"
+			o["osdid"], o["osdid-list"] = strconv.Itoa(d.OSD), []any{d.OSD}
+		}
+		out = append(out, o)
+	}
+	return shuffled(c, out), 0
+}
+
+// lsblk knows -J of one device.
+func lsblk(c *Call) int {
+	device := c.Argv[len(c.Argv)-1]
+	_, d := findDisk(c, device)
+	if d == nil {
+		c.Errf("lsblk: %s: not a block device\n", device)
+		return 32
+	}
+	mounts := []any{nil}
+	if d.Mount != "" {
+		mounts = []any{d.Mount}
+	}
+	node := object{"name": d.Name, "type": "disk", "fstype": nil, "label": nil, "mountpoints": []any{nil}}
+	switch d.Used {
+	case "":
+	case "partitions", "mounted":
+		fstype := any("ext4")
+		node["children"] = []any{object{"name": d.Name + "p1", "type": "part", "fstype": fstype, "label": d.Label, "mountpoints": mounts}}
+	case "LVM":
+		node["fstype"] = "LVM2_member"
+	default:
+		node["fstype"], node["label"], node["mountpoints"] = d.Used, d.Label, mounts
+	}
+	raw, _ := json.Marshal(object{"blockdevices": []any{node}})
+	c.Outf("%s\n", raw)
+	return 0
+}
+
+func deviceClass(d BlockDevice) string {
+	if d.Type == "nvme" || d.Type == "hdd" {
+		return d.Type
+	}
+	return "ssd"
+}
+
+func osdCreate(c *Call, words []string) int {
+	if len(words) < 3 {
+		c.Errf("400 not enough arguments\npveceph osd create <dev> [OPTIONS]\n")
+		return 255
+	}
+	device := words[2]
+	list, d := findDisk(c, device)
+	if d == nil {
+		c.Errf("not a valid block device\n")
+		return 2
+	}
+	if !strings.HasPrefix(d.Name, "sd") && !strings.HasPrefix(d.Name, "vd") && !strings.HasPrefix(d.Name, "xvd") && !strings.HasPrefix(d.Name, "hd") && !strings.HasPrefix(d.Name, "nvme") {
+		c.Errf("unable to get device info for '/dev/%s'\n", d.Name)
+		return 2
+	}
+	if d.Used != "" || d.OSD >= 0 {
+		return c.Die("device '/dev/%s' is already in use", d.Name)
+	}
+	conf, _ := ini(c)
+	if network := conf["global"]["cluster_network"]; network != "" {
+		if _, code := addressIn(&Call{Machine: c.Machine}, network); code != 0 {
+			return c.Die("No address from ceph cluster network (%s) found on node '%s'. Check your network config.", network, c.Name())
+		}
+	}
+	s, _, ok := openStore(c)
+	if !ok {
+		c.Sleep(10 * time.Second)
+		return c.Die("got timeout")
+	}
+	c.Outf("create OSD on /dev/%s (bluestore)\nwiping block device /dev/%s\n", d.Name, d.Name)
+	c.Note("wiped", c.Name()+" "+d.Serial)
+	c.Work(700 * time.Millisecond)
+	c.Outf("200+0 records in\n200+0 records out\n")
+	// ceph osd new: the number exists before anything is on the disk.
+	s, _, _ = openStore(c)
+	id := 0
+	for taken := true; taken; {
+		taken = false
+		for _, o := range s.OSDs {
+			if o.ID == id {
+				taken = true
+				id++
+			}
+		}
+	}
+	uuid := randomUUID(c)
+	s.OSDs = append(s.OSDs, osd{ID: id, Bytes: d.Bytes, UUID: uuid, Class: deviceClass(*d), Out: true})
+	s.save(c)
+	c.Work(500 * time.Millisecond)
+	// The logical volume gets its tags.
+	d.OSD, d.FSID, d.OSDUUID, d.Used = id, conf["global"]["fsid"], uuid, "LVM"
+	writeDisks(c, list)
+	c.Outf("got monmap epoch 3\n")
+	c.Work(1500 * time.Millisecond)
+	startOSD(c, *d)
+	c.Work(800 * time.Millisecond)
+	c.Outf("--> ceph-volume lvm create successful for: /dev/%s\n", d.Name)
+	return 0
+}
+
+func startOSD(c *Call, d BlockDevice) {
+	id := fmt.Sprint(d.OSD)
+	makeDir(c, daemonDir("osd", id))
+	_ = c.WriteDirect(daemonDir("osd", id)+"/fsid", []byte(d.OSDUUID+"\n"))
+	c.Outf("Running command: systemctl enable --now ceph-osd@%s\n", id)
+	enable(c, "osd", id)
+	_ = c.Remove(stoppedMark("osd", id))
+	s, _, ok := openStore(c)
+	if !ok {
+		return
+	}
+	for i := range s.OSDs {
+		if s.OSDs[i].ID == d.OSD && s.OSDs[i].UUID == d.OSDUUID {
+			s.OSDs[i].Host, s.OSDs[i].Out = c.Name(), false
+		}
+	}
+	if s.pool(".mgr") == nil && len(s.OSDs) >= 3 {
+		s.Pools = append(s.Pools, pool{ID: 1, Name: ".mgr", Size: 3, MinSize: 2, PGs: 1, Autoscale: "on", Apps: []string{"mgr"}})
+	}
+	s.save(c)
+}
+
+func osdDestroy(c *Call, words []string) int {
+	s, _, ok := openStore(c)
+	if !ok {
+		return c.Die("got timeout")
+	}
+	id := osdNumber(words[2])
+	for _, o := range s.OSDs {
+		if o.ID != id {
+			continue
+		}
+		switch {
+		case !o.Out:
+			c.Errf("osd is in use (in == 1)\n")
+			return 255
+		case osdUp(c, o):
+			c.Errf("osd is still running (up == 1)\n")
+			return 255
+		}
+	}
+	_, code := cephPurge(c, &condition{store: s}, []string{"osd", "purge", fmt.Sprint(id)})
+	return code
+}
+
+// cephVolume knows lvm list, activate --all and zap --destroy.
+func cephVolume(c *Call) int {
+	c.Work(500 * time.Millisecond)
+	line := strings.Join(c.Argv[1:], " ")
+	switch {
+	case strings.HasPrefix(line, "lvm list"):
+		out := object{}
+		disks := readDisks(c)
+		sort.Slice(disks, func(i, j int) bool { return disks[i].OSD < disks[j].OSD })
+		for _, d := range disks {
+			if d.OSD >= 0 {
+				out[fmt.Sprint(d.OSD)] = []any{object{"devices": []any{"/dev/" + d.Name}, "type": "block",
+					"tags": object{"ceph.cluster_fsid": d.FSID, "ceph.osd_id": fmt.Sprint(d.OSD), "ceph.osd_fsid": d.OSDUUID}}}
+			}
+		}
+		raw, _ := json.Marshal(out)
+		c.Outf("%s\n", raw)
+		return 0
+	case strings.HasPrefix(line, "lvm activate --all"):
+		conf, _ := ini(c)
+		for _, d := range readDisks(c) {
+			if d.OSD >= 0 && d.FSID == conf["global"]["fsid"] {
+				c.Work(time.Second)
+				startOSD(c, d)
+			}
+		}
+		return 0
+	case strings.HasPrefix(line, "lvm zap --destroy"):
+		list, d := findDisk(c, c.Argv[len(c.Argv)-1])
+		if d == nil {
+			c.Errf("ceph-volume lvm zap: error: argument DEVICES: invalid <ceph_volume.util.arg_validators.ValidZapDevice object>: '%s'\n", c.Argv[len(c.Argv)-1])
+			return 2
+		}
+		if d.Mount != "" {
+			c.Errf("-->  RuntimeError: Device /dev/%s is mounted\n", d.Name)
+			return 1
+		}
+		c.Note("wiped", c.Name()+" "+d.Serial)
+		if d.Used != "" || d.OSD >= 0 {
+			c.Note("erased", c.Name()+" "+d.Serial)
+		}
+		c.Work(time.Second)
+		d.Used, d.Label, d.OSD, d.FSID, d.OSDUUID = "", "", -1, "", ""
+		writeDisks(c, list)
+		c.Errf("--> Zapping successful for: <Raw Device: /dev/%s>\n", d.Name)
+		return 0
+	}
+	c.Errf("usage: ceph-volume [-h] [--cluster CLUSTER]\n")
+	return 2
+}
