@@ -62,19 +62,24 @@ func (p *Profile) PlanHashes(node string) (Hashes, error) {
 		// What may change with the machine stays out of the cluster's part.
 		shared.Nodes[i] = Node{Name: other.Name, Address: other.Address, Ring: other.Ring}
 	}
-	cluster, err := hashJSON(shared)
-	if err != nil {
+	own := Profile{Nodes: []Node{n}}
+	var out Hashes
+	var err error
+	if out.Cluster, err = shared.hash(); err != nil {
 		return Hashes{}, err
 	}
-	own, err := hashJSON(n)
-	if err != nil {
-		return Hashes{}, err
-	}
-	return Hashes{Cluster: cluster, Node: own}, nil
+	out.Node, err = own.hash()
+	return out, err
 }
 
-func hashJSON(v any) (string, error) {
-	text, err := json.Marshal(v)
+// hash is the same for a profile and for what is read back of it: an empty
+// list and one that is left out do not differ.
+func (p *Profile) hash() (string, error) {
+	tree, err := p.tree()
+	if err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(tree)
 	if err != nil {
 		return "", fmt.Errorf("hash plan: %w", err)
 	}
