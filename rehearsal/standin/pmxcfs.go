@@ -252,12 +252,12 @@ func (p *pmxcfs) members() []byte {
 // highest revision wins and replaces the others.
 func (w *World) syncFileSystems() {
 	for _, n := range w.order {
-		if !n.pm.running() || !n.pm.cluster || n.coro == nil || w.sim.now.Before(n.coro.syncAt) || n.coro.stuck {
+		if !n.pm.running() || !n.pm.cluster || n.coro == nil || w.sim.now.Before(n.coro.syncAt) {
 			continue
 		}
 		var group []*Node
 		for _, o := range w.order {
-			if n.coro.view[o.name] && o.pm.running() && o.pm.cluster && o.coro != nil && !w.sim.now.Before(o.coro.syncAt) && !o.coro.stuck {
+			if n.coro.view[o.name] && o.pm.running() && o.pm.cluster && o.coro != nil && !w.sim.now.Before(o.coro.syncAt) {
 				group = append(group, o)
 			}
 		}
