@@ -1,0 +1,137 @@
+package pve
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Conf is what matters of a corosync.conf(5).
+type Conf struct {
+	Name    string // cluster_name
+	Version int    // config_version
+	Nodes   []ConfNode
+	Links   map[int]int // link number to knet_link_priority, 0 where none is given
+}
+
+// ConfNode is one entry of the nodelist.
+type ConfNode struct {
+	Name  string
+	ID    int
+	Votes int
+	Addr  map[int]string // by link number
+}
+
+// Node finds an entry by name.
+func (c *Conf) Node(name string) (ConfNode, bool) {
+	for _, n := range c.Nodes {
+		if n.Name == name {
+			return n, true
+		}
+	}
+	return ConfNode{}, false
+}
+
+// Sum identifies the bytes of a configuration.
+func Sum(raw []byte) string {
+	if len(raw) == 0 {
+		return ""
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// ParseConf reads a corosync.conf. A file that was torn by a power cut is an error.
+func ParseConf(raw []byte) (Conf, error) {
+	p := confParser{conf: Conf{Links: map[int]int{}}}
+	if bytes.IndexByte(raw, 0) >= 0 {
+		return Conf{}, fmt.Errorf("holds zero bytes: the file was torn")
+	}
+	for i, line := range strings.Split(string(raw), "\n") {
+		if err := p.line(strings.TrimSpace(line)); err != nil {
+			return Conf{}, fmt.Errorf("line %d: %w", i+1, err)
+		}
+	}
+	switch {
+	case len(p.path) > 0:
+		return Conf{}, fmt.Errorf("section %s is not closed: the file was torn", p.path[len(p.path)-1])
+	case p.conf.Name == "" || p.conf.Version == 0 || len(p.conf.Nodes) == 0:
+		return Conf{}, fmt.Errorf("cluster_name, config_version or nodelist is missing")
+	}
+	return p.conf, nil
+}
+
+type confParser struct {
+	conf         Conf
+	path         []string
+	node         ConfNode
+	number, prio int
+}
+
+func (p *confParser) line(s string) error {
+	switch {
+	case s == "" || s[0] == '#':
+		return nil
+	case strings.HasSuffix(s, "{"):
+		p.path = append(p.path, strings.TrimSpace(s[:len(s)-1]))
+		p.node, p.number, p.prio = ConfNode{Votes: 1, Addr: map[int]string{}}, 0, 0
+		return nil
+	case s == "}":
+		if len(p.path) == 0 {
+			return fmt.Errorf("} without a section")
+		}
+		switch p.at() {
+		case "nodelist node":
+			p.conf.Nodes = append(p.conf.Nodes, p.node)
+		case "totem interface":
+			p.conf.Links[p.number] = p.prio
+		}
+		p.path = p.path[:len(p.path)-1]
+		return nil
+	}
+	key, value, ok := strings.Cut(s, ":")
+	if !ok {
+		return fmt.Errorf("%q is neither a section nor a key", s)
+	}
+	return p.set(strings.TrimSpace(key), strings.TrimSpace(value))
+}
+
+func (p *confParser) at() string { return strings.Join(p.path, " ") }
+
+func (p *confParser) set(key, value string) error {
+	var target *int
+	switch p.at() + " " + key {
+	case "totem cluster_name":
+		p.conf.Name = value
+	case "nodelist node name":
+		p.node.Name = value
+	case "totem config_version":
+		target = &p.conf.Version
+	case "nodelist node nodeid":
+		target = &p.node.ID
+	case "nodelist node quorum_votes":
+		target = &p.node.Votes
+	case "totem interface linknumber":
+		target = &p.number
+	case "totem interface knet_link_priority":
+		target = &p.prio
+	}
+	if target != nil {
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			return fmt.Errorf("%s: %q is no number", key, value)
+		}
+		*target = n
+	}
+	if num, ok := strings.CutPrefix(key, "ring"); ok && p.at() == "nodelist node" {
+		if num, ok = strings.CutSuffix(num, "_addr"); ok {
+			if link, err := strconv.Atoi(num); err == nil {
+				p.node.Addr[link] = value
+			}
+		}
+	}
+	return nil
+}

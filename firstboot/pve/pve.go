@@ -1,0 +1,179 @@
+// Package pve holds typed calls of the Proxmox VE tools: pvecm, pvesh, pveum,
+// corosync's tools, systemctl, and the files under /etc/pve.
+//
+// Exit codes of these tools prove nothing: a failed create returns 0. Every
+// call that changes something is therefore followed by the check that proves
+// it, in here or at the caller. The package decides nothing of the plan, and
+// knows no call that forces votes.
+package pve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+	"time"
+
+	"ringboot/firstboot/host"
+)
+
+// Where Proxmox VE keeps what makes a cluster.
+const (
+	Dir        = "/etc/pve"
+	ConfFile   = Dir + "/corosync.conf"
+	HostConf   = "/etc/corosync/corosync.conf"
+	KeyFile    = "/etc/corosync/authkey"
+	Database   = "/var/lib/pve-cluster/config.db"
+	BackupDir  = "/var/lib/pve-cluster/backup"
+	RootCA     = Dir + "/pve-root-ca.pem"
+	Members    = Dir + "/.members"
+	KeySize    = 256 // bytes, corosync-keygen(8)
+	APIVersion = "1" // of the join calls, pvecm apiver
+)
+
+// Times that calls may take. The tools wait by themselves for locks (10 s) and
+// for a quorate file system (80 s).
+const (
+	short  = 20 * time.Second
+	medium = 45 * time.Second
+	long   = 100 * time.Second
+)
+
+// Node is the Proxmox software of the node that the agent runs on.
+type Node struct {
+	Host host.Host
+	Name string
+}
+
+// run runs a tool and returns its result; an exit code is no error yet.
+func (n Node) run(ctx context.Context, limit time.Duration, readOnly bool, argv ...string) (host.Result, error) {
+	return n.Host.Commands.Run(ctx, host.Cmd{Argv: argv, Timeout: limit, ReadOnly: readOnly})
+}
+
+// honest runs a tool whose exit code means something.
+func (n Node) honest(ctx context.Context, limit time.Duration, argv ...string) error {
+	res, err := n.run(ctx, limit, false, argv...)
+	if err != nil {
+		return err
+	}
+	if res.Code != 0 {
+		return Failure(argv, res)
+	}
+	return nil
+}
+
+// Failure is the error of a tool that said that it failed: its last words.
+func Failure(argv []string, res host.Result) error {
+	return fmt.Errorf("%s: exit status %d: %s", strings.Join(argv[:min(3, len(argv))], " "), res.Code, lastWords(res))
+}
+
+// lastWords is the last line that a tool wrote, errors first.
+func lastWords(res host.Result) string {
+	for _, text := range [][]byte{res.Stderr, res.Stdout} {
+		lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+		if last := strings.TrimSpace(lines[len(lines)-1]); last != "" {
+			return last
+		}
+	}
+	return "it said nothing"
+}
+
+// Writable tells whether /etc/pve of this node takes writes. corosync's quorum
+// is not that of pmxcfs; the write bits are the probe that the tools use
+// themselves. A joiner that has never synced lacks its own directory.
+func (n Node) Writable() bool {
+	link, err := n.Host.Files.Lstat(Dir + "/local")
+	if err != nil || link.Mode()&0o200 == 0 {
+		return false
+	}
+	own, err := n.Host.Files.Stat(Dir + "/nodes/" + n.Name)
+	return err == nil && own.Mode()&0o200 != 0
+}
+
+// Membership reads .members.
+func (n Node) Membership() (Membership, error) {
+	raw, err := n.Host.Files.ReadFile(Members)
+	if err != nil {
+		return Membership{}, err
+	}
+	return ParseMembers(raw)
+}
+
+// ReadConf reads a corosync.conf; an absent one is a nil Conf and no error.
+func (n Node) ReadConf(file string) (*Conf, []byte, error) {
+	raw, err := n.Host.Files.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := ParseConf(raw)
+	if err != nil {
+		return nil, raw, fmt.Errorf("%s: %w", file, err)
+	}
+	return &c, raw, nil
+}
+
+// Guests lists the guests whose configuration lies on this node: qemu-server/100.
+func (n Node) Guests() ([]string, error) {
+	var found []string
+	for _, kind := range []string{"qemu-server", "lxc"} {
+		list, err := n.Host.Files.ReadDir(path.Join(Dir, "nodes", n.Name, kind))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range list {
+			if id, ok := strings.CutSuffix(e.Name(), ".conf"); ok {
+				found = append(found, kind+"/"+id)
+			}
+		}
+	}
+	return found, nil
+}
+
+// APILevel is the version of the join calls that this node speaks.
+func (n Node) APILevel(ctx context.Context) (string, error) {
+	res, err := n.run(ctx, short, true, "pvecm", "apiver")
+	if err != nil {
+		return "", err
+	}
+	if res.Code != 0 {
+		return "", Failure([]string{"pvecm", "apiver"}, res)
+	}
+	return strings.TrimSpace(string(res.Stdout)), nil
+}
+
+// Active tells whether a unit runs. systemctl is asked for one unit at a time:
+// for several its exit code means any.
+func (n Node) Active(ctx context.Context, unit string) bool {
+	res, err := n.run(ctx, short, true, "systemctl", "is-active", unit)
+	return err == nil && strings.TrimSpace(string(res.Stdout)) == "active"
+}
+
+// Unit runs one verb of systemctl.
+func (n Node) Unit(ctx context.Context, verb string, units ...string) error {
+	return n.honest(ctx, long, append([]string{"systemctl", verb}, units...)...)
+}
+
+// Sync flushes all file systems: pmxcfs does not do it by itself, and a power
+// cut takes back what it reported as done.
+func (n Node) Sync() error { return n.Host.Files.Sync() }
+
+// wait polls until ok is true or the time is over.
+func (n Node) wait(ctx context.Context, limit time.Duration, ok func() bool) bool {
+	const poll = 100 * time.Millisecond
+	for end := n.Host.Clock.Now().Add(limit); ; {
+		if ok() {
+			return true
+		}
+		if !n.Host.Clock.Now().Before(end) || n.Host.Clock.Sleep(ctx, poll) != nil {
+			return false
+		}
+	}
+}

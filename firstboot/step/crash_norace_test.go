@@ -1,0 +1,6 @@
+//go:build !race
+
+package step_test
+
+// crashRuns is the full number of random combinations.
+const crashRuns = 2000

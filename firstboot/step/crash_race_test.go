@@ -1,0 +1,6 @@
+//go:build race
+
+package step_test
+
+// crashRuns under the race detector, which makes each run ten times as slow.
+const crashRuns = 150

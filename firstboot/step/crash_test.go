@@ -1,0 +1,152 @@
+package step_test
+
+import (
+	"math/rand"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"ringboot/rehearsal/need"
+)
+
+// settleLimit is how long three nodes have after the last crash of a run.
+const settleLimit = 30 * time.Minute
+
+// undisturbed counts the points of each agent.
+func undisturbed(t *testing.T) map[string]int {
+	t.Helper()
+	s := newSim(t, 1)
+	defer s.close()
+	for _, n := range s.p.Nodes {
+		s.agents[n.Name].start()
+	}
+	if !s.runUntil(10*time.Minute, s.allFormed) {
+		t.Fatalf("not formed:\n%s", s.tail(60))
+	}
+	points := map[string]int{}
+	for name, a := range s.agents {
+		points[name] = a.points
+	}
+	return points
+}
+
+// outcome of one run with crashes.
+type outcome struct {
+	unwhole    string
+	violations []string
+	log        string
+}
+
+func runWith(t *testing.T, seed int64, plan []crash) outcome {
+	t.Helper()
+	s := newSim(t, seed)
+	s.plan = plan
+	defer s.close()
+	for _, n := range s.p.Nodes {
+		s.agents[n.Name].start()
+	}
+	var out outcome
+	stable := time.Time{}
+	formed := s.runUntil(settleLimit, func() bool {
+		if !s.allFormed() {
+			stable = time.Time{}
+			return false
+		}
+		if stable.IsZero() {
+			stable = s.now()
+		}
+		return s.now().Sub(stable) > 15*time.Second // a crash may come late
+	})
+	if !formed {
+		out.unwhole = "not formed"
+	} else if err := s.whole(); err != nil {
+		out.unwhole = err.Error()
+	}
+	out.violations = s.violations()
+	if out.unwhole != "" || len(out.violations) > 0 {
+		out.log = s.tail(90)
+	}
+	return out
+}
+
+// matrix runs plans and counts; it prints the first few that went wrong.
+type matrix struct {
+	t                       *testing.T
+	runs, unwhole, violated int
+	shown                   int
+}
+
+func (m *matrix) run(seed int64, plan []crash) {
+	m.runs++
+	out := runWith(m.t, seed, plan)
+	if out.unwhole != "" {
+		m.unwhole++
+	}
+	if len(out.violations) > 0 {
+		m.violated++
+	}
+	if out.log == "" {
+		return
+	}
+	m.t.Fail()
+	if m.shown++; m.shown <= 3 {
+		m.t.Logf("seed %d, %v: %s %v\n%s", seed, plan, out.unwhole, out.violations, out.log)
+	} else if m.shown < 40 {
+		m.t.Logf("seed %d, %v: %s %v", seed, plan, out.unwhole, out.violations)
+	}
+}
+
+// A crash at every point of every agent, in every way.
+func TestCrashAtEveryPoint(t *testing.T) {
+	points := undisturbed(t)
+	t.Logf("points: %v", points)
+	m := &matrix{t: t}
+	every := 1
+	if testing.Short() {
+		every = 9
+	}
+	for _, n := range testProfile().Nodes {
+		for point := 1; point <= points[n.Name]; point += every {
+			for i, mode := range crashModes {
+				m.run(int64(point*10+i), []crash{{n.Name, point, mode}})
+			}
+		}
+	}
+	t.Logf("%d runs", m.runs)
+	need.Figure("cluster.crash_single", m.runs, "count")
+	need.Figure("cluster.crash_single_unwhole", m.unwhole, "count")
+	need.Figure("cluster.crash_single_violations", m.violated, "count")
+}
+
+// randomRuns is how many random combinations are tried: 2,000, or what
+// RINGBOOT_CRASH_RUNS says where the race detector makes them slow.
+func randomRuns(t *testing.T) int {
+	if n, err := strconv.Atoi(os.Getenv("RINGBOOT_CRASH_RUNS")); err == nil {
+		return n
+	}
+	if testing.Short() {
+		return 100
+	}
+	return crashRuns
+}
+
+// Two to five crashes in random combinations, the same ones every time.
+func TestCrashesInRandomCombinations(t *testing.T) {
+	points := undisturbed(t)
+	names := []string{"frege", "russell", "wittgenstein"}
+	rnd := rand.New(rand.NewSource(20261123))
+	m := &matrix{t: t}
+	for run := range randomRuns(t) {
+		var plan []crash
+		for range 2 + rnd.Intn(4) {
+			name := names[rnd.Intn(3)]
+			plan = append(plan, crash{name, 1 + rnd.Intn(points[name]*5/4), crashModes[rnd.Intn(len(crashModes))]})
+		}
+		m.run(int64(run), plan)
+	}
+	t.Logf("%d runs", m.runs)
+	need.Figure("cluster.crash_random", m.runs, "count")
+	need.Figure("cluster.unwhole", m.unwhole, "count")
+	need.Figure("cluster.safety_violations", m.violated, "count")
+}
