@@ -47,11 +47,11 @@ func (s *Cluster) look() clusterView {
 	if c, raw, err := n.ReadConf(pve.ConfFile); err != nil {
 		note(err)
 	} else if c != nil {
-		v.Name, v.Version, v.Sum, v.Listed = c.Name, c.Version, pve.Sum(raw), names(c)
+		v.Name, v.Version, v.Sum, v.Listed = c.Name, c.Version, pve.Sum(raw), confNames(c)
 	}
 	// A torn configuration of the host is as good as none: it is replaced.
 	if c, raw, err := n.ReadConf(pve.HostConf); err == nil && c != nil {
-		v.HostName, v.HostVer, v.HostSum, v.HostList = c.Name, c.Version, pve.Sum(raw), names(c)
+		v.HostName, v.HostVer, v.HostSum, v.HostList = c.Name, c.Version, pve.Sum(raw), confNames(c)
 	}
 	if key, err := n.Key(); err == nil {
 		v.Key = pve.Sum(key)
@@ -81,7 +81,7 @@ func (s *Cluster) look() clusterView {
 	return v
 }
 
-func names(c *pve.Conf) []string {
+func confNames(c *pve.Conf) []string {
 	var list []string
 	for _, n := range c.Nodes {
 		list = append(list, n.Name)
