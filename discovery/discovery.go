@@ -48,7 +48,8 @@ type Options struct {
 	Key    ed25519.PrivateKey
 	// Keys are the nodes' public keys that are known beforehand.
 	Keys map[string]ed25519.PublicKey
-	// Links is sent on when interfaces may have changed; nil: they are listed in every round.
+	// Links is sent on when interfaces may have changed; nil: the kernel is asked
+	// to tell where it can. They are listed in every round anyway.
 	Links <-chan struct{}
 	Event func(text string) // a bounded number of lines; may be nil
 	Now   func() time.Time  // nil: time.Now
@@ -103,6 +104,9 @@ func Start(ctx context.Context, opts Options) (*Discovery, error) {
 		return nil, err
 	}
 	ctx, d.cancel = context.WithCancel(ctx)
+	if d.opts.Links == nil {
+		d.opts.Links = d.watchLinks(ctx)
+	}
 	d.done.Add(1)
 	go d.rounds(ctx, packet)
 	return d, nil

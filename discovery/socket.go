@@ -94,10 +94,13 @@ func (p *port) close() {
 	}
 }
 
-// question is the one that is asked in every round.
+// question is the one that is asked in every round. It asks for ANY and not for
+// PTR: a reader like avahi holds its own PTR question back when it hears the
+// same one from somebody else (RFC 6762 7.3), and would stay blind for as long
+// as nodes ask quickly.
 func question() ([]byte, error) {
 	m := new(dns.Msg)
-	m.SetQuestion(service, dns.TypePTR)
+	m.SetQuestion(service, dns.TypeANY)
 	m.RecursionDesired = false
 	m.Question[0].Qclass |= unicastWanted
 	return m.Pack()

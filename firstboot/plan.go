@@ -36,23 +36,36 @@ type Parts struct {
 	keeper     *ring.Keeper
 	ringConfig ring.Config
 	root       string
+	gate       step.PeersOptions
 }
 
 // plan is the steps in the order of the design. Each room adds its lines here.
 func plan(p *Parts) []step.Step {
-	return []step.Step{
+	return gated([]step.Step{
 		step.NewIdentity(p.Host, p.Version),
 		// base
 		// management
 		step.NewRing(p.Host, p.ringConfig, p.keeper),
-		// peers
+		step.NewPeers(p.gate),
 		// cluster
 		// proof
 		// ceph
 		// ha
 		// accept
 		// report
+	})
+}
+
+// gated tells the gate which steps stand before it: all nodes must have done them.
+func gated(steps []step.Step) []step.Step {
+	var before []string
+	for _, s := range steps {
+		if gate, ok := s.(*step.Peers); ok {
+			gate.Require(before)
+		}
+		before = append(before, s.Name())
 	}
+	return steps
 }
 
 // services is what runs beside the plan for as long as the agent lives. It is
@@ -62,12 +75,14 @@ func services(p *Parts) ([]Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []Service{
+	channel, err := connect(p)
+	if err != nil {
+		return nil, err
+	}
+	return append(channel, []Service{
 		keeper,
-		// trusted channel
-		// discovery
 		// console
-	}, nil
+	}...), nil
 }
 
 // Service is a resident part of the agent. Run returns when the context ends;

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -29,7 +31,7 @@ type ClientOptions struct {
 	// says is only tried: the certificate decides.
 	Addresses func(node string) []string
 	// Learned is called with the certificate of a node that proved itself; may be nil.
-	Learned func(node string, cert *tls.ConnectionState)
+	Learned func(node string, cert *x509.Certificate)
 	Now     func() time.Time // nil: time.Now
 }
 
@@ -167,37 +169,92 @@ func (c *Client) of(node string) *http.Client {
 	return h
 }
 
-// dial tries the node's addresses in turn. A stranger at one address is
-// remembered as the reason but does not keep the others from being tried.
+// stagger is the head start of each address over the next. A black hole does
+// not hold up the address behind it, and one that works is not raced.
+const stagger = 150 * time.Millisecond
+
+// attempt is what became of one address.
+type attempt struct {
+	index int
+	conn  net.Conn
+	err   error
+}
+
+// dial tries the node's addresses, each a little after the one before. A
+// stranger at one address is remembered as the reason but does not keep the
+// others from being tried.
 func (c *Client) dial(ctx context.Context, node string) (net.Conn, error) {
-	var untrusted *UntrustedError
-	why := "no address known"
-	for i, addr := range c.opts.Addresses(node) {
-		conn, err := (&net.Dialer{Timeout: dialTimeout, KeepAlive: 10 * time.Second}).DialContext(ctx, "tcp", addr)
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil, ctx.Err()
+	addrs := c.opts.Addresses(node)
+	if len(addrs) == 0 {
+		return nil, &UnreachableError{Node: node, Why: "no address known"}
+	}
+	dialing, cancel := context.WithCancel(ctx)
+	defer cancel()
+	results := make(chan attempt, len(addrs))
+	for i, addr := range addrs {
+		go func() {
+			wait := time.NewTimer(time.Duration(i) * stagger)
+			defer wait.Stop()
+			select {
+			case <-wait.C:
+			case <-dialing.Done():
+				results <- attempt{i, nil, dialing.Err()}
+				return
 			}
-			reason := addr + " " + shortNetError(err)
-			if i == 0 {
-				why = reason
-			} else {
-				why += ", " + reason
-			}
-			continue
-		}
-		tlsConn, err := c.handshake(ctx, node, addr, conn)
-		if err == nil {
-			return tlsConn, nil
-		}
-		if untrusted == nil {
-			untrusted = &UntrustedError{Node: node, Address: addr, Why: explain(node, err, c.opts.Now()), Err: err}
+			conn, err := c.try(dialing, node, addr)
+			results <- attempt{i, conn, err}
+		}()
+	}
+	errs := make([]error, len(addrs))
+	var won net.Conn
+	for range addrs {
+		a := <-results
+		switch {
+		case a.err != nil:
+			errs[a.index] = a.err
+		case won == nil:
+			won = a.conn
+			cancel()
+		default:
+			_ = a.conn.Close() // second past the post
 		}
 	}
-	if untrusted != nil {
-		return nil, untrusted
+	if won != nil {
+		return won, nil
 	}
-	return nil, &UnreachableError{Node: node, Why: why}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return nil, because(node, errs)
+}
+
+// because makes one error of those of all addresses: a stranger says more than silence.
+func because(node string, errs []error) error {
+	var why []string
+	for _, err := range errs {
+		var untrusted *UntrustedError
+		if errors.As(err, &untrusted) {
+			return untrusted
+		}
+		var unreachable *UnreachableError
+		if errors.As(err, &unreachable) {
+			why = append(why, unreachable.Why)
+		}
+	}
+	return &UnreachableError{Node: node, Why: strings.Join(why, ", ")}
+}
+
+// try connects to one address and makes the node there prove itself.
+func (c *Client) try(ctx context.Context, node, addr string) (net.Conn, error) {
+	conn, err := (&net.Dialer{Timeout: dialTimeout, KeepAlive: 10 * time.Second}).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, &UnreachableError{Node: node, Why: addr + " " + shortNetError(err)}
+	}
+	tlsConn, err := c.handshake(ctx, node, addr, conn)
+	if err != nil {
+		return nil, &UntrustedError{Node: node, Address: addr, Why: explain(node, err, c.opts.Now()), Err: err}
+	}
+	return tlsConn, nil
 }
 
 func (c *Client) handshake(ctx context.Context, node, addr string, conn net.Conn) (net.Conn, error) {
@@ -213,7 +270,7 @@ func (c *Client) handshake(ctx context.Context, node, addr string, conn net.Conn
 	c.at[node] = addr
 	c.mu.Unlock()
 	if c.opts.Learned != nil {
-		c.opts.Learned(node, &state)
+		c.opts.Learned(node, state.PeerCertificates[0])
 	}
 	return tlsConn, nil
 }

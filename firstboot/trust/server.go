@@ -35,6 +35,7 @@ type ServerOptions struct {
 	Nodes    []string              // names of the profile's nodes
 	Log      func(line string)     // refused connections and the like, a bounded number of lines; may be nil
 	Heard    func(node, ip string) // called for each authenticated connection of a node; may be nil
+	Hello    func(*Hello)          // fills in what the node says of itself; may be nil
 	Now      func() time.Time      // nil: time.Now
 }
 
@@ -58,7 +59,11 @@ func NewServer(opts ServerOptions) *Server {
 	s.rates.now, s.lines.now = opts.Now, opts.Now
 	s.lines.out = opts.Log
 	s.Handle(MethodHello, func(context.Context, string, json.RawMessage) (any, error) {
-		return Hello{Version: ProtocolVersion, Node: opts.Identity.Name, ClusterID: opts.Identity.ClusterID, Time: opts.Now()}, nil
+		h := Hello{Version: ProtocolVersion, Node: opts.Identity.Name, ClusterID: opts.Identity.ClusterID, Time: opts.Now()}
+		if opts.Hello != nil {
+			opts.Hello(&h)
+		}
+		return h, nil
 	})
 	return s
 }
@@ -71,7 +76,8 @@ type Hello struct {
 	ClusterID string    `json:"cluster_id"`
 	BootID    string    `json:"boot_id,omitempty"`
 	Run       string    `json:"run,omitempty"` // identifies this start of the agent, as in its discovery records
-	Sequence  uint64    `json:"sequence,omitempty"`
+	Phase     string    `json:"phase,omitempty"`
+	Waiting   string    `json:"waiting,omitempty"`
 	Time      time.Time `json:"time"`
 }
 

@@ -51,6 +51,7 @@ type Facts struct {
 	Guests      int               `json:"guests"`   // guests found on the node
 	Cluster     string            `json:"cluster"`  // name of the Proxmox cluster it is in, or ""
 	Ready       []string          `json:"ready"`    // steps that are done
+	Trusts      []string          `json:"trusts"`   // peers that this node trusts at present
 }
 
 // Status is how far a node is, as status, peers, the console and the status page show it.

@@ -1,0 +1,346 @@
+package firstboot
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ringboot/discovery"
+	"ringboot/firstboot/step"
+	"ringboot/firstboot/trust"
+	"ringboot/profiles"
+)
+
+// channel is how this node finds its peers, proves itself to them and keeps
+// their states.
+type channel struct {
+	p       *Parts
+	id      *trust.Identity
+	client  *trust.Client
+	server  *trust.Server
+	tracker *trust.Tracker
+	facts   *step.LocalFacts
+	found   atomic.Pointer[discovery.Discovery]
+	targets map[string]trust.Target
+	members members
+}
+
+// connect makes the channel and the services that run it, and sets Caller and
+// Peers. In a root there is no network of its own: nothing is asked there.
+func connect(p *Parts) ([]Service, error) {
+	id, err := identityOf(p)
+	if err != nil {
+		return nil, err
+	}
+	c := &channel{p: p, id: id, targets: map[string]trust.Target{}}
+	c.facts = &step.LocalFacts{Host: p.Host, Seed: p.Seed, Agent: p.Version, Status: func() trust.Status { return p.Status() }}
+	port := strconv.Itoa(p.Profile.Agent.Port)
+	var targets []trust.Target
+	for _, n := range p.Profile.Others(p.Node.Name) {
+		t := trust.Target{Node: n.Name, Addresses: []string{net.JoinHostPort(n.Address.String(), port)}}
+		if n.Ring.IsValid() {
+			t.Addresses = append(t.Addresses, net.JoinHostPort(n.Ring.String(), port))
+		}
+		c.targets[n.Name] = t
+		targets = append(targets, t)
+	}
+	c.client = trust.NewClient(trust.ClientOptions{Identity: id, Addresses: c.addresses, Learned: c.learned})
+	c.tracker = trust.NewTracker(c.client, c.client.Address, trust.TrackerOptions{
+		Targets: targets, Hints: c.hints, Member: c.members.states, Hello: c.heardHello, Event: c.note, Changed: func() { p.Kick() },
+	})
+	p.Peers = c.tracker.Peers
+	p.Methods.Handle(trust.MethodFacts, func(ctx context.Context, _ string, _ json.RawMessage) (any, error) { return c.facts.Read(ctx) })
+	p.Methods.Handle(trust.MethodStatus, func(context.Context, string, json.RawMessage) (any, error) { return p.Status(), nil })
+	p.gate = step.PeersOptions{Profile: p.Profile, Node: p.Node.Name, Caller: c.client, Facts: c.facts.Read, Ring: p.Ring, Peers: p.Peers, Now: time.Now}
+	if p.root != "" {
+		p.gate.Caller = p.Caller
+		return nil, nil
+	}
+	p.Caller = c.client
+	return []Service{{"trusted channel", c.serve}, {"peers", c.track}, {"discovery", c.discover}}, nil
+}
+
+func identityOf(p *Parts) (*trust.Identity, error) {
+	var texts [3][]byte
+	for i, path := range []string{profiles.CAFile, profiles.CertFile, profiles.KeyFile} {
+		text, err := p.Host.Files.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		texts[i] = text
+	}
+	return trust.ParseIdentity(texts[0], texts[1], texts[2])
+}
+
+// note writes to the node's history and to the system's journal.
+func (c *channel) note(text string) {
+	c.p.Log(text)
+	_ = c.p.Journal.Note("", text) // the log has it
+}
+
+// serve answers the other agents.
+func (c *channel) serve(ctx context.Context) error {
+	var names []string
+	for _, n := range c.p.Profile.Nodes {
+		names = append(names, n.Name)
+	}
+	c.server = trust.NewServer(trust.ServerOptions{
+		Identity: c.id, Nodes: names, Log: c.p.Log,
+		Heard: func(node, _ string) { c.tracker.Poke(node) },
+		Hello: c.hello,
+	})
+	c.p.Methods.Into(c.server)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", ":"+strconv.Itoa(c.p.Profile.Agent.Port))
+	if err != nil {
+		return fmt.Errorf("%w: see what holds the port (ss -ltnp), or choose another agent.port in the profile", err)
+	}
+	return c.server.Serve(ctx, listener)
+}
+
+// hello adds to the answer how far this node is.
+func (c *channel) hello(h *trust.Hello) {
+	s := c.p.Status()
+	h.Phase, h.Waiting = s.Phase, s.Waiting
+	if d := c.found.Load(); d != nil {
+		h.Run = d.Run()
+	}
+}
+
+// track keeps the peers' states.
+func (c *channel) track(ctx context.Context) error {
+	var all sync.WaitGroup
+	all.Go(func() { c.members.follow(ctx, c.p.Host.Files) })
+	c.tracker.Run(ctx)
+	all.Wait()
+	c.client.Close()
+	return nil
+}
+
+// discover announces this node and listens for the others.
+func (c *channel) discover(ctx context.Context) error {
+	keys := map[string]ed25519.PublicKey{}
+	for node, text := range c.p.Seed.Peers {
+		if key, err := base64.RawURLEncoding.DecodeString(text); err == nil && len(key) == ed25519.PublicKeySize {
+			keys[node] = key
+		}
+	}
+	var nodes []string
+	for _, n := range c.p.Profile.Nodes {
+		nodes = append(nodes, n.Name)
+	}
+	record := c.record()
+	d, err := discovery.Start(ctx, discovery.Options{ClusterID: c.id.ClusterID, Nodes: nodes, Record: record, Key: c.id.Key, Keys: keys, Event: c.note})
+	if err != nil {
+		return err
+	}
+	c.found.Store(d)
+	defer d.Close()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.Table().Changed():
+			for node := range d.Table().Peers() {
+				c.tracker.Poke(node)
+			}
+		case <-tick.C:
+			if next := c.record(); !sameRecord(record, next) {
+				if err := d.Publish(next); err != nil {
+					return err
+				}
+				record = next
+			}
+		}
+	}
+}
+
+// record is what this node tells everyone.
+func (c *channel) record() discovery.Record {
+	s := c.p.Status()
+	boot, err := c.p.Host.Files.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil || len(boot) < 8 {
+		boot = []byte("00000000")
+	}
+	r := discovery.Record{
+		Node: c.id.Name, Boot: string(boot[:8]), Phase: s.Phase, Step: s.Step, Steps: s.Steps, Waiting: s.Waiting,
+		Port: c.p.Profile.Agent.Port, Fingerprint: c.id.Fingerprint(), Plan: s.Plan, Addresses: c.ownAddresses(),
+	}
+	for _, port := range s.Ring.Ports {
+		n := discovery.Neighbour{Port: port.Name, Node: port.Peer, State: "down", Mbit: port.SpeedMbit}
+		switch {
+		case port.Proven:
+			n.State = "up"
+		case port.Alive:
+			n.State = "unproven"
+		case !port.Present:
+			n.State = "absent"
+		}
+		r.Neighbours = append(r.Neighbours, n)
+	}
+	return r
+}
+
+// ownAddresses are the profile's first, then what else the machine has.
+func (c *channel) ownAddresses() []netip.Addr {
+	out := []netip.Addr{c.p.Node.Address}
+	if c.p.Node.Ring.IsValid() {
+		out = append(out, c.p.Node.Ring)
+	}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return out
+	}
+	for _, a := range addrs {
+		prefix, err := netip.ParsePrefix(a.String())
+		if ip := prefix.Addr().Unmap(); err == nil && ip.IsGlobalUnicast() && !slices.Contains(out, ip) {
+			out = append(out, ip)
+		}
+	}
+	return out
+}
+
+func sameRecord(a, b discovery.Record) bool {
+	return a.Phase == b.Phase && a.Step == b.Step && a.Waiting == b.Waiting && slices.Equal(a.Addresses, b.Addresses) && slices.Equal(a.Neighbours, b.Neighbours)
+}
+
+// addresses lists where a peer may be. Only a record that is signed with the
+// node's own key adds to it.
+func (c *channel) addresses(node string) []string {
+	return trust.Addresses(c.client.Address(node), c.targets[node], c.hints()[node], c.p.Profile.Agent.Peers, c.p.Profile.Agent.Port)
+}
+
+// hints is what discovery knows of the peers.
+func (c *channel) hints() map[string]trust.Hint {
+	out := map[string]trust.Hint{}
+	d := c.found.Load()
+	if d == nil {
+		return out
+	}
+	for node, peer := range d.Table().Peers() {
+		h := trust.Hint{Phase: peer.Record.Phase, Waiting: peer.Record.Waiting, LastSeen: peer.Last, Clash: peer.Clash}
+		switch {
+		case !peer.Alive:
+			h.Seen.Why = "no record for " + time.Since(peer.Last).Round(time.Second).String()
+		case !peer.Verified:
+			h.Seen = trust.State{Why: "a record was heard, not verified: " + peer.Why}
+		default:
+			h.Seen.OK = true
+		}
+		if peer.Verified {
+			for _, a := range peer.Record.Addresses {
+				h.Addresses = append(h.Addresses, netip.AddrPortFrom(a, uint16(peer.Record.Port)).String())
+			}
+		}
+		out[node] = h
+	}
+	return out
+}
+
+// learned keeps the key with which a peer proved itself.
+func (c *channel) learned(node string, cert *x509.Certificate) {
+	key, ok := cert.PublicKey.(ed25519.PublicKey)
+	if d := c.found.Load(); ok && d != nil {
+		d.Table().Learn(node, key)
+	}
+}
+
+// heardHello settles which start of a peer's agent is the present one.
+func (c *channel) heardHello(node string, h trust.Hello) {
+	if d := c.found.Load(); d != nil {
+		d.Table().Confirm(node, h.Run)
+	}
+}
+
+// members is what pmxcfs says of the cluster's membership.
+type members struct {
+	mu  sync.Mutex
+	now map[string]trust.State
+}
+
+// states returns the last reading.
+func (m *members) states() map[string]trust.State {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.now
+}
+
+// follow reads membership now and then, apart from everything else: reading
+// /etc/pve may hang for as long as pmxcfs does.
+func (m *members) follow(ctx context.Context, files interface{ ReadFile(string) ([]byte, error) }) {
+	tick := time.NewTicker(3 * time.Second)
+	defer tick.Stop()
+	answers := make(chan map[string]trust.State, 1)
+	asking := false
+	for {
+		if !asking {
+			asking = true
+			go func() {
+				text, err := files.ReadFile("/etc/pve/.members")
+				if err != nil {
+					text = nil
+				}
+				answers <- parseMembers(text)
+			}()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case got := <-answers:
+			asking = false
+			m.mu.Lock()
+			m.now = got
+			m.mu.Unlock()
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		case <-tick.C:
+		}
+	}
+}
+
+// parseMembers reads /etc/pve/.members. A node outside any cluster has a file
+// without a cluster in it.
+func parseMembers(text []byte) map[string]trust.State {
+	var file struct {
+		Cluster *struct {
+			Name    string
+			Quorate int
+		}
+		Nodelist map[string]struct {
+			Online int
+			IP     string
+		}
+	}
+	out := map[string]trust.State{}
+	if len(strings.TrimSpace(string(text))) == 0 || json.Unmarshal(text, &file) != nil || file.Cluster == nil {
+		return out
+	}
+	for node, n := range file.Nodelist {
+		switch {
+		case n.Online != 1:
+			out[node] = trust.State{Why: "in cluster " + file.Cluster.Name + ", not online"}
+		case n.IP == "":
+			out[node] = trust.State{Why: "in cluster " + file.Cluster.Name + ", its /etc/pve is not in step yet"}
+		case file.Cluster.Quorate != 1:
+			out[node] = trust.State{Why: "cluster " + file.Cluster.Name + " has no quorum"}
+		default:
+			out[node] = trust.State{OK: true}
+		}
+	}
+	return out
+}

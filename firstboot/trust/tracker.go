@@ -1,0 +1,300 @@
+package trust
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Times of the tracker. While peers are missing it asks quickly; a peer that
+// is there is asked again now and then, and at once when it is heard of.
+const (
+	askTimeout  = 5 * time.Second
+	askMissing  = 250 * time.Millisecond
+	askLate     = 2 * time.Second // for a peer that is missing for longer than a minute
+	askTrusted  = 5 * time.Second
+	lateAfter   = time.Minute
+	stuckAfter  = 400 * time.Millisecond
+	firstDoubts = 2 // failures of a trusted peer before it is called unreachable
+)
+
+// Target is one peer and where it should be.
+type Target struct {
+	Node      string
+	Addresses []string // host:port, static
+}
+
+// Hint is what discovery knows of a peer.
+type Hint struct {
+	Seen      State
+	Addresses []string // host:port, from a verified record only
+	Phase     string
+	Waiting   string
+	LastSeen  time.Time
+	Clash     string // two machines answer under the name
+}
+
+// TrackerOptions say who is expected and how each is asked.
+type TrackerOptions struct {
+	Targets []Target
+	Hints   func() map[string]Hint     // what discovery knows; may be nil
+	Member  func() map[string]State    // what the cluster says; may be nil
+	Hello   func(node string, h Hello) // a peer proved itself and said this; may be nil
+	Event   func(text string)          // a peer came or went; may be nil
+	Changed func()                     // some state changed; may be nil
+	Now     func() time.Time           // nil: time.Now
+}
+
+// Tracker keeps the states of all peers: seen, reachable, trusted, member.
+type Tracker struct {
+	opts   TrackerOptions
+	caller Caller
+	addr   func(node string) string
+	mu     sync.Mutex
+	peers  []*Peer
+}
+
+// Peer is one peer's state within a Tracker.
+type Peer struct {
+	target   Target
+	poke     chan struct{}
+	status   PeerStatus
+	failures int
+	since    time.Time // missing or trusted since
+}
+
+// NewTracker returns a tracker that asks through the caller. address says
+// where a node last proved itself.
+func NewTracker(caller Caller, address func(node string) string, opts TrackerOptions) *Tracker {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	t := &Tracker{opts: opts, caller: caller, addr: address}
+	for _, target := range opts.Targets {
+		p := &Peer{target: target, poke: make(chan struct{}, 1), since: opts.Now()}
+		p.status = PeerStatus{Node: target.Node, Reachable: State{Why: "not tried yet"}, Trusted: State{Why: "not tried yet"}}
+		if len(target.Addresses) > 0 {
+			p.status.Address = target.Addresses[0]
+		}
+		t.peers = append(t.peers, p)
+	}
+	return t
+}
+
+// Run asks all peers until the context ends.
+func (t *Tracker) Run(ctx context.Context) {
+	var all sync.WaitGroup
+	for _, p := range t.peers {
+		all.Go(func() { t.follow(ctx, p) })
+	}
+	all.Wait()
+}
+
+// Poke asks a peer now that is not trusted yet: it was heard of. One that is
+// trusted is left alone, or two peers would keep each other busy.
+func (t *Tracker) Poke(node string) {
+	for _, p := range t.peers {
+		if p.target.Node == node && !t.trusted(p) {
+			select {
+			case p.poke <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// follow asks one peer again and again.
+func (t *Tracker) follow(ctx context.Context, p *Peer) {
+	for ctx.Err() == nil {
+		t.ask(ctx, p)
+		timer := time.NewTimer(t.pause(p))
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case <-p.poke:
+		}
+		timer.Stop()
+	}
+}
+
+// ask says hello once. A poke while the dialling is stuck begins anew: an
+// address may answer now for which the kernel is still waiting.
+func (t *Tracker) ask(ctx context.Context, p *Peer) {
+	asking, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	var hello Hello
+	var err error
+	done := make(chan error, 1)
+	go func() { done <- t.caller.Call(asking, p.target.Node, MethodHello, nil, &hello) }()
+	stuck := time.NewTimer(stuckAfter)
+	defer stuck.Stop()
+	select {
+	case err = <-done:
+	case <-stuck.C:
+		select {
+		case err = <-done:
+		case <-p.poke:
+			cancel()
+			<-done
+			t.Poke(p.target.Node) // come back at once
+			return
+		}
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	if err == nil && hello.Node != p.target.Node {
+		err = fmt.Errorf("it calls itself %q", clip(hello.Node, 70))
+	}
+	t.settle(p, hello, err)
+	if err == nil && t.opts.Hello != nil {
+		t.opts.Hello(p.target.Node, hello)
+	}
+}
+
+func (t *Tracker) trusted(p *Peer) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return p.status.Trusted.OK
+}
+
+// settle turns the outcome of a hello into states.
+func (t *Tracker) settle(p *Peer, hello Hello, err error) {
+	t.mu.Lock()
+	old := p.status
+	s := &p.status
+	var unreachable *UnreachableError
+	var untrusted *UntrustedError
+	var remote *RemoteError
+	switch {
+	case err == nil:
+		p.failures = 0
+		s.Reachable, s.Trusted = State{OK: true}, State{OK: true}
+		s.Phase, s.Waiting = hello.Phase, hello.Waiting
+		s.LastSeen = t.opts.Now()
+	case errors.As(err, &remote) && remote.Code == codeBusy && old.Trusted.OK:
+		// It proved itself and asks for patience.
+	case old.Trusted.OK && p.failures+1 < firstDoubts:
+		p.failures++ // a connection that idled out looks the same as a dead peer
+	case errors.As(err, &untrusted):
+		s.Reachable, s.Trusted = State{OK: true}, State{Why: untrusted.Why}
+	case errors.As(err, &unreachable):
+		s.Reachable, s.Trusted = State{Why: unreachable.Why}, State{Why: "not reachable"}
+	case errors.Is(err, context.DeadlineExceeded):
+		s.Reachable, s.Trusted = State{Why: s.Address + " timed out"}, State{Why: "not reachable"}
+	default:
+		s.Reachable, s.Trusted = State{OK: true}, State{Why: err.Error()}
+	}
+	if at := t.addr(p.target.Node); s.Trusted.OK && at != "" {
+		s.Address = at
+	}
+	changed := old.Trusted != s.Trusted || old.Reachable != s.Reachable || old.Phase != s.Phase || old.Waiting != s.Waiting
+	if old.Trusted.OK != s.Trusted.OK {
+		p.since = t.opts.Now()
+	}
+	text := ""
+	switch {
+	case !old.Trusted.OK && s.Trusted.OK:
+		text = fmt.Sprintf("%s is trusted at %s", s.Node, s.Address)
+	case old.Trusted.OK && !s.Trusted.OK:
+		text = fmt.Sprintf("%s is lost: %s", s.Node, lost(*s))
+	}
+	t.mu.Unlock()
+	if text != "" && t.opts.Event != nil {
+		t.opts.Event(text)
+	}
+	if changed && t.opts.Changed != nil {
+		t.opts.Changed()
+	}
+}
+
+func lost(s PeerStatus) string {
+	if !s.Reachable.OK {
+		return s.Reachable.Why
+	}
+	return s.Trusted.Why
+}
+
+func (t *Tracker) pause(p *Peer) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	mean := askTrusted
+	switch {
+	case p.status.Trusted.OK && p.failures > 0:
+		mean = askMissing
+	case p.status.Trusted.OK:
+	case t.opts.Now().Sub(p.since) > lateAfter:
+		mean = askLate
+	default:
+		mean = askMissing
+	}
+	return mean*3/4 + rand.N(mean/2)
+}
+
+// Peers returns the states of all peers, in the profile's order.
+func (t *Tracker) Peers() []PeerStatus {
+	var hints map[string]Hint
+	if t.opts.Hints != nil {
+		hints = t.opts.Hints()
+	}
+	var members map[string]State
+	if t.opts.Member != nil {
+		members = t.opts.Member()
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := make([]PeerStatus, 0, len(t.peers))
+	for _, p := range t.peers {
+		s := p.status
+		s.Seen = State{Why: "no record of it was heard"}
+		if h, ok := hints[s.Node]; ok {
+			s.Seen = h.Seen
+			if !s.Trusted.OK {
+				s.Phase, s.Waiting = h.Phase, h.Waiting
+			}
+			if h.LastSeen.After(s.LastSeen) {
+				s.LastSeen = h.LastSeen
+			}
+			if h.Clash != "" {
+				s.Seen.Why = h.Clash
+			}
+		}
+		s.Member = State{Why: "not in the cluster yet"}
+		if m, ok := members[s.Node]; ok {
+			s.Member = m
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// Addresses lists where a node may be, the likeliest first: where it last
+// proved itself, where the profile puts it, where its verified record says it
+// is, and the further addresses of the profile.
+func Addresses(last string, target Target, hint Hint, further []string, port int) []string {
+	var out []string
+	add := func(list ...string) {
+		for _, a := range list {
+			if a == "" {
+				continue
+			}
+			if _, _, err := net.SplitHostPort(a); err != nil {
+				a = net.JoinHostPort(a, strconv.Itoa(port))
+			}
+			if !slices.Contains(out, a) {
+				out = append(out, a)
+			}
+		}
+	}
+	add(last)
+	add(target.Addresses...)
+	add(hint.Addresses...)
+	add(further...)
+	return out
+}
