@@ -121,7 +121,8 @@ type run struct {
 	inbox  chan heard
 	kernel Kernel
 	group  sync.WaitGroup
-	due    time.Time // next look at the kernel
+	routed [Ports]LinkState // what the routes were last compared with
+	due    time.Time        // next look at the kernel
 }
 
 // Run keeps the ring until ctx ends, then returns nil. Routes and addresses
@@ -195,9 +196,8 @@ func (r *run) want(at time.Time) {
 
 // turn does what is due.
 func (r *run) turn(ctx context.Context, now time.Time) {
-	before := r.core.states()
 	r.send(r.core.tick(now))
-	if r.core.states() != before {
+	if r.core.states() != r.routed {
 		r.due = now // routes follow at once
 	}
 	actions, again := r.core.mend(now)
@@ -224,7 +224,8 @@ func (r *run) look(ctx context.Context, now time.Time) {
 	}
 	r.sysfs()
 	r.core.observe(s, now)
-	actions := Diff(Desire(r.core.cfg, s, r.core.states()), s)
+	r.routed = r.core.states()
+	actions := Diff(Desire(r.core.cfg, s, r.routed), s)
 	r.setFault("")
 	for _, a := range actions {
 		r.do(a, now)

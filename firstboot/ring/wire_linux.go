@@ -2,6 +2,8 @@ package ring
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -10,19 +12,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Sockets opens the hello's UDP sockets in the process's network namespace.
+// Sockets opens the hello's sockets in the process's network namespace.
 type Sockets struct{}
 
 // precedence lets probes pass before bulk traffic: class selector 6 (RFC 4594 3.1).
 const precedence = 0xc0
 
-type udpWire struct {
-	conn *net.UDPConn
-	raw  syscall.RawConn
+// portWire is the two sockets of one port: UDP for probes and for all that
+// comes in, and a packet socket for the announces that go out.
+//
+// An announce has the source address 0.0.0.0, as a DHCP request has, which the
+// IP stack gives to nobody who asks it. With it the far end takes the packet
+// whatever it thinks of our address: a node of another cluster, and this node's
+// own other port, which would drop a packet with its own source.
+type portWire struct {
+	udp    *net.UDPConn
+	packet int
+	index  int
 }
 
-// Open binds a socket to the device, so that it sends and hears nothing elsewhere.
+// Open binds both sockets to the device, so that they send and hear nothing elsewhere.
 func (Sockets) Open(ctx context.Context, device string) (Wire, error) {
+	dev, err := net.InterfaceByName(device)
+	if err != nil {
+		return nil, fmt.Errorf("listen for the hello on %s: %w", device, err)
+	}
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		var err error
 		if e := c.Control(func(fd uintptr) { err = socketOptions(int(fd), device) }); e != nil {
@@ -34,13 +48,13 @@ func (Sockets) Open(ctx context.Context, device string) (Wire, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for the hello on %s: %w", device, err)
 	}
-	conn := pc.(*net.UDPConn)
-	raw, err := conn.SyscallConn()
+	// Protocol 0: this socket receives nothing.
+	packet, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("listen for the hello on %s: %w", device, err)
+		pc.Close()
+		return nil, fmt.Errorf("open a packet socket on %s: %w", device, err)
 	}
-	return &udpWire{conn, raw}, nil
+	return &portWire{pc.(*net.UDPConn), packet, dev.Index}, nil
 }
 
 func socketOptions(fd int, device string) error {
@@ -52,6 +66,7 @@ func socketOptions(fd int, device string) error {
 		{unix.SOL_SOCKET, unix.SO_BROADCAST, 1},
 		{unix.IPPROTO_IP, unix.IP_TTL, 1}, // never routed
 		{unix.IPPROTO_IP, unix.IP_TOS, precedence},
+		// Do not fragment, whatever a path was found to carry before.
 		{unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_PROBE},
 	} {
 		if err := unix.SetsockoptInt(fd, o.level, o.name, o.value); err != nil {
@@ -61,40 +76,63 @@ func socketOptions(fd int, device string) error {
 	return nil
 }
 
-func (w *udpWire) mtuDiscovery(value int) error {
-	var err error
-	if e := w.raw.Control(func(fd uintptr) {
-		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, value)
-	}); e != nil {
-		return e
+// Offsets in the headers of IPv4 (RFC 791 3.1) and UDP (RFC 768).
+const (
+	ipHeader    = 20
+	ipVersion   = 0 // 4 bits version, 4 bits header length in words
+	ipTOS       = 1
+	ipLength    = 2
+	ipTTL       = 8
+	ipProtocol  = 9
+	ipChecksum  = 10
+	ipTo        = 16
+	udpFromPort = ipHeader
+	udpToPort   = ipHeader + 2
+	udpLength   = ipHeader + 4 // followed by a checksum, where 0 means none
+)
+
+// broadcastPacket puts the headers before an announce.
+func broadcastPacket(frame []byte) []byte {
+	p := make([]byte, headers, headers+len(frame))
+	p[ipVersion] = 4<<4 | ipHeader/4
+	p[ipTOS] = precedence
+	binary.BigEndian.PutUint16(p[ipLength:], uint16(headers+len(frame)))
+	p[ipTTL], p[ipProtocol] = 1, unix.IPPROTO_UDP
+	copy(p[ipTo:], net.IPv4bcast.To4())
+	binary.BigEndian.PutUint16(p[udpFromPort:], UDPPort)
+	binary.BigEndian.PutUint16(p[udpToPort:], UDPPort)
+	binary.BigEndian.PutUint16(p[udpLength:], uint16(headers-ipHeader+len(frame)))
+	sum := uint32(0)
+	for i := 0; i < ipHeader; i += 2 {
+		sum += uint32(binary.BigEndian.Uint16(p[i:]))
 	}
-	return err
+	for sum>>16 != 0 {
+		sum = sum&0xffff + sum>>16
+	}
+	binary.BigEndian.PutUint16(p[ipChecksum:], ^uint16(sum))
+	return append(p, frame...)
 }
 
-// Announce may be cut into fragments: a certificate can be longer than a small MTU.
-func (w *udpWire) Announce(frame []byte) error {
-	if err := w.mtuDiscovery(unix.IP_PMTUDISC_DONT); err != nil {
-		return err
-	}
-	_, err := w.conn.WriteToUDPAddrPort(frame, netip.AddrPortFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), UDPPort))
-	if e := w.mtuDiscovery(unix.IP_PMTUDISC_PROBE); err == nil {
-		err = e
-	}
-	return err
+func (w *portWire) Announce(frame []byte) error {
+	const etherIPv4 = unix.ETH_P_IP>>8 | unix.ETH_P_IP&0xff<<8 // in network order
+	to := unix.SockaddrLinklayer{Protocol: etherIPv4, Ifindex: w.index, Halen: 6, Addr: [8]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}
+	return unix.Sendto(w.packet, broadcastPacket(frame), 0, &to)
 }
 
-func (w *udpWire) Probe(frame []byte, to string) error {
+func (w *portWire) Probe(frame []byte, to string) error {
 	addr, err := netip.ParseAddr(to)
 	if err != nil {
 		return err
 	}
-	_, err = w.conn.WriteToUDPAddrPort(frame, netip.AddrPortFrom(addr, UDPPort))
+	_, err = w.udp.WriteToUDPAddrPort(frame, netip.AddrPortFrom(addr, UDPPort))
 	return err
 }
 
-func (w *udpWire) Read(buffer []byte) (int, error) {
-	n, _, err := w.conn.ReadFromUDPAddrPort(buffer)
+func (w *portWire) Read(buffer []byte) (int, error) {
+	n, _, err := w.udp.ReadFromUDPAddrPort(buffer)
 	return n, err
 }
 
-func (w *udpWire) Close() error { return w.conn.Close() }
+func (w *portWire) Close() error {
+	return errors.Join(w.udp.Close(), unix.Close(w.packet))
+}
