@@ -6,6 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 NODE    ?= frege
 AGENT   := imagebuilder/agent/firstboot
 STANDIN := rehearsal/base/embedded/standin
+SETUP   := rehearsal/base/embedded/installer
 GO      ?= go
 export GOFLAGS ?= -buildvcs=false
 
@@ -26,7 +27,11 @@ $(STANDIN): FORCE
 	@CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build -trimpath -ldflags '-s -w' -o $@.new ./rehearsal/standin/pvestandin
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
-bin: $(AGENT) $(STANDIN)
+$(SETUP): FORCE
+	@CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build -trimpath -ldflags '-s -w' -o $@.new ./rehearsal/installer/practiceinstaller
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+bin: $(AGENT) $(STANDIN) $(SETUP)
 	@mkdir -p build/bin
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/bin/ ./cmd/mkimage ./cmd/peers
 	@cp $(AGENT) build/bin/firstboot
@@ -37,7 +42,7 @@ image: bin ## make one image: make image NODE=frege [ISO=proxmox-ve_9.2-1.iso | 
 test: bin ## run every test (root, KVM-less QEMU and namespaces are used where they are)
 	.ci/stages
 
-check: $(AGENT) $(STANDIN) ## fast tests for every save, under three minutes
+check: $(AGENT) $(STANDIN) $(SETUP) ## fast tests for every save, under three minutes
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run gofmt -w on these'; exit 1; }
 	$(GO) vet ./...
 	GOOS=darwin $(GO) build ./... && GOOS=windows $(GO) build ./cmd/mkimage ./cmd/peers
@@ -60,4 +65,4 @@ lint: ## golangci-lint and shellcheck, where they are installed
 	shellcheck .ci/*
 
 clean: ## remove what was built
-	rm -rf build $(AGENT) $(STANDIN)
+	rm -rf build $(AGENT) $(STANDIN) $(SETUP)

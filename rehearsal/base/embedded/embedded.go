@@ -24,3 +24,12 @@ func Standin() ([]byte, error) {
 	}
 	return binary, nil
 }
+
+// Installer returns the installer of the practice medium.
+func Installer() ([]byte, error) {
+	binary, err := files.ReadFile("installer")
+	if err != nil {
+		return nil, ErrMissing
+	}
+	return binary, nil
+}

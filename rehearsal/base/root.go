@@ -1,0 +1,111 @@
+package base
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// buildRoot makes pve-base.squashfs, the practice system's root, and the
+// packages of the pool.
+func buildRoot(ctx context.Context, dir string, kernel Kernel, report func(string)) error {
+	if os.Geteuid() != 0 {
+		return ErrRoot
+	}
+	from, err := mirror(ctx)
+	if err != nil {
+		return err
+	}
+	root := filepath.Join(dir, "root")
+	defer os.RemoveAll(root)
+	report("installing the practice system's Debian packages: a minute or two")
+	log, err := tool(ctx, "debootstrap", "--variant=minbase", "--arch=amd64", "--keyring="+keyring, "--include="+strings.Join(practiceBase, ","), suite, root, from)
+	if err != nil {
+		lines := strings.Split(strings.TrimSpace(string(log)), "\n")
+		return fmt.Errorf("%w: %s", err, lines[len(lines)-1])
+	}
+	if err := addKernel(ctx, root, kernel); err != nil {
+		return err
+	}
+	script := filepath.Join(root, "configure.sh")
+	if err := os.WriteFile(script, configureScript, 0o755); err != nil {
+		return err
+	}
+	if _, err := tool(ctx, "chroot", root, "/configure.sh", kernel.Release); err != nil {
+		return err
+	}
+	if err := os.Remove(script); err != nil {
+		return err
+	}
+	if err := squash(ctx, root, filepath.Join(dir, "pve-base.squashfs")); err != nil {
+		return err
+	}
+	return fetchPool(ctx, dir)
+}
+
+// addKernel puts the kernel, some of its modules and a small initrd into the root.
+func addKernel(ctx context.Context, root string, kernel Kernel) error {
+	boot := filepath.Join(root, "boot")
+	content, err := os.ReadFile(kernel.Image())
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(boot, "vmlinuz-"+kernel.Release), content, 0o644); err != nil {
+		return err
+	}
+	if content, err = os.ReadFile(filepath.Join(kernel.Dir, "config")); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(boot, "config-"+kernel.Release), content, 0o644); err != nil {
+		return err
+	}
+	dep, err := os.ReadFile(filepath.Join(kernel.Modules(), "modules.dep"))
+	if err != nil {
+		return err
+	}
+	modules := filepath.Join(root, "usr/lib/modules", kernel.Release)
+	names := append(loadOrder(string(dep), systemModules), "modules.order", "modules.builtin", "modules.builtin.modinfo")
+	for _, name := range slices.Compact(names) {
+		to := filepath.Join(modules, name)
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return err
+		}
+		if content, err = os.ReadFile(filepath.Join(kernel.Modules(), name)); err != nil {
+			return err
+		}
+		if err := os.WriteFile(to, content, 0o644); err != nil {
+			return err
+		}
+	}
+	return kernel.writeInitrd(ctx, filepath.Join(boot, "initrd.img-"+kernel.Release), bootModules, []initrdFile{{"init", 0o755, systemInit}})
+}
+
+// fetchPool downloads the packages that the installer adds.
+func fetchPool(ctx context.Context, dir string) error {
+	work, err := os.MkdirTemp(dir, "apt")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	a, err := newApt(ctx, work)
+	if err != nil {
+		return err
+	}
+	files, err := a.fetch(ctx, practicePool...)
+	if err != nil {
+		return err
+	}
+	pool := filepath.Join(dir, "pool")
+	if err := os.MkdirAll(pool, 0o755); err != nil {
+		return err
+	}
+	for _, file := range files {
+		if err := os.Rename(file, filepath.Join(pool, filepath.Base(file))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
