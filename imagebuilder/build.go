@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path"
 
@@ -26,6 +27,9 @@ const (
 // menuSeconds is how long the menu waits before it acts by itself, as the
 // stock menu does.
 const menuSeconds = 10
+
+// ErrWrongRelease says that ISO and profile are about different releases.
+var ErrWrongRelease = errors.New("wrong release")
 
 // Request is all that the image of one node is made from.
 type Request struct {
@@ -52,7 +56,7 @@ func Build(r Request) (*Image, error) {
 		return nil, err
 	}
 	if r.Base.Release != r.Profile.Proxmox.Version {
-		return nil, fmt.Errorf("%s is Proxmox VE %s, the profile wants %s: give the right ISO, or change proxmox.version", r.Base.Name, r.Base.Release, r.Profile.Proxmox.Version)
+		return nil, fmt.Errorf("%w: %s is Proxmox VE %s, the profile wants %s: give the right ISO, or change proxmox.version", ErrWrongRelease, r.Base.Name, r.Base.Release, r.Profile.Proxmox.Version)
 	}
 	files, err := r.files(plan)
 	if err != nil {

@@ -215,7 +215,7 @@ func TestWhatIsOnTheImage(t *testing.T) {
 func TestBuildRefusesTheWrongVersion(t *testing.T) {
 	b := openBase(t, skeleton(t, base.SkeletonOptions{Release: "9.1-1"}))
 	_, err := imagebuilder.Build(request(t, b, "frege", t.TempDir()))
-	want := "skeleton.iso is Proxmox VE 9.1-1, the profile wants 9.2-1: give the right ISO, or change proxmox.version"
+	want := "wrong release: skeleton.iso is Proxmox VE 9.1-1, the profile wants 9.2-1: give the right ISO, or change proxmox.version"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
