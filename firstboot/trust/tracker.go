@@ -169,8 +169,6 @@ func (t *Tracker) settle(p *Peer, hello Hello, err error) {
 	t.mu.Lock()
 	old := p.status
 	s := &p.status
-	var unreachable *UnreachableError
-	var untrusted *UntrustedError
 	var remote *RemoteError
 	switch {
 	case err == nil:
@@ -178,18 +176,16 @@ func (t *Tracker) settle(p *Peer, hello Hello, err error) {
 		s.Reachable, s.Trusted = State{OK: true}, State{OK: true}
 		s.Phase, s.Waiting = hello.Phase, hello.Waiting
 		s.LastSeen = t.opts.Now()
-	case errors.As(err, &remote) && remote.Code == codeBusy && old.Trusted.OK:
-		// It proved itself and asks for patience.
+	case errors.As(err, &remote):
+		// It proved itself. What it refuses now it may answer later; but a peer
+		// that was never greeted stays untrusted.
+		if !old.Trusted.OK {
+			s.Reachable, s.Trusted = State{OK: true}, State{Why: remote.Error()}
+		}
 	case old.Trusted.OK && p.failures+1 < firstDoubts:
 		p.failures++ // a connection that idled out looks the same as a dead peer
-	case errors.As(err, &untrusted):
-		s.Reachable, s.Trusted = State{OK: true}, State{Why: untrusted.Why}
-	case errors.As(err, &unreachable):
-		s.Reachable, s.Trusted = State{Why: unreachable.Why}, State{Why: "not reachable"}
-	case errors.Is(err, context.DeadlineExceeded):
-		s.Reachable, s.Trusted = State{Why: s.Address + " timed out"}, State{Why: "not reachable"}
 	default:
-		s.Reachable, s.Trusted = State{OK: true}, State{Why: err.Error()}
+		s.Reachable, s.Trusted = StatesOf(s.Address, err)
 	}
 	if at := t.addr(p.target.Node); s.Trusted.OK && at != "" {
 		s.Address = at

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/x509"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"ringboot/discovery"
+	"ringboot/firstboot/trust"
+	"ringboot/firstboot/trust/view"
+)
+
+// Times of asking. A status costs a node next to nothing.
+const (
+	askEvery   = time.Second
+	askTimeout = 5 * time.Second
+)
+
+// gatherer listens, and asks the nodes where there is a keyring.
+type gatherer struct {
+	c      *cluster
+	found  *discovery.Discovery
+	client *trust.Client
+
+	mu      sync.Mutex
+	asked   map[string]trust.Status
+	states  map[string]trust.PeerStatus
+	rounds  map[string]int // how often each node was asked
+	changed chan struct{}
+}
+
+// gather starts to listen and to ask; the returned function ends both.
+func gather(ctx context.Context, c *cluster) (*gatherer, func(), error) {
+	g := &gatherer{c: c, asked: map[string]trust.Status{}, states: map[string]trust.PeerStatus{}, rounds: map[string]int{}, changed: make(chan struct{}, 1)}
+	opts := discovery.Options{Nodes: c.nodes, Keys: c.keys}
+	if c.id != nil {
+		opts.ClusterID = c.id.ClusterID
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	found, err := discovery.Start(ctx, opts)
+	if err != nil {
+		cancel()
+		return nil, nil, err
+	}
+	g.found = found
+	var all sync.WaitGroup
+	if c.id != nil {
+		g.client = trust.NewClient(trust.ClientOptions{Identity: c.id, Addresses: g.addresses, Learned: g.learned})
+		for _, node := range c.nodes {
+			all.Go(func() { g.follow(ctx, node) })
+		}
+	}
+	all.Go(func() { g.wake(ctx) })
+	return g, func() {
+		cancel()
+		all.Wait()
+		found.Close()
+		if g.client != nil {
+			g.client.Close()
+		}
+	}, nil
+}
+
+// wake passes on what discovery hears.
+func (g *gatherer) wake(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-g.found.Table().Changed():
+			g.bump()
+		}
+	}
+}
+
+func (g *gatherer) bump() {
+	select {
+	case g.changed <- struct{}{}:
+	default:
+	}
+}
+
+// follow asks one node for its status again and again.
+func (g *gatherer) follow(ctx context.Context, node string) {
+	for ctx.Err() == nil {
+		asking, cancel := context.WithTimeout(ctx, askTimeout)
+		var status trust.Status
+		err := g.client.Call(asking, node, trust.MethodStatus, nil, &status)
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		g.settle(node, status, err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(askEvery):
+		}
+	}
+}
+
+func (g *gatherer) settle(node string, status trust.Status, err error) {
+	at := g.client.Address(node)
+	if at == "" && len(g.c.addresses[node]) > 0 {
+		at = g.c.addresses[node][0]
+	}
+	s := trust.PeerStatus{Node: node, Address: at}
+	s.Reachable, s.Trusted = trust.StatesOf(at, err)
+	g.mu.Lock()
+	g.states[node] = s
+	g.rounds[node]++
+	if err == nil && status.Node == node {
+		g.asked[node] = status
+	} else {
+		delete(g.asked, node)
+	}
+	g.mu.Unlock()
+	g.bump()
+}
+
+// addresses lists where a node may be: only records that carry the node's own
+// signature add to what profile and keyring say.
+func (g *gatherer) addresses(node string) []string {
+	var hint trust.Hint
+	if peer, ok := g.found.Table().Peers()[node]; ok && peer.Verified {
+		for _, a := range peer.Record.Addresses {
+			hint.Addresses = append(hint.Addresses, netip.AddrPortFrom(a, uint16(peer.Record.Port)).String())
+		}
+	}
+	return trust.Addresses(g.client.Address(node), trust.Target{Addresses: g.c.addresses[node]}, hint, g.c.further, g.c.port)
+}
+
+func (g *gatherer) learned(node string, cert *x509.Certificate) {
+	if key, ok := cert.PublicKey.(ed25519.PublicKey); ok {
+		g.found.Table().Learn(node, key)
+	}
+}
+
+// picture is what is known now.
+func (g *gatherer) picture() view.Picture {
+	heard := g.found.Table().Peers()
+	s := view.Sources{Cluster: g.c.name, Nodes: g.c.nodes, Heard: heard, Keyring: g.c.id != nil, Now: time.Now(), Notes: g.strangers()}
+	if err := g.found.Err(); err != nil {
+		s.Silence = err.Error()
+	}
+	if s.Cluster == "" {
+		for _, p := range heard {
+			s.Cluster = p.Record.ClusterID
+		}
+	}
+	s.Asked, s.States = map[string]trust.Status{}, map[string]trust.PeerStatus{}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for node, status := range g.asked {
+		s.Asked[node] = status
+	}
+	for node, state := range g.states {
+		s.States[node] = state
+	}
+	return view.New(s)
+}
+
+// strangers says what was heard and is not believed.
+func (g *gatherer) strangers() []string {
+	var out []string
+	for _, p := range g.found.Table().Strangers() {
+		out = append(out, fmt.Sprintf("heard %s (%s), %s", p.Record.Node, p.From, p.Why))
+	}
+	counts := g.found.Table().Counts()
+	if counts.Forged > 0 {
+		out = append(out, fmt.Sprintf("%d records were not signed with their node's key: somebody on this network plays a node", counts.Forged))
+	}
+	return out
+}
+
+// complete tells that nothing is to be expected that is not there yet.
+func (g *gatherer) complete() bool {
+	if len(g.c.nodes) == 0 {
+		return false // who knows who is still to be heard
+	}
+	heard := g.found.Table().Peers()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, node := range g.c.nodes {
+		if !heard[node].Alive || g.c.id != nil && g.rounds[node] == 0 {
+			return false
+		}
+	}
+	return true
+}
