@@ -54,8 +54,9 @@ type ClusterOptions struct {
 type Cluster struct {
 	o    ClusterOptions
 	node pve.Node
-	busy atomic.Bool // an addition is under way
-	stop atomic.Value
+	busy atomic.Bool  // an addition is under way
+	stop atomic.Value // string: why this node needs a person
+	cert atomic.Value // certified: the last certificate that was verified
 }
 
 // NewCluster returns the step.

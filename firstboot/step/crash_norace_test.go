@@ -4,3 +4,6 @@ package step_test
 
 // crashRuns is the full number of random combinations.
 const crashRuns = 2000
+
+// crashStride is every point.
+const crashStride = 1

@@ -102,9 +102,9 @@ func TestCrashAtEveryPoint(t *testing.T) {
 	points := undisturbed(t)
 	t.Logf("points: %v", points)
 	m := &matrix{t: t}
-	every := 1
+	every := crashStride
 	if testing.Short() {
-		every = 9
+		every = 31
 	}
 	for _, n := range testProfile().Nodes {
 		for point := 1; point <= points[n.Name]; point += every {
@@ -126,7 +126,7 @@ func randomRuns(t *testing.T) int {
 		return n
 	}
 	if testing.Short() {
-		return 100
+		return 60
 	}
 	return crashRuns
 }

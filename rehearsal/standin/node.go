@@ -1,7 +1,6 @@
 package standin
 
 import (
-	"io/fs"
 	"maps"
 	"strings"
 	"time"
@@ -19,12 +18,9 @@ func (n *Node) install() {
 		"corosync: 3.1.10-pve3", "libknet1: 1.31-pve1", "pve-cluster: 9.1.6", "pve-ha-manager: 5.2.0"}
 	n.pm = &pmxcfs{n: n}
 	n.pm.tree, n.pm.seen, n.pm.inUse = map[string]inode{}, map[string]bool{}, true
-	for _, d := range []string{"nodes", "nodes/" + n.name, "nodes/" + n.name + "/qemu-server", "nodes/" + n.name + "/lxc", "priv", "priv/lock", "ha", "sdn", "mapping", "firewall", "virtual-guest"} {
-		n.pm.tree[d] = inode{mode: fs.ModeDir | 0o755, when: n.w.sim.now}
+	for name, f := range FirstFiles(n.name) {
+		n.pm.tree[name] = inode{mode: f.Mode, content: f.Content, when: n.w.sim.now}
 	}
-	n.pm.tree["user.cfg"] = inode{mode: 0o640, content: []byte("user:root@pam:1:0:::::\n")}
-	n.pm.tree["storage.cfg"] = inode{mode: 0o640, content: []byte("dir: local\n\tpath /var/lib/vz\n\tcontent iso,vztmpl,backup\n\n")}
-	n.pm.tree["datacenter.cfg"] = inode{mode: 0o640, content: []byte("keyboard: en-us\n")}
 	makeAuthority(n.Machine())
 	issueCertificate(n.Machine(), true)
 	n.pm.persist()

@@ -50,9 +50,15 @@ func readConf(m Machine) (Conf, error) {
 	return ParseConf(raw)
 }
 
+// isWritable looks at the write bits, of the link and of the directory that it
+// leads to: a plain directory in place of pmxcfs has no bits on links.
 func isWritable(m Machine) bool {
-	i, err := m.Lstat(pveDir + "/local")
-	return err == nil && i.Mode()&0o200 != 0
+	for _, p := range []string{"/local", "/nodes/" + m.Name()} {
+		if i, err := m.Lstat(pveDir + p); err != nil || i.Mode()&0o200 == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func pvecm(c *Call) int {
