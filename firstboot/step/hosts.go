@@ -86,7 +86,7 @@ func without(line string, names map[string]bool) (string, bool) {
 	return line, true
 }
 
-func writeHosts(f host.Files, p *profiles.Profile, _ string) error {
+func writeHosts(f host.Files, p *profiles.Profile) error {
 	have, err := readOptional(f, hostsFile)
 	if err != nil {
 		return err

@@ -74,7 +74,7 @@ func (s *Identity) Apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return writeHosts(s.host.Files, own.Profile, own.Node.Name)
+	return writeHosts(s.host.Files, own.Profile)
 }
 
 // hostname is the kernel's, or at the very start that of the file.
