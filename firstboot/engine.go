@@ -182,8 +182,10 @@ func (e *Engine) attempt(ctx context.Context, i int, s step.Step) (done bool, er
 	if ctx.Err() != nil {
 		return false, nil
 	}
-	if err := e.enter(i, before, false); err != nil {
-		return false, err
+	if before.State != step.Todo || !e.retrying(i) {
+		if err := e.enter(i, before, false); err != nil {
+			return false, err
+		}
 	}
 	if before.State != step.Todo || e.observing {
 		return before.State == step.Done, nil
@@ -200,9 +202,7 @@ func (e *Engine) attempt(ctx context.Context, i int, s step.Step) (done bool, er
 	if ctx.Err() != nil {
 		return false, nil
 	}
-	if applied != nil && after.State == step.Todo {
-		after.Reason = applied.Error()
-	}
+	after = blame(after, applied)
 	if after.State == step.Done {
 		if err := e.journal.Settle(s.Name()); err != nil {
 			return false, e.stuck(i, after, err)
@@ -210,6 +210,26 @@ func (e *Engine) attempt(ctx context.Context, i int, s step.Step) (done bool, er
 	}
 	further := after.State == step.Done || applied == nil && !slices.Equal(before.Changes, after.Changes)
 	return after.State == step.Done, e.enter(i, after, further)
+}
+
+// retrying tells whether a step is being tried again: it stays in the state
+// that the last try left, until this one has ended.
+func (e *Engine) retrying(i int) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.views[i].state == step.Waiting.String() || e.views[i].state == step.Todo.String()
+}
+
+// blame gives a step that Apply could not finish Apply's reason.
+func blame(after step.Verdict, applied error) step.Verdict {
+	if applied == nil || after.State != step.Todo {
+		return after
+	}
+	after.Reason = applied.Error()
+	if step.IsNotYet(applied) {
+		after.State = step.Waiting
+	}
+	return after
 }
 
 // check asks a step; an error is a reason to try again later.

@@ -95,16 +95,11 @@ func (e *Engine) passOne(ctx context.Context, s step.Step, o PassOptions) (Outco
 	if err := ctx.Err(); err != nil {
 		return out, err
 	}
-	after := e.check(ctx, s)
+	after := blame(e.check(ctx, s), applied)
 	out.Result, out.Reason, out.Risks = result(after.State), after.Reason, after.Risks
-	switch {
-	case after.State == step.Done:
+	if after.State == step.Done {
 		out.Result = ResultChanged
 		return out, e.journal.Settle(s.Name())
-	case applied != nil:
-		if after.State == step.Todo {
-			out.Reason = applied.Error()
-		}
 	}
 	return out, nil
 }

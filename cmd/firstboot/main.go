@@ -115,6 +115,7 @@ func commands() []func(*terminal) *cobra.Command {
 		newStatus,
 		newApply,
 		newDoctor,
+		newRestore,
 		newSeed,
 		newInstalled,
 	}

@@ -1,0 +1,278 @@
+package step
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"ringboot/firstboot/host"
+	"ringboot/profiles"
+)
+
+const (
+	probeFor   = 30 * time.Second // after a change, as long as spanning trees and switches take
+	probePause = time.Second
+	// retryAfter is how long the old network is left alone after a roll-back.
+	retryAfter = 5 * time.Minute
+)
+
+// Management is step 3: the management ports as an active-backup bond under
+// the bridge. A change is applied on trial and kept only when the gateway or a
+// peer answers through it.
+type Management struct {
+	host    host.Host
+	profile *profiles.Profile
+	node    profiles.Node
+
+	failed string // why the last trial was rolled back
+	again  time.Time
+}
+
+// NewManagement returns step 3.
+func NewManagement(h host.Host, p *profiles.Profile, node profiles.Node) *Management {
+	return &Management{host: h, profile: p, node: node}
+}
+
+// Name is "management".
+func (*Management) Name() string { return "management" }
+
+// Recheck says that the verdict keeps for a minute.
+func (*Management) Recheck() time.Duration { return time.Minute }
+
+// aim is what the network is and should be.
+type aim struct {
+	ports []Link
+	have  []byte
+	want  string
+}
+
+func (a aim) names() []string {
+	var out []string
+	for _, l := range a.ports {
+		out = append(out, l.Name)
+	}
+	return out
+}
+
+// target reads the machine and decides. An error that wraps errPorts is for a person.
+func (s *Management) target() (aim, error) {
+	links, err := physicalLinks(s.host.Files)
+	if err != nil {
+		return aim{}, err
+	}
+	ports, err := choosePorts(links, s.profile, s.node)
+	if err != nil {
+		return aim{}, err
+	}
+	for _, l := range ports {
+		if l.Master != "" && l.Master != bondName && l.Master != bridgeName {
+			return aim{}, stopPorts("%s belongs to %s already: free it there, or name another port in nodes[].ports of %s", l.Name, l.Master, s.node.Name)
+		}
+	}
+	if len(ports) == 1 && !s.profile.Management.AllowSinglePort {
+		return aim{}, stopPorts("only one port, %s: name a second one in nodes[].ports of %s, or set management.allow_single_port to true", ports[0], s.node.Name)
+	}
+	a := aim{ports: ports}
+	if a.have, err = readOptional(s.host.Files, interfacesFile); err != nil {
+		return aim{}, err
+	}
+	a.want = wantInterfaces(string(a.have), s.profile, s.node, a.names())
+	return a, nil
+}
+
+// Check compares file and kernel with the profile.
+func (s *Management) Check(ctx context.Context) (Verdict, error) {
+	if host.Exists(s.host.Files, networkMarker) {
+		return Do("a change of the network is on trial and nobody has confirmed it", Change{Object: interfacesFile, Want: "confirmed or rolled back"}), nil
+	}
+	a, err := s.target()
+	if errors.Is(err, errPorts) {
+		return Stop(err.Error()), nil
+	}
+	if err != nil {
+		return Verdict{}, err
+	}
+	if host.Exists(s.host.Files, interfacesNew) {
+		return Stop("somebody left network changes that are not applied in " + interfacesNew + ": apply or revert them in the web interface under System, Network"), nil
+	}
+	v := IsDone("")
+	if string(a.have) != a.want {
+		v.Changes = append(v.Changes, Change{Object: interfacesFile, Have: "another configuration", Want: fmt.Sprintf("%s of %s under %s", bondName, strings.Join(a.names(), " and "), bridgeName)})
+	}
+	live, err := s.live(ctx, a)
+	if err != nil {
+		return Verdict{}, err
+	}
+	v.Changes = append(v.Changes, live...)
+	v.Changes = append(v.Changes, s.pins(a)...)
+	v.Risks = s.risks(a)
+	if len(v.Changes) == 0 {
+		v.Reason = fmt.Sprintf("%s on %s of %s", s.node.Address, bondName, strings.Join(a.names(), " and "))
+		return v, nil
+	}
+	switch {
+	case !slices.ContainsFunc(a.ports, func(l Link) bool { return l.Carrier }):
+		v.State, v.Reason = Waiting, fmt.Sprintf("no cable in any management port (%s): plug one in", strings.Join(a.names(), ", "))
+	case s.host.Clock.Now().Before(s.again):
+		v.State, v.Reason = Waiting, s.failed
+	default:
+		v.State, v.Reason = Todo, "the management network is not the bond of the profile"
+	}
+	return v, nil
+}
+
+func (s *Management) risks(a aim) []string {
+	var out []string
+	if len(a.ports) == 1 {
+		out = append(out, fmt.Sprintf("the management network has one port only (%s), as the profile allows", a.ports[0].Name))
+	}
+	for _, l := range a.ports {
+		if !l.Carrier && len(a.ports) > 1 {
+			out = append(out, fmt.Sprintf("management port %s has no link: the management network is not redundant, check its cable", l.Name))
+		}
+	}
+	return out
+}
+
+// live compares the kernel's bond and bridge with what they should be.
+func (s *Management) live(ctx context.Context, a aim) ([]Change, error) {
+	f := s.host.Files
+	bond := netClass + "/" + bondName
+	var out []Change
+	slaves := strings.Fields(word(f, bond+"/bonding/slaves"))
+	want := a.names()
+	slices.Sort(slaves)
+	slices.Sort(want)
+	if !slices.Equal(slaves, want) {
+		out = append(out, Change{Object: bondName, Have: "ports " + strings.Join(slaves, " "), Want: "ports " + strings.Join(want, " ")})
+	}
+	if mode, _, _ := strings.Cut(word(f, bond+"/bonding/mode"), " "); mode != "active-backup" {
+		out = append(out, Change{Object: bondName, Have: "mode " + mode, Want: "mode active-backup"})
+	}
+	if !host.Exists(f, netClass+"/"+bridgeName+"/brif/"+bondName) {
+		out = append(out, Change{Object: bridgeName, Want: "port " + bondName})
+	}
+	address := fmt.Sprintf("%s/%d", s.node.Address, s.profile.Management.Prefix.Bits())
+	have, err := liveAddresses(ctx, s.host.Commands, bridgeName)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(strings.Fields(have), address) {
+		out = append(out, Change{Object: bridgeName, Want: "address " + address})
+	}
+	return out, nil
+}
+
+// Apply brings the network to the profile's, on trial.
+func (s *Management) Apply(ctx context.Context) error {
+	a, err := s.target()
+	if err != nil {
+		return err
+	}
+	if host.Exists(s.host.Files, networkMarker) {
+		if string(a.have) == a.want {
+			return s.decide(ctx, a)
+		}
+		// Cut off before the new file was there: begin again from the old network.
+		if _, err := RestoreNetwork(ctx, s.host, true); err != nil {
+			return err
+		}
+		if a, err = s.target(); err != nil {
+			return err
+		}
+	}
+	if err := s.pin(a); err != nil {
+		return err
+	}
+	live, err := s.live(ctx, a)
+	if err != nil || string(a.have) == a.want && len(live) == 0 {
+		return err
+	}
+	if err := beginTrial(ctx, s.host, a.have); err != nil {
+		return err
+	}
+	if err := s.host.Files.WriteFile(interfacesFile, []byte(a.want), 0o644); err != nil {
+		return err
+	}
+	if err := ifreload(ctx, s.host); err != nil {
+		return s.giveBack(ctx, err.Error())
+	}
+	return s.decide(ctx, a)
+}
+
+// decide keeps the configuration that is on trial if it works, else gives the
+// old one back.
+func (s *Management) decide(ctx context.Context, a aim) error {
+	wrong, err := s.live(ctx, a)
+	if err != nil {
+		return err
+	}
+	if len(wrong) > 0 {
+		return s.giveBack(ctx, fmt.Sprintf("%s did not come up as written", wrong[0].Object))
+	}
+	ok, err := s.reached(ctx)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return s.giveBack(ctx, fmt.Sprintf("neither the gateway nor a peer answered through %s within %s", bondName, probeFor))
+	}
+	s.failed, s.again = "", time.Time{}
+	return confirm(ctx, s.host)
+}
+
+// giveBack rolls back and says why.
+func (s *Management) giveBack(ctx context.Context, why string) error {
+	if _, err := RestoreNetwork(ctx, s.host, true); err != nil {
+		return fmt.Errorf("%s, and the old network could not be given back: %w", why, err)
+	}
+	if err := stopTimer(ctx, s.host); err != nil {
+		return err
+	}
+	s.failed = fmt.Sprintf("the old network is back, because %s: check the cables and switch ports, and nodes[].ports of %s", why, s.node.Name)
+	s.again = s.host.Clock.Now().Add(retryAfter)
+	return &NotYet{s.failed}
+}
+
+// reached probes gateway and peers until one answers.
+func (s *Management) reached(ctx context.Context) (bool, error) {
+	var to []netip.Addr
+	if s.profile.Management.Gateway.IsValid() {
+		to = append(to, s.profile.Management.Gateway)
+	}
+	for _, n := range s.profile.Others(s.node.Name) {
+		to = append(to, n.Address)
+	}
+	for end := s.host.Clock.Now().Add(probeFor); ; {
+		for _, addr := range to {
+			ok, err := answers(ctx, s.host.Commands, addr)
+			if err != nil || ok {
+				return ok, err
+			}
+		}
+		if !s.host.Clock.Now().Before(end) {
+			return false, nil
+		}
+		if err := s.host.Clock.Sleep(ctx, probePause); err != nil {
+			return false, err
+		}
+	}
+}
+
+// answers sends one echo request; who is silent to that may still have
+// answered ARP, which proves the network as well.
+func answers(ctx context.Context, c host.Commands, to netip.Addr) (bool, error) {
+	r, err := c.Run(ctx, host.Cmd{Argv: []string{"ping", "-n", "-c", "1", "-W", "1", to.String()}, ReadOnly: true, Timeout: 5 * time.Second})
+	if err != nil {
+		return false, err
+	}
+	if r.Code == 0 {
+		return true, nil
+	}
+	r, err = c.Run(ctx, host.Cmd{Argv: []string{"ip", "neigh", "show", to.String(), "dev", bridgeName}, ReadOnly: true, Timeout: 5 * time.Second})
+	return err == nil && strings.Contains(string(r.Stdout), "lladdr") && strings.Contains(string(r.Stdout), "REACHABLE"), err
+}
