@@ -43,8 +43,8 @@ type Parts struct {
 func plan(p *Parts) []step.Step {
 	return gated([]step.Step{
 		step.NewIdentity(p.Host, p.Version),
-		// base
-		// management
+		step.NewBase(p.Host, p.Profile, p.Node),
+		step.NewManagement(p.Host, p.Profile, p.Node),
 		step.NewRing(p.Host, p.ringConfig, p.keeper),
 		step.NewPeers(p.gate),
 		// cluster
