@@ -249,7 +249,7 @@ func (s *Management) reached(ctx context.Context) (bool, error) {
 	}
 	for end := s.host.Clock.Now().Add(probeFor); ; {
 		for _, addr := range to {
-			ok, err := answers(ctx, s.host.Commands, addr)
+			ok, err := responds(ctx, s.host.Commands, addr)
 			if err != nil || ok {
 				return ok, err
 			}
@@ -263,9 +263,9 @@ func (s *Management) reached(ctx context.Context) (bool, error) {
 	}
 }
 
-// answers sends one echo request; who is silent to that may still have
+// responds sends one echo request; who is silent to that may still have
 // answered ARP, which proves the network as well.
-func answers(ctx context.Context, c host.Commands, to netip.Addr) (bool, error) {
+func responds(ctx context.Context, c host.Commands, to netip.Addr) (bool, error) {
 	r, err := c.Run(ctx, host.Cmd{Argv: []string{"ping", "-n", "-c", "1", "-W", "1", to.String()}, ReadOnly: true, Timeout: 5 * time.Second})
 	if err != nil {
 		return false, err

@@ -164,12 +164,12 @@ func TestAFreshNodeBecomesWhatTheProfileSays(t *testing.T) {
 		"/etc/apt/sources.list.d/ceph.sources":           {"http://download.proxmox.com/debian/ceph-tentacle", "!enterprise"},
 		"/etc/sudoers.d/ringboot":                        {"kellen ALL=(ALL:ALL) ALL\n", "ansible ALL=(ALL:ALL) NOPASSWD: ALL\n"},
 		"/etc/ssh/sshd_config.d/10-ringboot.conf":        {"PermitRootLogin prohibit-password\n", "PasswordAuthentication no\n"},
-		"/etc/shadow":                                    {"kellen:$y$j9T$abc", "ansible:*:"},
-		"/home/kellen/.ssh/authorized_keys":              {"ssh-ed25519 AAAA"},
-		"/etc/chrony/conf.d/ringboot.conf":               {"local stratum 10\nallow 10.203.3.0/24\n"},
-		"/etc/network/interfaces":                        {"bond-slaves enp87s0 enp90s0\n", "bond-primary enp87s0\n", "bridge-ports bond0\n", "!thunderbolt0", "!bridge-ports enp87s0"},
-		"/etc/systemd/network/10-ringboot-enp90s0.link":  {"PermanentMACAddress=58:47:ca:00:00:02", "Name=enp90s0"},
-		"/sys/class/net/bond0/bonding/slaves":            {"enp87s0 enp90s0"},
+		"/etc/shadow":                                   {"kellen:$y$j9T$abc", "ansible:*:"},
+		"/home/kellen/.ssh/authorized_keys":             {"ssh-ed25519 AAAA"},
+		"/etc/chrony/conf.d/ringboot.conf":              {"local stratum 10\nallow 10.203.3.0/24\n"},
+		"/etc/network/interfaces":                       {"bond-slaves enp87s0 enp90s0\n", "bond-primary enp87s0\n", "bridge-ports bond0\n", "!thunderbolt0", "!bridge-ports enp87s0"},
+		"/etc/systemd/network/10-ringboot-enp90s0.link": {"PermanentMACAddress=58:47:ca:00:00:02", "Name=enp90s0"},
+		"/sys/class/net/bond0/bonding/slaves":           {"enp87s0 enp90s0"},
 	} {
 		text, _ := os.ReadFile(filepath.Join(s.m.Root, path))
 		for _, want := range wants {
