@@ -58,7 +58,7 @@ func within(path, root string) bool {
 // arrows lists, for each room of the house, the rooms that it may import. The
 // longest matching room counts.
 var arrows = map[string][]string{
-	"ringboot/cmd/mkimage":          {"ringboot/imagebuilder", "ringboot/profiles", "ringboot/rehearsal"},
+	"ringboot/cmd/mkimage":          {"ringboot/imagebuilder", "ringboot/profiles", "ringboot/rehearsal", "ringboot/ansible"},
 	"ringboot/cmd/firstboot":        {"ringboot/firstboot", "ringboot/profiles"},
 	"ringboot/cmd/peers":            {"ringboot/discovery", "ringboot/firstboot/trust", "ringboot/profiles"},
 	"ringboot/imagebuilder":         {"ringboot/imagebuilder", "ringboot/profiles"},
@@ -69,6 +69,7 @@ var arrows = map[string][]string{
 	"ringboot/firstboot":            {"ringboot/firstboot", "ringboot/discovery", "ringboot/profiles"},
 	"ringboot/discovery":            {},
 	"ringboot/profiles":             {},
+	"ringboot/ansible":              {},
 	"ringboot/rehearsal":            {"ringboot/imagebuilder", "ringboot/profiles", "ringboot/discovery", "ringboot/rehearsal"},
 	"ringboot":                      {},
 }

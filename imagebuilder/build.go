@@ -228,8 +228,12 @@ func (r Request) seed(plan profiles.Hashes, secrets keyring.Node) (deb.Package, 
 	if err != nil {
 		return deb.Package{}, err
 	}
+	peers, err := peerKeys(r.Keyring)
+	if err != nil {
+		return deb.Package{}, err
+	}
 	seed, err := json.MarshalIndent(profiles.Seed{
-		Version: 1, Node: r.Node, ClusterID: profiles.ClusterID(r.Keyring.CADER), Plan: plan, Practice: r.Base.Practice,
+		Version: 1, Node: r.Node, ClusterID: profiles.ClusterID(r.Keyring.CADER), Plan: plan, Peers: peers, Practice: r.Base.Practice,
 	}, "", "  ")
 	if err != nil {
 		return deb.Package{}, fmt.Errorf("write seed: %w", err)

@@ -93,6 +93,7 @@ func commands() []func(*terminal) *cobra.Command {
 		newSticks,
 		newRearm,
 		newSecrets,
+		newAnsible,
 		newMan,
 		newOpenDevice,
 	}
