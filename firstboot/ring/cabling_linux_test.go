@@ -190,6 +190,7 @@ func TestPortGetsItsNameAndMTU(t *testing.T) {
 	u.cable("en05", w, "en06")
 	f.cfg.Ports = [Ports]profiles.RingPort{{Name: "en05", Interface: "thunderbolt1"},
 		{Name: "en06", MAC: f.link("thunderbolt0").Attrs().HardwareAddr.String()}}
+	f.leads, w.leads["en05"] = map[string]string{"en05": "russell", "en06": "wittgenstein"}, "frege"
 	r.start().awaitWhole()
 	for _, port := range []string{"en05", "en06"} {
 		if mtu := f.link(port).Attrs().MTU; mtu != 65520 {

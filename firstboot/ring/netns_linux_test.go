@@ -11,12 +11,14 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -165,6 +167,7 @@ type testNode struct {
 	handle *netlink.Handle
 	cfg    Config
 	id     Identity
+	leads  map[string]string // what is really at the end of each port
 
 	cmd   *exec.Cmd
 	stdin io.Closer
@@ -205,7 +208,7 @@ func newRing(t testing.TB) *testRing {
 	keys := newKeyring(t)
 	r := &testRing{t: t}
 	for i, name := range nodeNames {
-		n := &testNode{t: t, name: name, addr: nodeAddr(i), cfg: testConfig(i), id: keys.identity(t, name)}
+		n := &testNode{t: t, name: name, addr: nodeAddr(i), cfg: testConfig(i), id: keys.identity(t, name), leads: map[string]string{}}
 		n.open()
 		r.nodes = append(r.nodes, n)
 	}
@@ -294,6 +297,7 @@ func (n *testNode) cable(port string, to *testNode, toPort string) {
 	n.t.Helper()
 	v := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: port}, PeerName: toPort, PeerNamespace: netlink.NsFd(int(to.ns))}
 	n.must(n.handle.LinkAdd(v))
+	n.leads[port], to.leads[toPort] = to.name, n.name
 }
 
 // cables joins the three nodes by the rule: the first port of each to the
@@ -408,26 +412,46 @@ func (r *testRing) whole() bool {
 	return true
 }
 
-// routesWhole asks the kernel, not the agent: a direct route and a detour to each peer.
+// routesWhole asks the kernel, not the agent: addresses, MTU, and to each peer
+// a direct route over the cable that really leads there and a detour over the other.
 func (n *testNode) routesWhole() bool {
+	ports := map[int]string{}
+	for _, name := range []string{"lo", "en05", "en06"} {
+		l, err := n.handle.LinkByName(name)
+		if err != nil || !n.holdsAddr(l) {
+			return false
+		}
+		if a := l.Attrs(); name != "lo" && (a.MTU != n.cfg.MTU || a.Flags&net.FlagUp == 0) {
+			return false
+		}
+		ports[l.Attrs().Index] = name
+	}
 	list, err := n.handle.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{}, 0)
 	if err != nil {
 		return false
 	}
-	have := map[string]bool{}
+	right := 0
 	for _, route := range list {
-		if route.Dst != nil {
-			have[fmt.Sprint(route.Dst.IP, uint32(route.Priority))] = true
+		if route.Dst == nil {
+			continue
 		}
-	}
-	for _, p := range n.cfg.Peers {
-		for _, metric := range []uint32{MetricDirect, MetricDetour} {
-			if !have[fmt.Sprint(p.Addr.AsSlice(), metric)] && !have[fmt.Sprint(p.Addr, metric)] {
-				return false
+		to, _ := netip.AddrFromSlice(route.Dst.IP.To4())
+		for _, p := range n.cfg.Peers {
+			leads := n.leads[ports[route.LinkIndex]]
+			switch {
+			case to != p.Addr || leads == "":
+			case uint32(route.Priority) == MetricDirect && leads == p.Node,
+				uint32(route.Priority) == MetricDetour && leads != p.Node:
+				right++
 			}
 		}
 	}
-	return true
+	return right == 2*len(n.cfg.Peers)
+}
+
+func (n *testNode) holdsAddr(l netlink.Link) bool {
+	list, err := n.handle.AddrList(l, netlink.FAMILY_V4)
+	return err == nil && slices.ContainsFunc(list, func(a netlink.Addr) bool { return a.IP.Equal(n.addr.AsSlice()) })
 }
 
 func (r *testRing) awaitWhole() *testRing {

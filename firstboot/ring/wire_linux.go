@@ -64,6 +64,8 @@ func socketOptions(fd int, device string) error {
 	for _, o := range []struct{ level, name, value int }{
 		{unix.SOL_SOCKET, unix.SO_REUSEADDR, 1},
 		{unix.SOL_SOCKET, unix.SO_BROADCAST, 1},
+		// Straight onto the cable: no gateway that a route over this port names.
+		{unix.SOL_SOCKET, unix.SO_DONTROUTE, 1},
 		{unix.IPPROTO_IP, unix.IP_TTL, 1}, // never routed
 		{unix.IPPROTO_IP, unix.IP_TOS, precedence},
 		// Do not fragment, whatever a path was found to carry before.
