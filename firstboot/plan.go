@@ -41,14 +41,15 @@ type Parts struct {
 
 // plan is the steps in the order of the design. Each room adds its lines here.
 func plan(p *Parts) []step.Step {
+	cluster := formation(p)
 	return gated([]step.Step{
 		step.NewIdentity(p.Host, p.Version),
 		step.NewBase(p.Host, p.Profile, p.Node),
 		step.NewManagement(p.Host, p.Profile, p.Node),
 		step.NewRing(p.Host, p.ringConfig, p.keeper),
 		step.NewPeers(p.gate),
-		// cluster
-		// proof
+		cluster[0],
+		cluster[1],
 		// ceph
 		// ha
 		// accept

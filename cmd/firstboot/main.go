@@ -118,5 +118,8 @@ func commands() []func(*terminal) *cobra.Command {
 		newRestore,
 		newSeed,
 		newInstalled,
+		newLeave,
+		newReplace,
+		newGuard,
 	}
 }

@@ -12,6 +12,8 @@ import (
 var (
 	//go:embed files/ringboot.service
 	agentUnit []byte
+	//go:embed files/ringboot-guard.service
+	guardUnit []byte
 	//go:embed files/45_ringboot
 	grubScript []byte
 )
@@ -20,6 +22,7 @@ var (
 const (
 	AgentPath    = "/usr/lib/ringboot/firstboot"
 	AgentUnit    = "ringboot.service"
+	GuardUnit    = "ringboot-guard.service"
 	unitDir      = "/usr/lib/systemd/system/"
 	wantsDir     = "/etc/systemd/system/multi-user.target.wants/"
 	grubScriptAt = "/etc/grub.d/45_ringboot"
@@ -37,6 +40,8 @@ func Agent(version string, binary []byte, at time.Time) Package {
 			{Path: "/usr/sbin/firstboot", Target: AgentPath},
 			{Path: unitDir + AgentUnit, Mode: 0o644, Content: agentUnit},
 			{Path: wantsDir + AgentUnit, Target: unitDir + AgentUnit},
+			{Path: unitDir + GuardUnit, Mode: 0o644, Content: guardUnit},
+			{Path: wantsDir + GuardUnit, Target: unitDir + GuardUnit},
 			{Path: grubScriptAt, Mode: 0o755, Content: grubScript},
 		},
 	}
