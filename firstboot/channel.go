@@ -62,13 +62,18 @@ func connect(p *Parts) ([]Service, error) {
 	p.Peers = c.tracker.Peers
 	p.Methods.Handle(trust.MethodFacts, func(ctx context.Context, _ string, _ json.RawMessage) (any, error) { return c.facts.Read(ctx) })
 	p.Methods.Handle(trust.MethodStatus, func(context.Context, string, json.RawMessage) (any, error) { return p.Status(), nil })
+	p.Local.Handle(MethodPicture, func(ctx context.Context, _ string, _ json.RawMessage) (any, error) { return c.picture(ctx), nil })
 	p.gate = step.PeersOptions{Profile: p.Profile, Node: p.Node.Name, Caller: c.client, Facts: c.facts.Read, Ring: p.Ring, Peers: p.Peers, Now: time.Now}
 	if p.root != "" {
 		p.gate.Caller = p.Caller
 		return nil, nil
 	}
 	p.Caller = c.client
-	return []Service{{"trusted channel", c.serve}, {"peers", c.track}, {"discovery", c.discover}}, nil
+	out := []Service{{"trusted channel", c.serve}, {"peers", c.track}, {"discovery", c.discover}, consoleService(p)}
+	if p.Profile.Agent.StatusPage {
+		out = append(out, pageService(p, c.picture))
+	}
+	return out, nil
 }
 
 func identityOf(p *Parts) (*trust.Identity, error) {

@@ -80,10 +80,7 @@ func services(p *Parts) ([]Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(channel, []Service{
-		keeper,
-		// console
-	}...), nil
+	return append(channel, keeper), nil
 }
 
 // Service is a resident part of the agent. Run returns when the context ends;

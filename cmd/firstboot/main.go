@@ -113,6 +113,7 @@ func commands() []func(*terminal) *cobra.Command {
 	return []func(*terminal) *cobra.Command{
 		newRun,
 		newStatus,
+		newPeers,
 		newApply,
 		newDoctor,
 		newRestore,

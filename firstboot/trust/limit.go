@@ -18,7 +18,8 @@ type limitListener struct {
 	open       map[string]int
 }
 
-func newLimitListener(l net.Listener, all, perIP int) *limitListener {
+// LimitListener closes connections beyond a number in all and per address.
+func LimitListener(l net.Listener, all, perIP int) net.Listener {
 	return &limitListener{Listener: l, all: all, perIP: perIP, open: map[string]int{}}
 }
 

@@ -84,7 +84,7 @@ type Hello struct {
 // Serve answers on the listener until the context ends, and waits for what is
 // under way for at most a second. It closes the listener.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
-	limited := newLimitListener(listener, maxConns, maxConnsPerIP)
+	limited := LimitListener(listener, maxConns, maxConnsPerIP)
 	httpServer := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: headerTimeout,
