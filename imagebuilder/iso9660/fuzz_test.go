@@ -110,10 +110,10 @@ func FuzzRead(f *testing.F) {
 // base everywhere else, and leads back to it.
 func FuzzPlan(f *testing.F) {
 	x := newBent(f)
-	x.seeds(func(which byte, bends []byte) {
-		f.Add(which, bends, "/answer.toml", []byte("text"), false, false)
-		f.Add(which, bends, "/boot/grub/grub.cfg", []byte("text"), true, true)
-	})
+	for which := range x.images {
+		f.Add(byte(which), []byte{}, "/answer.toml", []byte("text"), false, false)
+		f.Add(byte(which), []byte{}, "/boot/grub/grub.cfg", []byte("text"), true, true)
+	}
 	f.Add(byte(1), []byte{}, "/proxmox/packages/base-files_13_amd64.deb", []byte("text"), true, false)
 	f.Fuzz(func(t *testing.T, which byte, bends []byte, path string, content []byte, replace, inPlace bool) {
 		b := x.image(which, bends)
