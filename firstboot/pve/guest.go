@@ -105,22 +105,31 @@ func (g Guests) Create(ctx context.Context, id int, name, tag string) error {
 	return err
 }
 
-// ImportDisk makes an image of a pool from a file and gives it to a guest.
+// Import makes an image of a pool from a file.
+func (g Guests) Import(ctx context.Context, pool, file, image string) error {
+	_, err := g.change(ctx, 2*time.Minute, "rbd", "import", "--no-progress", "--dest-pool", pool, file, image)
+	return err
+}
+
+// ImportDisk makes a guest's first image from a file and gives it to the guest.
 func (g Guests) ImportDisk(ctx context.Context, id int, pool, file string) error {
-	image := DiskImage(id)
-	if _, err := g.change(ctx, 2*time.Minute, "rbd", "import", "--dest-pool", pool, file, image); err != nil {
+	if err := g.Import(ctx, pool, file, DiskImage(id)); err != nil {
 		return err
 	}
-	_, err := g.change(ctx, time.Minute, "qm", "set", strconv.Itoa(id), "--scsi0", pool+":"+image)
+	_, err := g.change(ctx, time.Minute, "qm", "set", strconv.Itoa(id), "--scsi0", pool+":"+DiskImage(id))
 	return err
 }
 
 // DiskImage is the name of a guest's first image.
 func DiskImage(id int) string { return fmt.Sprintf("vm-%d-disk-0", id) }
 
-// ExportDisk reads a guest's image back into a file.
-func (g Guests) ExportDisk(ctx context.Context, id int, pool, file string) error {
-	_, err := g.change(ctx, 2*time.Minute, "rbd", "export", "--no-progress", pool+"/"+DiskImage(id), file)
+// Export reads an image of a pool back into a file.
+func (g Guests) Export(ctx context.Context, pool, image, file string) error {
+	// rbd does not overwrite.
+	if err := g.Host.Files.Remove(file); err != nil {
+		return err
+	}
+	_, err := g.change(ctx, 2*time.Minute, "rbd", "export", "--no-progress", pool+"/"+image, file)
 	return err
 }
 

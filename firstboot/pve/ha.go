@@ -111,6 +111,12 @@ func (h HA) Remove(ctx context.Context, sid string) error {
 	return err
 }
 
+// Move asks for a migration of a managed guest. It is only queued.
+func (h HA) Move(ctx context.Context, sid, node string) error {
+	_, err := h.change(ctx, time.Minute, "ha-manager", "migrate", sid, node)
+	return err
+}
+
 // Maintenance puts a node into maintenance mode, or takes it out. It is only
 // queued: State shows when it has happened.
 func (h HA) Maintenance(ctx context.Context, node string, on bool) error {

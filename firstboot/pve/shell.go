@@ -40,6 +40,11 @@ func (s Shell) read(ctx context.Context, argv ...string) (host.Result, error) {
 	return s.run(ctx, host.Cmd{Argv: argv, ReadOnly: true, Timeout: 45 * time.Second})
 }
 
+// Read runs a tool that changes nothing, for a caller that reads its text.
+func (s Shell) Read(ctx context.Context, argv ...string) (host.Result, error) {
+	return s.read(ctx, argv...)
+}
+
 // change runs a tool that may change something.
 func (s Shell) change(ctx context.Context, timeout time.Duration, argv ...string) (host.Result, error) {
 	return s.run(ctx, host.Cmd{Argv: argv, Timeout: timeout})

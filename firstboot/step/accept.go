@@ -1,0 +1,337 @@
+package step
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"ringboot/firstboot/pve"
+	"ringboot/firstboot/report"
+	"ringboot/firstboot/throughput"
+)
+
+// acceptName and acceptTag mark what the acceptance makes. Only a guest that
+// has both is ever touched.
+const (
+	acceptName = "ringboot-acceptance"
+	acceptTag  = "ringboot-acceptance"
+)
+
+const (
+	acceptPoll = 2 * time.Second
+	// readyWait is how long a drill waits for a sound cluster before it begins.
+	readyWait = 15 * time.Minute
+	// drillTries is how often a drill is begun that something outside of it
+	// interrupts. A finding is never tried again.
+	drillTries = 3
+)
+
+// LinkTester measures one link; the real one is package throughput's.
+type LinkTester interface {
+	// Serve opens the passive end on local for one peer; it ends with ctx.
+	Serve(ctx context.Context, local, from netip.Addr, token throughput.Token) (netip.AddrPort, error)
+	Measure(ctx context.Context, t throughput.Target) (throughput.Result, error)
+}
+
+// WebProbe asks a management interface and returns the SHA-256 fingerprint of
+// the certificate that it showed.
+type WebProbe func(ctx context.Context, address string) (fingerprint string, err error)
+
+// Accept is the acceptance of the finished cluster: one node, the
+// coordinator, runs the drills that the profile consents to and keeps the record.
+type Accept struct {
+	o      StorageOptions
+	ceph   pve.Ceph
+	ha     pve.HA
+	guests pve.Guests
+	links  LinkTester
+	web    WebProbe
+}
+
+// NewAccept returns the step accept.
+func NewAccept(o StorageOptions, links LinkTester, web WebProbe) *Accept {
+	sh := pve.Shell{Host: o.Host, Node: o.Node}
+	return &Accept{o: o, ceph: pve.Ceph{Shell: sh}, ha: pve.HA{Shell: sh}, guests: pve.Guests{Shell: sh}, links: links, web: web}
+}
+
+// Name implements Step.
+func (s *Accept) Name() string { return "accept" }
+
+// Recheck says how long the verdict keeps.
+func (s *Accept) Recheck() time.Duration { return 10 * time.Minute }
+
+// victim is the node whose power is cut: the profile's, or the last one.
+func (o StorageOptions) victim() string {
+	if v := o.Profile.Acceptance.Victim; v != "" {
+		return v
+	}
+	return o.Profile.Nodes[len(o.Profile.Nodes)-1].Name
+}
+
+// coordinator is the node that runs the drills: the first one that is not the victim.
+func (o StorageOptions) coordinator() string {
+	for _, n := range o.Profile.Nodes {
+		if n.Name != o.victim() {
+			return n.Name
+		}
+	}
+	return o.Profile.Founder().Name
+}
+
+// Check implements Step.
+func (s *Accept) Check(ctx context.Context) (Verdict, error) {
+	r, err := s.load()
+	if err != nil {
+		return Stop(err.Error()), nil
+	}
+	if r != nil && r.Done {
+		return IsDone(fmt.Sprintf("the acceptance ended %s", r.Ended.UTC().Format("2006-01-02 15:04 UTC"))), nil
+	}
+	if v, ok, err := s.o.gate(ctx, "the acceptance"); err != nil || (!ok && r == nil) {
+		return v, err
+	}
+	if c := s.o.coordinator(); c != s.o.Node {
+		return s.follow(ctx, c, r), nil
+	}
+	if why, err := s.foreign(ctx, r); err != nil || why != "" {
+		return Stop(why), err
+	}
+	var names []string
+	for _, name := range report.DrillNames() {
+		if r == nil || r.drill(name) == nil {
+			names = append(names, name)
+		}
+	}
+	return Do("the acceptance goes on with "+strings.Join(names, ", "), Change{Object: "acceptance", Want: strings.Join(names, ", ")}), nil
+}
+
+// follow is the verdict of a node that does not run the drills: it takes the
+// finished record over from the one that does.
+func (s *Accept) follow(ctx context.Context, c string, own *acceptRecord) Verdict {
+	var r acceptRecord
+	err := s.call(ctx, 20*time.Second, c, methodAcceptGet, nil, &r)
+	switch {
+	case ctx.Err() != nil:
+		return Wait(ctx.Err().Error())
+	case err == nil && r.Done:
+		return Do(fmt.Sprintf("%s has ended the acceptance", c), Change{Object: acceptFile, Want: "the record of " + c})
+	case own != nil && own.Cut != nil && own.Cut.Victim == s.o.Node && s.bootID() != own.Cut.Boot:
+		return Wait(fmt.Sprintf("this node was reset on purpose at %s by the power-cut drill of %s, which goes on", own.Cut.At.UTC().Format("15:04:05 UTC"), c))
+	case err != nil:
+		return Wait(fmt.Sprintf("%s runs the acceptance and does not answer: %v", c, err))
+	}
+	return Wait(fmt.Sprintf("%s runs the acceptance", c))
+}
+
+// Apply implements Step.
+func (s *Accept) Apply(ctx context.Context) error {
+	if c := s.o.coordinator(); c != s.o.Node {
+		var r acceptRecord
+		if err := s.call(ctx, 20*time.Second, c, methodAcceptGet, nil, &r); err != nil {
+			return err
+		}
+		if !r.Done {
+			return nil
+		}
+		return s.save(&r)
+	}
+	r, err := s.begin(ctx)
+	if err != nil || r.Done {
+		return err
+	}
+	if err := s.clean(ctx, r); err != nil {
+		return fmt.Errorf("remove what an interrupted drill left: %w", err)
+	}
+	for _, name := range report.DrillNames() {
+		if r.drill(name) != nil {
+			continue
+		}
+		if err := s.one(ctx, r, name); err != nil {
+			return err
+		}
+	}
+	if err := s.clean(ctx, r); err != nil {
+		return fmt.Errorf("clean up after the acceptance: %w", err)
+	}
+	r.Done, r.Ended = true, s.o.Host.Clock.Now().UTC()
+	return s.save(r)
+}
+
+// begin loads the record, takes over one that only a peer still has, or makes
+// a new one.
+func (s *Accept) begin(ctx context.Context) (*acceptRecord, error) {
+	r, err := s.load()
+	if err != nil || r != nil {
+		if r != nil && r.Cut != nil && r.Cut.Sent && r.drill(report.DrillPowerCut) == nil && !r.Cut.Interrupted {
+			r.Cut.Interrupted = true
+			err = s.save(r)
+		}
+		return r, err
+	}
+	for _, n := range s.o.Profile.Others(s.o.Node) {
+		var peer acceptRecord
+		if err := s.call(ctx, 20*time.Second, n.Name, methodAcceptGet, nil, &peer); err != nil {
+			return nil, fmt.Errorf("the acceptance begins once all nodes answer: %s: %w", n.Name, err)
+		}
+		if peer.Run != "" && (r == nil || peer.Started.After(r.Started)) {
+			r = &peer
+		}
+	}
+	if r != nil { // this node's disk is new, the peers remember
+		return r, s.save(r)
+	}
+	now := s.o.Host.Clock.Now().UTC()
+	r = &acceptRecord{Version: 1, Run: now.Format("20060102T150405Z"), Coordinator: s.o.Node, Started: now}
+	return r, s.save(r)
+}
+
+// one runs one drill and records its result.
+func (s *Accept) one(ctx context.Context, r *acceptRecord, name string) error {
+	if why := s.notConsented(name); why != "" {
+		return s.enter(r, report.Drill{Name: name, Outcome: report.Untried, Sentence: why})
+	}
+	run := map[string]func(context.Context, *acceptRecord) (report.Drill, error){
+		report.DrillManagement: s.management, report.DrillCorosync: s.corosync, report.DrillBandwidth: s.bandwidth, report.DrillStorage: s.storage,
+		report.DrillMigration: s.migration, report.DrillMaintenance: s.maintenance, report.DrillPowerCut: s.powerCut,
+	}[name]
+	var last error
+	for try := range drillTries {
+		if try > 0 {
+			if err := s.clean(ctx, r); err != nil {
+				return err
+			}
+		}
+		// A cut that was sent is watched, whatever the cluster looks like now.
+		if watching := name == report.DrillPowerCut && r.Cut != nil && r.Cut.Sent; !watching {
+			if err := s.ready(ctx, r); err != nil {
+				return err
+			}
+		}
+		began := s.o.Host.Clock.Now().UTC()
+		d, err := run(ctx, r)
+		if err == nil {
+			d.Name, d.Started, d.Ended = name, began, s.o.Host.Clock.Now().UTC()
+			return s.enter(r, d)
+		}
+		if ctx.Err() != nil {
+			return err
+		}
+		last = err
+		// A dying process cannot write: then nothing is recorded.
+		if err := s.save(r); err != nil {
+			return err
+		}
+	}
+	if name == report.DrillPowerCut && r.Cut != nil && r.Cut.Sent {
+		return last
+	}
+	return s.enter(r, report.Drill{Name: name, Outcome: report.Failed, Sentence: last.Error(), Ended: s.o.Host.Clock.Now().UTC()})
+}
+
+func (s *Accept) enter(r *acceptRecord, d report.Drill) error {
+	r.Drills = append(r.Drills, d)
+	return s.save(r)
+}
+
+// notConsented says why a drill is not tried, "" if it is.
+func (s *Accept) notConsented(name string) string {
+	p := s.o.Profile
+	consent := map[string]bool{report.DrillBandwidth: p.Acceptance.Bandwidth, report.DrillMigration: p.Acceptance.Migration,
+		report.DrillMaintenance: p.Acceptance.Maintenance, report.DrillPowerCut: p.Acceptance.PowerCut}
+	if yes, asked := consent[name]; asked && !yes {
+		return "the profile does not consent: set acceptance." + strings.ReplaceAll(name, "-", "_")
+	}
+	switch name {
+	case report.DrillStorage, report.DrillMigration:
+		if !p.Ceph.Enabled {
+			return "there is no shared storage: the profile does not ask for Ceph"
+		}
+	case report.DrillMaintenance, report.DrillPowerCut:
+		if !p.Ceph.Enabled || !p.HA.Enabled {
+			return "it needs Ceph and high availability, which the profile does not ask for"
+		}
+	}
+	return ""
+}
+
+// foreign says what of other people's work keeps the drills away.
+func (s *Accept) foreign(ctx context.Context, r *acceptRecord) (string, error) {
+	guests, err := s.guests.All()
+	if err != nil {
+		return "", err
+	}
+	ours := map[string]bool{}
+	for _, g := range guests {
+		if isOurs(g) {
+			ours[fmt.Sprintf("vm:%d", g.ID)] = true
+			continue
+		}
+		return fmt.Sprintf("guest %d (%s) is on %s, and drills run only on an empty cluster: run firstboot accept --skip to go on without them, or move it away", g.ID, g.Name, g.Node), nil
+	}
+	resources, err := s.ha.Resources()
+	if err != nil {
+		return "", err
+	}
+	for _, sid := range resources {
+		if !ours[sid] && (r == nil || sid != fmt.Sprintf("vm:%d", r.Guest)) {
+			return fmt.Sprintf("%s is under high availability, and drills run only on an empty cluster: remove it with ha-manager remove %s", sid, sid), nil
+		}
+	}
+	return "", ctx.Err()
+}
+
+func isOurs(g pve.Guest) bool {
+	return g.Kind == "qemu" && g.Name == acceptName && contains(g.Tags, acceptTag)
+}
+
+// ready waits until the cluster is sound enough for the next drill.
+func (s *Accept) ready(ctx context.Context, r *acceptRecord) error {
+	end := s.o.Host.Clock.Now().Add(readyWait)
+	for {
+		why := s.unready(ctx, r)
+		if why == "" {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if s.o.Host.Clock.Now().After(end) {
+			return errors.New("the acceptance waits: " + why)
+		}
+		if err := s.o.Host.Clock.Sleep(ctx, acceptPoll); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *Accept) unready(ctx context.Context, r *acceptRecord) string {
+	if why, err := s.foreign(ctx, r); err != nil {
+		return err.Error()
+	} else if why != "" {
+		return why
+	}
+	for _, n := range s.o.Profile.Others(s.o.Node) {
+		if _, err := s.state(ctx, n.Name); err != nil {
+			return fmt.Sprintf("%s does not answer (%v)", n.Name, err)
+		}
+	}
+	state, err := s.ha.State(ctx)
+	if err != nil {
+		return err.Error()
+	}
+	if !state.Quorate {
+		return "the cluster has no quorum"
+	}
+	if !s.o.Profile.Ceph.Enabled {
+		return ""
+	}
+	h, err := s.ceph.Health(ctx)
+	if err != nil {
+		return fmt.Sprintf("Ceph does not answer (%v)", err)
+	}
+	wait, stop, _ := healthVerdict(h, h.OSDs)
+	return wait + stop
+}

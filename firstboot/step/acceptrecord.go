@@ -1,0 +1,120 @@
+package step
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"ringboot/firstboot/pve"
+	"ringboot/firstboot/report"
+)
+
+// acceptFile holds how far the acceptance is: results, and the marks that keep
+// a drill from being run twice. It is on the coordinator, before the power cut
+// also on its peers, and in the end on every node.
+const acceptFile = "/var/lib/ringboot/acceptance.json"
+
+// cutFile on a node says that it reset itself for a run of the acceptance.
+const cutFile = "/var/lib/ringboot/power-cut"
+
+// acceptRecord is the content of acceptFile.
+type acceptRecord struct {
+	Version     int               `json:"version"` // 1
+	Run         string            `json:"run"`
+	Coordinator string            `json:"coordinator"`
+	Started     time.Time         `json:"started"`
+	Ended       time.Time         `json:"ended,omitzero"`
+	Done        bool              `json:"done"`
+	Drills      []report.Drill    `json:"drills"`
+	Links       []report.Link     `json:"links"`
+	Corosync    []report.Corosync `json:"corosync"`
+	ConfVersion int               `json:"config_version"`
+	ConfSame    bool              `json:"config_same"`
+	Access      []report.Access   `json:"access"`
+	Bench       pve.Bench         `json:"bench"`
+	Touched     bool              `json:"touched"`               // the pool was written to
+	Guest       int               `json:"guest,omitempty"`       // id meant for the guest
+	Maintenance string            `json:"maintenance,omitempty"` // node that we put into maintenance
+	Cut         *cutMark          `json:"cut,omitempty"`
+	TimeLine    []report.Moment   `json:"time_line,omitempty"`
+	Issues      []report.Issue    `json:"issues,omitempty"`
+}
+
+// cutMark is what must be known on two nodes before a third one loses power.
+type cutMark struct {
+	Victim      string    `json:"victim"`
+	Boot        string    `json:"boot"` // boot id of the victim before the cut
+	At          time.Time `json:"at"`
+	Sent        bool      `json:"sent"`        // the order may have gone out
+	Interrupted bool      `json:"interrupted"` // the coordinator was away while it was under way
+}
+
+// drill returns the result of a drill, nil if there is none yet.
+func (r *acceptRecord) drill(name string) *report.Drill {
+	for i := range r.Drills {
+		if r.Drills[i].Name == name {
+			return &r.Drills[i]
+		}
+	}
+	return nil
+}
+
+// moment adds a point to the time line, once.
+func (r *acceptRecord) moment(at time.Time, text string) bool {
+	for _, m := range r.TimeLine {
+		if m.Text == text {
+			return false
+		}
+	}
+	after := 0.0
+	if r.Cut != nil {
+		after = at.Sub(r.Cut.At).Round(100 * time.Millisecond).Seconds()
+	}
+	r.TimeLine = append(r.TimeLine, report.Moment{Time: at, After: after, Text: text})
+	return true
+}
+
+func (s *Accept) load() (*acceptRecord, error) {
+	text, err := s.o.Host.Files.ReadFile(acceptFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the record of the acceptance: %w", err)
+	}
+	var r acceptRecord
+	if err := json.Unmarshal(text, &r); err != nil || r.Version != 1 {
+		return nil, fmt.Errorf("%s cannot be understood: a drill may have been run, so none is run again; remove the file with firstboot accept --forget to begin anew", acceptFile)
+	}
+	return &r, nil
+}
+
+func (s *Accept) save(r *acceptRecord) error {
+	text, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return err
+	}
+	if err := s.o.Host.Files.WriteFile(acceptFile, append(text, '\n'), 0o600); err != nil {
+		return fmt.Errorf("write the record of the acceptance: %w", err)
+	}
+	return nil
+}
+
+// put stores the record on a peer.
+func (s *Accept) put(ctx context.Context, node string, r *acceptRecord) error {
+	return s.call(ctx, 20*time.Second, node, methodAcceptPut, r, nil)
+}
+
+// Forget removes the record on this node, so that the acceptance runs again.
+// Only a person asks for it.
+func (s *Accept) Forget() error {
+	for _, file := range []string{acceptFile, cutFile} {
+		if err := s.o.Host.Files.Remove(file); err != nil {
+			return fmt.Errorf("remove %s: %w", file, err)
+		}
+	}
+	return s.o.Host.Files.Sync()
+}

@@ -1,0 +1,318 @@
+package step
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"ringboot/firstboot/pve"
+	"ringboot/firstboot/report"
+	"ringboot/firstboot/trust"
+)
+
+// Where each node keeps the report.
+const (
+	ReportJSON     = "/var/lib/ringboot/report.json"
+	ReportMarkdown = "/var/lib/ringboot/report.md"
+	ReportHTML     = "/var/lib/ringboot/report.html"
+)
+
+// MethodReport hands out the report: to peers, and to an operator who asks
+// with "peers report". The argument is json, md or html.
+const MethodReport = "report"
+
+const methodReportNode = "report.node"
+
+// windowFile, once written, closes the join window of a node for good.
+const windowFile = "/var/lib/ringboot/window-closed"
+
+// leftovers are what provisioning may have left on a node and nobody needs
+// once the cluster stands. The node's own key stays: the ring keeper uses it.
+var leftovers = []string{"/var/lib/ringboot/join", "/var/lib/ringboot/replace", aptFile, markerFile, returnFile}
+
+const aptFile = "/var/lib/ringboot/apt.conf"
+
+// WindowOpen tells whether this node may still hand out what a joiner needs.
+func WindowOpen(files interface {
+	Lstat(string) (fs.FileInfo, error)
+}) bool {
+	_, err := files.Lstat(windowFile)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// noteMark begins the part of the datacenter's note that is ours.
+const noteMark = "Ringboot acceptance:"
+
+// Report is the last step: the report on every node, a note for the
+// datacenter's page, and the end of provisioning.
+type Report struct {
+	o      StorageOptions
+	accept *Accept
+	status func() trust.Status
+	ha     pve.HA
+	ceph   pve.Ceph
+}
+
+// NewReport returns the step report. status may be nil.
+func NewReport(o StorageOptions, accept *Accept, status func() trust.Status) *Report {
+	sh := pve.Shell{Host: o.Host, Node: o.Node}
+	return &Report{o: o, accept: accept, status: status, ha: pve.HA{Shell: sh}, ceph: pve.Ceph{Shell: sh}}
+}
+
+// Name implements Step.
+func (s *Report) Name() string { return "report" }
+
+// Recheck says how long the verdict keeps.
+func (s *Report) Recheck() time.Duration { return 10 * time.Minute }
+
+// Register adds the methods that peers and operators may call.
+func (s *Report) Register(r trust.Registry) {
+	r.Handle(MethodReport, func(_ context.Context, _ string, in json.RawMessage) (any, error) {
+		form := "json"
+		if len(in) > 0 {
+			if err := json.Unmarshal(in, &form); err != nil {
+				return nil, err
+			}
+		}
+		file, ok := map[string]string{"json": ReportJSON, "md": ReportMarkdown, "html": ReportHTML}[form]
+		if !ok {
+			return nil, fmt.Errorf("the report comes as json, md or html, not as %q", form)
+		}
+		text, err := s.o.Host.Files.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%s has no report yet: ask again when its step report is done", s.o.Node)
+		}
+		return string(text), err
+	})
+	r.Handle(methodReportNode, func(ctx context.Context, peer string, _ json.RawMessage) (any, error) {
+		if _, ok := s.o.Profile.Node(peer); !ok {
+			return nil, fmt.Errorf("%s is no node of this cluster", peer)
+		}
+		return s.own(ctx)
+	})
+}
+
+// reportState is what is there already.
+type reportState struct {
+	record *acceptRecord
+	whole  bool // all three forms, of this run
+	noted  bool // the datacenter's page tells of it
+	closed bool // window closed, leftovers gone
+}
+
+func (s *Report) look() (reportState, error) {
+	var st reportState
+	var err error
+	if st.record, err = s.accept.load(); err != nil || st.record == nil || !st.record.Done {
+		return st, err
+	}
+	have, err := s.read()
+	if err != nil {
+		return st, err
+	}
+	st.whole = have != nil && have.Run == st.record.Run
+	for _, file := range []string{ReportMarkdown, ReportHTML} {
+		if _, err := s.o.Host.Files.Lstat(file); err != nil {
+			st.whole = false
+		}
+	}
+	options, err := s.ha.Options()
+	if err != nil {
+		return st, err
+	}
+	st.noted = have != nil && strings.Contains(options.Description, s.note(have))
+	st.closed = !WindowOpen(s.o.Host.Files)
+	for _, file := range leftovers {
+		if _, err := s.o.Host.Files.Lstat(file); err == nil {
+			st.closed = false
+		}
+	}
+	return st, nil
+}
+
+// read returns this node's report, nil if there is none that can be read.
+func (s *Report) read() (*report.Report, error) {
+	text, err := s.o.Host.Files.ReadFile(ReportJSON)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the report: %w", err)
+	}
+	r, err := report.Parse(text)
+	if err != nil {
+		return nil, nil // written anew
+	}
+	return r, nil
+}
+
+// Check implements Step.
+func (s *Report) Check(ctx context.Context) (Verdict, error) {
+	st, err := s.look()
+	if err != nil {
+		return Verdict{}, err
+	}
+	c := s.o.coordinator()
+	switch {
+	case st.record == nil || !st.record.Done:
+		return Wait("the report waits for the acceptance"), nil
+	case !st.whole && c == s.o.Node:
+		return Do("the report is to be written", Change{Object: ReportJSON, Want: "written"}), nil
+	case !st.whole:
+		if text, err := s.fetch(ctx, c); err != nil {
+			return Wait(fmt.Sprintf("waits for the report of %s: %v", c, err)), nil
+		} else if text.Run != st.record.Run {
+			return Wait(fmt.Sprintf("waits for the report of %s", c)), nil
+		}
+		return Do(fmt.Sprintf("the report of %s is to be taken over", c), Change{Object: ReportJSON, Want: "that of " + c}), nil
+	case !st.noted && c == s.o.Node:
+		return Do("the datacenter's page is to tell of the report", Change{Object: "note of the datacenter", Want: noteMark}), nil
+	case !st.closed:
+		return Do("provisioning is to be ended", Change{Object: "join window", Want: "closed"}), nil
+	}
+	have, err := s.read()
+	if err != nil || have == nil {
+		return Wait("the report cannot be read"), err
+	}
+	return IsDone(have.Verdict.Sentence), nil
+}
+
+func (s *Report) fetch(ctx context.Context, c string) (*report.Report, error) {
+	var text string
+	if err := s.accept.call(ctx, 30*time.Second, c, MethodReport, "json", &text); err != nil {
+		return nil, err
+	}
+	return report.Parse([]byte(text))
+}
+
+// Apply implements Step.
+func (s *Report) Apply(ctx context.Context) error {
+	st, err := s.look()
+	if err != nil || st.record == nil || !st.record.Done {
+		return err
+	}
+	c := s.o.coordinator()
+	if !st.whole {
+		var r *report.Report
+		if c == s.o.Node {
+			r, err = s.compose(ctx, st.record)
+		} else if r, err = s.fetch(ctx, c); err == nil && r.Run != st.record.Run {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.write(r); err != nil {
+			return err
+		}
+	}
+	if c == s.o.Node {
+		if err := s.announce(ctx); err != nil {
+			return err
+		}
+	}
+	return s.end()
+}
+
+// write puts the three forms on this node. The JSON form comes last: it is
+// the one that counts.
+func (s *Report) write(r *report.Report) error {
+	html, err := r.HTML()
+	if err != nil {
+		return err
+	}
+	md, err := r.Markdown()
+	if err != nil {
+		return err
+	}
+	text, err := r.JSON()
+	if err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		path string
+		text []byte
+	}{{ReportHTML, html}, {ReportMarkdown, md}, {ReportJSON, text}} {
+		if err := s.o.Host.Files.WriteFile(f.path, f.text, 0o644); err != nil {
+			return fmt.Errorf("write the report: %w", err)
+		}
+	}
+	return nil
+}
+
+// note is what the datacenter's page says.
+func (s *Report) note(r *report.Report) string {
+	return fmt.Sprintf("%s %s Made %s by %s; the report is %s on every node.", noteMark, r.Verdict.Sentence, r.Made.UTC().Format("2006-01-02"), r.MadeBy, ReportHTML)
+}
+
+// announce adds the note, and replaces an older one of ours.
+func (s *Report) announce(ctx context.Context) error {
+	r, err := s.read()
+	if err != nil || r == nil {
+		return err
+	}
+	options, err := s.ha.Options()
+	if err != nil {
+		return err
+	}
+	if strings.Contains(options.Description, s.note(r)) {
+		return nil
+	}
+	var keep []string
+	for line := range strings.Lines(options.Description) {
+		if line = strings.TrimRight(line, "\n"); line != "" && !strings.HasPrefix(line, noteMark) {
+			keep = append(keep, line)
+		}
+	}
+	return s.ha.SetDescription(ctx, strings.Join(append(keep, s.note(r)), "\n"))
+}
+
+// end closes the join window and wipes what provisioning left.
+func (s *Report) end() error {
+	for _, file := range leftovers {
+		if err := s.wipe(file); err != nil {
+			return fmt.Errorf("wipe %s: %w", file, err)
+		}
+	}
+	if WindowOpen(s.o.Host.Files) {
+		if err := s.o.Host.Files.WriteFile(windowFile, []byte(s.o.Host.Clock.Now().UTC().Format(time.RFC3339)+"\n"), 0o600); err != nil {
+			return fmt.Errorf("close the join window: %w", err)
+		}
+	}
+	return s.o.Host.Files.Sync()
+}
+
+// wipe removes a file or a directory of files, and overwrites files first.
+func (s *Report) wipe(at string) error {
+	info, err := s.o.Host.Files.Lstat(at)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		list, err := s.o.Host.Files.ReadDir(at)
+		if err != nil {
+			return err
+		}
+		for _, e := range list {
+			if err := s.wipe(at + "/" + e.Name()); err != nil {
+				return err
+			}
+		}
+	} else if info.Mode().IsRegular() && info.Size() < 1<<20 {
+		if err := s.o.Host.Files.WriteDirect(at, make([]byte, info.Size())); err != nil {
+			return err
+		}
+	}
+	return s.o.Host.Files.Remove(at)
+}
+
+// OpenWindow lets this node hand out once more what a joiner needs: for the
+// replacement of a lost node, on an operator's word.
+func OpenWindow(files interface{ Remove(string) error }) error { return files.Remove(windowFile) }
