@@ -157,47 +157,22 @@ func (h HA) AddRule(ctx context.Context, r Rule) error {
 
 // Options are the cluster options that matter here.
 type Options struct {
-	Migration   string // type=secure,network=10.203.4.0/24
-	HA          string // shutdown_policy=migrate
-	Description string
+	Migration string // type=secure,network=10.203.4.0/24
+	HA        string // shutdown_policy=migrate
 }
 
-// ParseOptions reads datacenter.cfg: keys, and the description as comments.
+// ParseOptions reads datacenter.cfg.
 func ParseOptions(text string) Options {
 	var o Options
-	var note []string
 	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, "\n")
-		if c, ok := strings.CutPrefix(line, "#"); ok {
-			note = append(note, unescape(c))
-			continue
-		}
-		switch key, value, _ := strings.Cut(line, ": "); key {
+		switch key, value, _ := strings.Cut(strings.TrimRight(line, "\n"), ": "); key {
 		case "migration":
 			o.Migration = value
 		case "ha":
 			o.HA = value
 		}
 	}
-	o.Description = strings.Join(note, "\n")
 	return o
-}
-
-// unescape undoes what Proxmox VE does to special characters of a description.
-func unescape(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '%' && i+2 < len(s) {
-			var c int
-			if n, _ := fmt.Sscanf(s[i+1:i+3], "%02x", &c); n == 1 {
-				b.WriteByte(byte(c))
-				i += 2
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
 }
 
 // Options reads the cluster options.
@@ -226,6 +201,14 @@ func SameOption(a, b string) bool {
 func (h HA) SetOptions(ctx context.Context, migration, ha string) error {
 	_, err := h.change(ctx, time.Minute, "pvesh", "set", "/cluster/options", "--migration", migration, "--ha", ha)
 	return err
+}
+
+// Description is the note on the datacenter's page.
+func (h HA) Description(ctx context.Context) (string, error) {
+	var o struct {
+		Description string `json:"description"`
+	}
+	return o.Description, h.readJSON(ctx, &o, "pvesh", "get", "/cluster/options", "--output-format", "json")
 }
 
 // SetDescription sets the note on the datacenter's page.

@@ -1,5 +1,3 @@
-// Package pve calls the tools of Proxmox VE, Ceph and high availability with
-// typed results, and decides nothing of the plan.
 package pve
 
 import (

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"ringboot/firstboot/pve"
@@ -142,8 +143,10 @@ func (s *Accept) watchCut(ctx context.Context, r *acceptRecord) (report.Drill, e
 }
 
 const (
-	textRunning = "the guest runs again"
-	textHealthy = "Ceph is healthy again"
+	textRunning   = "the guest runs again"
+	textHealthy   = "Ceph is healthy again"
+	textFenced    = "the cluster fences "
+	textRecovered = "the guest is recovered on "
 )
 
 // seeCut looks once. What cannot be asked now is asked again in the next round.
@@ -158,10 +161,10 @@ func (s *Accept) seeCut(ctx context.Context, r *acceptRecord, sid string, p *cut
 	if st, err := s.ha.State(ctx); err == nil {
 		svc := st.Services[sid]
 		if st.Node[v] == "fence" {
-			see(&p.fenced, "the cluster fences "+v)
+			see(&p.fenced, textFenced+v)
 		}
 		if svc.Node != "" && svc.Node != v && svc.State != "fence" && svc.State != "recovery" {
-			see(&p.recovered, "the guest is recovered on "+svc.Node)
+			see(&p.recovered, textRecovered+svc.Node)
 			if svc.State == "started" {
 				see(&p.running, textRunning)
 			}
@@ -169,6 +172,9 @@ func (s *Accept) seeCut(ctx context.Context, r *acceptRecord, sid string, p *cut
 	}
 	if n, err := s.state(ctx, v); err == nil && n.Boot != r.Cut.Boot {
 		see(&p.back, v+" is back")
+		if slices.Contains(n.Running, r.Guest) { // back before the cluster gave it up
+			see(&p.running, textRunning)
+		}
 	}
 	if p.back && p.running {
 		if h, err := s.ceph.Health(ctx); err == nil {
@@ -214,8 +220,9 @@ func (s *Accept) judgeCut(r *acceptRecord, p cutProgress, now time.Time) (report
 // outage judges the time without the guest.
 func (s *Accept) outage(r *acceptRecord) report.Drill {
 	var d report.Drill
-	took := 0.0
+	took, elsewhere := 0.0, false
 	for _, m := range r.TimeLine {
+		elsewhere = elsewhere || strings.HasPrefix(m.Text, textRecovered)
 		switch m.Text {
 		case textRunning:
 			took = m.After
@@ -232,6 +239,8 @@ func (s *Accept) outage(r *acceptRecord) report.Drill {
 		d.Outcome, d.Sentence = report.Failed, fmt.Sprintf("%s was reset and the guest ran again after %.0f s, later than %d s: see journalctl -u pve-ha-crm", v, took, report.RecoveryFail)
 	case took > report.RecoveryGood:
 		d.Outcome, d.Sentence = report.Warnings, fmt.Sprintf("%s was reset and the guest ran again after %.0f s, later than the usual %d s", v, took, report.RecoveryGood)
+	case !elsewhere:
+		d.Outcome, d.Sentence = report.Passed, fmt.Sprintf("%s was reset and was back before the cluster gave it up; the guest ran again on it after %.0f s", v, took)
 	default:
 		d.Outcome, d.Sentence = report.Passed, fmt.Sprintf("%s was reset and the guest ran again on another node after %.0f s", v, took)
 	}

@@ -215,7 +215,7 @@ func (s *Proof) missing(ctx context.Context) ([]Change, error) {
 		return nil, err
 	}
 	for _, o := range s.options() {
-		if got := fmt.Sprint(have[o.Object]); got != o.Want && !(o.Object == "description" && strings.TrimSpace(got) == o.Want) {
+		if got := fmt.Sprint(have[o.Object]); got != o.Want && !(o.Object == "description" && strings.Contains(got, o.Want)) {
 			if have[o.Object] == nil {
 				got = ""
 			}

@@ -104,7 +104,7 @@ type reportState struct {
 	closed bool // window closed, leftovers gone
 }
 
-func (s *Report) look() (reportState, error) {
+func (s *Report) look(ctx context.Context) (reportState, error) {
 	var st reportState
 	var err error
 	if st.record, err = s.accept.load(); err != nil || st.record == nil || !st.record.Done {
@@ -120,11 +120,13 @@ func (s *Report) look() (reportState, error) {
 			st.whole = false
 		}
 	}
-	options, err := s.ha.Options()
-	if err != nil {
-		return st, err
+	if have != nil && s.o.coordinator() == s.o.Node {
+		description, err := s.ha.Description(ctx)
+		if err != nil {
+			return st, err
+		}
+		st.noted = strings.Contains(description, s.note(have))
 	}
-	st.noted = have != nil && strings.Contains(options.Description, s.note(have))
 	st.closed = !WindowOpen(s.o.Host.Files)
 	for _, file := range leftovers {
 		if _, err := s.o.Host.Files.Lstat(file); err == nil {
@@ -152,7 +154,7 @@ func (s *Report) read() (*report.Report, error) {
 
 // Check implements Step.
 func (s *Report) Check(ctx context.Context) (Verdict, error) {
-	st, err := s.look()
+	st, err := s.look(ctx)
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -191,7 +193,7 @@ func (s *Report) fetch(ctx context.Context, c string) (*report.Report, error) {
 
 // Apply implements Step.
 func (s *Report) Apply(ctx context.Context) error {
-	st, err := s.look()
+	st, err := s.look(ctx)
 	if err != nil || st.record == nil || !st.record.Done {
 		return err
 	}
@@ -255,20 +257,21 @@ func (s *Report) announce(ctx context.Context) error {
 	if err != nil || r == nil {
 		return err
 	}
-	options, err := s.ha.Options()
+	description, err := s.ha.Description(ctx)
 	if err != nil {
 		return err
 	}
-	if strings.Contains(options.Description, s.note(r)) {
+	if strings.Contains(description, s.note(r)) {
 		return nil
 	}
-	var keep []string
-	for line := range strings.Lines(options.Description) {
-		if line = strings.TrimRight(line, "\n"); line != "" && !strings.HasPrefix(line, noteMark) {
+	var keep []string // what others wrote stays
+	for line := range strings.Lines(description) {
+		if line = strings.TrimRight(line, "\n"); !strings.HasPrefix(line, noteMark) {
 			keep = append(keep, line)
 		}
 	}
-	return s.ha.SetDescription(ctx, strings.Join(append(keep, s.note(r)), "\n"))
+	text := strings.TrimSpace(strings.Join(keep, "\n") + "\n\n" + s.note(r))
+	return s.ha.SetDescription(ctx, text)
 }
 
 // end closes the join window and wipes what provisioning left.

@@ -276,6 +276,9 @@ func untested(rec *acceptRecord) []report.Untested {
 			out = append(out, report.Untested{What: d.Name, Why: d.Sentence})
 		}
 	}
+	if rec.Cut != nil && !slices.ContainsFunc(rec.TimeLine, func(m report.Moment) bool { return strings.HasPrefix(m.Text, textRecovered) }) {
+		out = append(out, report.Untested{What: "recovery of a guest on another node", Why: rec.Cut.Victim + " was back before the cluster gave it up; leave a node switched off for three minutes to see it"})
+	}
 	return append(out,
 		report.Untested{What: "two nodes lost at once", Why: "a cluster of three stops by design; docs/recovery.md says what to do"},
 		report.Untested{What: "a disk that dies", Why: "it would have to be pulled; docs/recovery.md says what to do"},

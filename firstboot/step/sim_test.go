@@ -66,6 +66,8 @@ type sim struct {
 	unsafe []string // what must never happen
 	away   map[string]bool
 	verb   bool
+	// more adds steps after proof.
+	more func(a *simAgent, o step.ClusterOptions, proof step.Step) []step.Step
 }
 
 // simAgent is one agent: its present process, and what is counted over all of them.
@@ -133,7 +135,11 @@ func (a *simAgent) steps(life int) []step.Step {
 	node := a.s.mem.Node(a.name)
 	a.cluster.Register(node)
 	proof.Register(node)
-	return []step.Step{a.cluster, proof}
+	all := []step.Step{a.cluster, proof}
+	if a.s.more != nil {
+		all = append(all, a.s.more(a, o, proof)...)
+	}
+	return all
 }
 
 // run does what the engine does: in order, with back-off, until woken.

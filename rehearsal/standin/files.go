@@ -2,6 +2,7 @@ package standin
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"strings"
@@ -32,6 +33,9 @@ func pathErr(op, p string, err error) error { return &fs.PathError{Op: op, Path:
 func (f Files) get(op, p string) (inode, error) {
 	if rel, ok := inPve(p); ok {
 		return f.n.pm.get(op, rel)
+	}
+	if p == bootIDFile {
+		return inode{mode: 0o444, content: fmt.Appendf(nil, "%s-boot-%d\n", f.n.name, f.n.boots)}, nil
 	}
 	n, ok := f.n.disk.live[p]
 	if !ok {

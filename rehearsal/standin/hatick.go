@@ -49,6 +49,7 @@ type agent struct {
 	Timestamp int64                `json:"timestamp"`
 	Results   map[string]lrmResult `json:"results"`
 	Idle      int                  `json:"standin_idle,omitempty"`
+	Lock      int64                `json:"standin_lock,omitempty"` // when it last renewed its lock
 }
 
 type lrmResult struct {
@@ -151,6 +152,8 @@ func lrmRound(m Machine) {
 		a.Mode = "maintenance"
 	}
 	switch {
+	case ms.Nodes[m.Name()] == "fence": // its lock is being taken away
+		a.State = "wait_for_agent_lock"
 	case a.Mode == "maintenance" && own == 0:
 		a.State = "maintenance"
 	case own > 0 && (a.State == "" || a.State == "idle" || a.State == "maintenance"):
@@ -165,6 +168,9 @@ func lrmRound(m Machine) {
 		a.Idle++
 	}
 	a.Timestamp = m.Now().Unix()
+	if a.State == "active" || a.State == "maintenance" {
+		a.Lock = a.Timestamp
+	}
 	raw, _ := json.Marshal(a)
 	_ = m.WriteDirect(lrmFile(m.Name()), raw)
 }
@@ -251,7 +257,7 @@ func crmNode(m Machine, ms *manager, n string, online bool, now int64) {
 	switch {
 	case online && state == "fence":
 		// it came back before its lock was given up: fencing goes on until then
-		if now-readLRM(m, n).Timestamp > agentLock || !busy {
+		if now-readLRM(m, n).Lock > agentLock && !busy {
 			set("online")
 		}
 	case online && ms.Requests[n]["maintenance"] == 1:
@@ -322,7 +328,7 @@ func crmService(m Machine, ms *manager, sid string, s service, now int64) servic
 		}
 	case "fence":
 		raw, _ := m.ReadFile(slowRecovery)
-		if now-readLRM(m, s.Node).Timestamp >= agentLock+int64(numberOr(strings.TrimSpace(string(raw)), 0)) || ms.Nodes[s.Node] == "online" {
+		if now-readLRM(m, s.Node).Lock >= agentLock+int64(numberOr(strings.TrimSpace(string(raw)), 0)) {
 			s.State = "recovery"
 		}
 		if s.State != "recovery" {

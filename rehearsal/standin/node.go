@@ -132,6 +132,9 @@ func (n *Node) Disk() map[string][]byte {
 // sysrqTrigger is the kernel's file that takes orders without asking twice.
 const sysrqTrigger = "/proc/sysrq-trigger"
 
+// bootIDFile tells one start of a machine from another.
+const bootIDFile = "/proc/sys/kernel/random/boot_id"
+
 // bootTime is from a reset to the start of the first services.
 const bootTime = 35 * time.Second
 

@@ -1,0 +1,264 @@
+package step_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"ringboot/firstboot/report"
+	"ringboot/firstboot/step"
+	"ringboot/firstboot/throughput"
+	"ringboot/firstboot/trust"
+	"ringboot/profiles"
+	"ringboot/rehearsal/standin"
+)
+
+// bench is a sim whose agents go on to Ceph, HA, acceptance and report.
+type bench struct {
+	*sim
+	gbit   map[string]float64 // by "from to"; others carry 22
+	dead   map[string]bool    // cables that carry nothing, by "a b"
+	silent map[string]bool    // management interfaces that do not answer
+	base   map[string]int     // points before the first of these steps
+	boots  time.Duration      // from a reset to the agent
+	steps  map[string][]step.Step
+}
+
+// storageProfile is testProfile with storage, HA and all drills.
+func storageProfile() *profiles.Profile {
+	p := testProfile()
+	p.Ring.Transport, p.Ring.MTU = profiles.TransportThunderbolt, 65520
+	p.Ceph = profiles.Ceph{Enabled: true, Version: "tentacle", Repository: "no-subscription", Network: "ring", Pool: "vm", PGNum: 32, MinOSDs: 1}
+	p.HA = profiles.HA{Enabled: true, ShutdownPolicy: "migrate"}
+	p.Acceptance = profiles.Acceptance{Bandwidth: true, Migration: true, Maintenance: true, PowerCut: true, Seconds: 10}
+	for i := range p.Nodes {
+		p.Nodes[i].RootDisk = profiles.Disk{Serial: "ROOT-" + p.Nodes[i].Name}
+		p.Nodes[i].OSDDisks = []profiles.Disk{{Serial: "OSD-" + p.Nodes[i].Name}}
+	}
+	return p
+}
+
+// disksOf are the disks of a node as delivered.
+func disksOf(node string) []standin.BlockDevice {
+	return []standin.BlockDevice{
+		{Name: "nvme0n1", Serial: "ROOT-" + node, Model: "Samsung SSD 980 500GB", Bytes: 500107862016, Type: "nvme", Used: "mounted", Mount: "/", OSD: -1},
+		{Name: "nvme1n1", Serial: "OSD-" + node, Model: "Samsung SSD 990 PRO 2TB", Bytes: 2000398934016, Type: "nvme", OSD: -1},
+		{Name: "nvme2n1", Serial: "OTHER-" + node, Model: "WDC WDS500G", Bytes: 500107862016, Type: "nvme", Used: "ext4", Label: "photos", OSD: -1},
+	}
+}
+
+func newBench(t testing.TB, seed int64, p *profiles.Profile) *bench {
+	b := &bench{sim: newSim(t, seed), gbit: map[string]float64{}, dead: map[string]bool{}, silent: map[string]bool{}, base: map[string]int{}, steps: map[string][]step.Step{}, boots: 90 * time.Second}
+	b.p = p
+	for _, a := range b.agents {
+		a.profile = p
+	}
+	for _, name := range b.w.Names() {
+		files := b.w.Node(name).Files()
+		for path, text := range map[string]string{
+			"/sys/class/watchdog/watchdog0/identity": "Software Watchdog\n", "/sys/class/dmi/id/sys_vendor": "Micro Computer (HK)\n",
+			"/sys/class/dmi/id/product_name": "Venus Series MS-01\n", "/sys/class/dmi/id/product_serial": "MF19-" + name + "\n",
+			"/proc/cpuinfo": "processor\t: 0\nmodel name\t: 13th Gen Intel Core i9-13900H\n", "/proc/meminfo": "MemTotal:       98304000 kB\n",
+		} {
+			if err := files.WriteFile(path, []byte(text), 0o444); err != nil {
+				t.Fatal(err)
+			}
+		}
+		standin.SetDisks(b.w.Node(name).Machine(), disksOf(name)...)
+	}
+	b.w.OnReset = func(node string) {
+		a := b.agents[node]
+		b.logf("%s resets itself", node)
+		a.end()
+		b.w.Sim().After(b.boots, func() { b.boot(node) })
+	}
+	b.more = b.further
+	return b
+}
+
+// further are the steps after proof.
+func (b *bench) further(a *simAgent, o step.ClusterOptions, proof step.Step) []step.Step {
+	so := step.StorageOptions{Host: o.Host, Profile: a.profile, Node: a.name, Agent: "1.0.0", Peers: o.Peers, Proof: proof,
+		Seed: profiles.Seed{ClusterID: "0123456789abcdef", Plan: profiles.Hashes{Cluster: strings.Repeat("ab", 32), Node: strings.Repeat("cd", 32)}},
+		Ring: func() trust.RingView { return b.ring(a.name) }}
+	node := b.mem.Node(a.name)
+	node.Handle(trust.MethodRing, func(context.Context, string, json.RawMessage) (any, error) { return b.ring(a.name), nil })
+	ceph, ha := step.NewCeph(so), step.NewHA(so)
+	accept := step.NewAccept(so, simLinks{b, a}, func(ctx context.Context, addr string) (string, error) { return b.web(a.name, addr) })
+	rep := step.NewReport(so, accept, nil)
+	ceph.Register(node)
+	accept.Register(node)
+	rep.Register(node)
+	return []step.Step{ceph, ha, accept, rep}
+}
+
+// ring is a node's view: en05 to the next node, en06 to the one before.
+func (b *bench) ring(node string) trust.RingView {
+	names := b.w.Names()
+	v := trust.RingView{Transport: "thunderbolt", Whole: true, Verdict: "both links carry traffic"}
+	for i, n := range names {
+		if n != node {
+			continue
+		}
+		next, last := names[(i+1)%3], names[(i+2)%3]
+		v.Ports = []trust.RingPort{{Name: "en05", Peer: next, PeerPort: "en06", Alive: !b.cut(n, next), MTU: 65520}, {Name: "en06", Peer: last, PeerPort: "en05", Alive: !b.cut(n, last), MTU: 65520}}
+	}
+	return v
+}
+
+func (b *bench) cut(x, y string) bool { return b.dead[x+" "+y] || b.dead[y+" "+x] }
+
+func (b *bench) web(from, addr string) (string, error) {
+	for _, n := range b.p.Nodes {
+		if strings.HasPrefix(addr, n.Address.String()+":") {
+			if b.silent[n.Name] || !b.w.Reachable(from, n.Name) {
+				return "", fmt.Errorf("connect %s: connection refused", addr)
+			}
+			return "AA:BB:" + n.Name, nil
+		}
+	}
+	return "", fmt.Errorf("connect %s: no route to host", addr)
+}
+
+// simLinks are links whose rate the test chooses.
+type simLinks struct {
+	b *bench
+	a *simAgent
+}
+
+func (l simLinks) Serve(_ context.Context, local, _ netip.Addr, _ throughput.Token) (netip.AddrPort, error) {
+	return netip.AddrPortFrom(local, 40001), nil
+}
+
+func (l simLinks) Measure(ctx context.Context, t throughput.Target) (throughput.Result, error) {
+	if err := l.b.w.Sim().Sleep(ctx, t.Time); err != nil {
+		return throughput.Result{}, err
+	}
+	to := ""
+	for _, n := range l.b.p.Nodes {
+		if n.Ring == t.Addr.Addr() {
+			to = n.Name
+		}
+	}
+	gbit := 22.0
+	if g, ok := l.b.gbit[l.a.name+" "+to]; ok {
+		gbit = g
+	}
+	return throughput.Result{Gbit: gbit, Bytes: uint64(gbit * 1.25e9), Elapsed: t.Time, Retransmits: 300, Segment: 65468, MTU: t.MTU,
+		Latency: throughput.Latency{Median: 0.61, Worst: 0.9, Trips: 500}, FullSize: throughput.FullSize{Sent: 8, Returned: 8}}, nil
+}
+
+func (b *bench) startAll() {
+	for _, n := range b.p.Nodes {
+		b.agents[n.Name].start()
+	}
+}
+
+// finish runs until every node has its report and has been done for a while.
+func (b *bench) finish(limit time.Duration) bool {
+	return b.runUntil(limit, b.allFormed)
+}
+
+// reportOf reads a node's report.
+func (b *bench) reportOf(node string) *report.Report {
+	b.t.Helper()
+	text, err := b.w.Node(node).Files().ReadFile(step.ReportJSON)
+	if err != nil {
+		b.t.Fatalf("%v\n%s", err, b.tail(60))
+	}
+	r, err := report.Parse(text)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return r
+}
+
+func TestFromProofToReport(t *testing.T) {
+	b := newBench(t, 1, storageProfile())
+	defer b.close()
+	b.startAll()
+	if !b.finish(2 * time.Hour) {
+		t.Fatalf("no report:\n%s", b.tail(80))
+	}
+	r := b.reportOf("frege")
+	if r.Verdict.Outcome != report.Passed {
+		t.Errorf("verdict: %+v\n%s", r.Verdict, b.tail(80))
+	}
+	for _, d := range r.HA.Drills {
+		if d.Outcome != report.Passed {
+			t.Errorf("drill %s: %s: %s", d.Name, d.Outcome, d.Sentence)
+		}
+	}
+	if len(r.HA.Drills) != len(report.DrillNames()) || len(r.Ring.Links) != 3 || len(r.Ceph.OSDs) != 3 || r.Ceph.Usable == 0 || len(r.Cluster.Links) != 12 || len(r.HA.TimeLine) < 5 {
+		t.Errorf("report is thin: %d drills, %d links, %d OSDs, %d usable, %d corosync links, %d moments", len(r.HA.Drills), len(r.Ring.Links), len(r.Ceph.OSDs), r.Ceph.Usable, len(r.Cluster.Links), len(r.HA.TimeLine))
+	}
+	for _, n := range b.w.Names() {
+		if got := b.reportOf(n); got.Run != r.Run || got.Verdict.Sentence != r.Verdict.Sentence {
+			t.Errorf("%s holds another report", n)
+		}
+		if step.WindowOpen(b.w.Node(n).Files()) {
+			t.Errorf("the join window of %s is open", n)
+		}
+	}
+	if resets := b.w.Notes("reset"); len(resets) != 1 || resets[0] != "wittgenstein" {
+		t.Errorf("resets: %v", resets)
+	}
+	if got := b.leftovers(); len(got) > 0 {
+		t.Errorf("left behind: %v", got)
+	}
+	if bad := b.harm(); len(bad) > 0 {
+		t.Errorf("harm: %v", bad)
+	}
+}
+
+// leftovers is what the acceptance must not leave behind.
+func (b *bench) leftovers() []string {
+	m := b.w.Node("frege").Machine()
+	out := standin.Leftovers(m)
+	for _, n := range b.w.Names() {
+		list, _ := m.ReadDir("/etc/pve/nodes/" + n + "/qemu-server")
+		for _, e := range list {
+			out = append(out, "guest "+e.Name()+" on "+n)
+		}
+		for _, file := range []string{"/var/lib/ringboot/acceptance.raw", "/var/lib/ringboot/acceptance.back", "/var/lib/ringboot/apt.conf"} {
+			if _, err := b.w.Node(n).Files().Lstat(file); err == nil {
+				out = append(out, file+" on "+n)
+			}
+		}
+	}
+	if raw, err := m.ReadFile("/etc/pve/ha/resources.cfg"); err == nil && len(strings.TrimSpace(string(raw))) > 0 {
+		out = append(out, "HA resource "+strings.TrimSpace(string(raw)))
+	}
+	if raw, err := m.ReadFile("/etc/pve/ha/manager_status"); err == nil && strings.Contains(string(raw), `"maintenance":1`) {
+		out = append(out, "maintenance flag")
+	}
+	return out
+}
+
+// harm is what must never happen.
+func (b *bench) harm() []string {
+	bad := b.violations()
+	resets := map[string]int{}
+	for _, n := range b.w.Notes("reset") {
+		resets[n]++
+		if resets[n] > 1 {
+			bad = append(bad, "the power of "+n+" was cut twice")
+		}
+		if n != "wittgenstein" {
+			bad = append(bad, "the power of "+n+" was cut")
+		}
+	}
+	for _, e := range b.w.Notes("erased") {
+		bad = append(bad, "a used disk was erased: "+e)
+	}
+	for _, e := range b.w.Notes("wiped") {
+		if !strings.Contains(e, " OSD-") {
+			bad = append(bad, "a foreign disk was wiped: "+e)
+		}
+	}
+	return bad
+}
