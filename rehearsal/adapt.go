@@ -1,0 +1,199 @@
+package rehearsal
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"ringboot/profiles"
+	"ringboot/rehearsal/qemu"
+)
+
+// Plan is a rehearsal as a value: the profile that goes onto the images, and
+// the machines.
+type Plan struct {
+	Profile  *profiles.Profile
+	Machines []Machine
+	// Changed says what of the profile is not as it will be on hardware.
+	Changed []string
+}
+
+// Machine is one node's hardware.
+type Machine struct {
+	Node  string
+	Disks []Disk
+	NICs  []NIC
+}
+
+// Disk is one disk of a machine.
+type Disk struct {
+	Serial string
+	Bytes  int64
+	NVMe   bool
+	System bool
+}
+
+// NIC is one network card. Ring cards have a number from 0 and a cable to a
+// card of another machine; the others hang on the switch.
+type NIC struct {
+	ID   string
+	MAC  string
+	Ring bool
+	Peer string // node at the other end, when Ring
+	To   string // its card's ID
+}
+
+// Sizes of disks. Files without content take no room; Ceph takes blank disks
+// from 100 GB.
+const (
+	practiceSystem = 8 << 30
+	realSystem     = 64 << 30
+	osdSize        = 120 << 30
+)
+
+// ringMTU is what an SFP+ ring has, and what virtio cards carry.
+const ringMTU = 9000
+
+// Adapt makes a rehearsal of a profile. The profile itself is not changed.
+// practice tells whether the stock ISO is the practice one.
+func Adapt(p *profiles.Profile, practice bool) (*Plan, error) {
+	text, err := profiles.Marshal(p)
+	if err != nil {
+		return nil, err
+	}
+	q, err := profiles.Load("the profile of the rehearsal", text)
+	if err != nil {
+		return nil, err
+	}
+	plan := &Plan{Profile: q}
+	changed := func(format string, args ...any) { plan.Changed = append(plan.Changed, fmt.Sprintf(format, args...)) }
+	if q.Ring.Transport == profiles.TransportThunderbolt {
+		q.Ring.Transport = profiles.TransportEthernet
+		changed("the ring is made of virtio network cards: there is no model of Thunderbolt, so its driver, its tunnels and its speed are not rehearsed")
+	}
+	if q.Ring.MTU > ringMTU {
+		changed("the ring's MTU is %d, not %d", ringMTU, q.Ring.MTU)
+		q.Ring.MTU = ringMTU
+	}
+	changed("all network cards are virtio, two for management and two for the ring, found by their hardware addresses")
+	changed("time servers and name servers are a stand-in of the router at %s, which knows nothing but the time", q.Management.Gateway)
+	q.Management.DNS = []netip.Addr{q.Management.Gateway}
+	q.Management.NTP = nil
+	if practice && q.Install.Filesystem != "ext4" {
+		changed("the file system is ext4, not %s, because the practice installer makes no other", q.Install.Filesystem)
+		q.Install.Filesystem = "ext4"
+	}
+	if practice && q.Proxmox.Version != "9.2-1" {
+		changed("the version is that of the practice ISO, 9.2-1, not %s", q.Proxmox.Version)
+		q.Proxmox.Version = "9.2-1"
+	}
+	if q.Install.AfterInstall != "reboot" {
+		changed("the machines reboot after the installation, because nobody is there to switch them on again")
+		q.Install.AfterInstall = "reboot"
+	}
+	for i := range q.Nodes {
+		m := plan.machine(i, practice, changed)
+		plan.Machines = append(plan.Machines, m)
+	}
+	if err := q.Resolve(func(path string) ([]byte, error) {
+		return nil, fmt.Errorf("%s: key files are read before a rehearsal is made", path)
+	}); err != nil {
+		return nil, err
+	}
+	return plan, nil
+}
+
+// machine gives node i its hardware, and the profile the words for it.
+func (plan *Plan) machine(i int, practice bool, changed func(string, ...any)) Machine {
+	p := plan.Profile
+	n := &p.Nodes[i]
+	m := Machine{Node: n.Name}
+	size := int64(realSystem)
+	if practice {
+		size = practiceSystem
+	}
+	serial := n.RootDisk.Serial
+	if serial == "" || len(serial) > maxSerial {
+		serial = made("RBSYS", n.Name)
+		changed("%s: the disk to erase is named by the serial %s, not as %s", n.Name, serial, diskName(n.RootDisk))
+		n.RootDisk = profiles.Disk{Serial: serial}
+	}
+	m.Disks = append(m.Disks, Disk{Serial: serial, Bytes: size, System: true})
+	if len(n.OSDDisks) == 0 {
+		m.Disks = append(m.Disks, Disk{Serial: made("RBOSD", n.Name), Bytes: osdSize})
+	}
+	for j, d := range n.OSDDisks {
+		s := d.Serial
+		if s == "" || len(s) > maxSerial {
+			s = made(fmt.Sprintf("RBOSD%d", j), n.Name)
+			changed("%s: a disk for Ceph is named by the serial %s, not as %s", n.Name, s, diskName(d))
+			n.OSDDisks[j] = profiles.Disk{Serial: s}
+		}
+		m.Disks = append(m.Disks, Disk{Serial: s, Bytes: osdSize})
+	}
+	n.Ports, n.RingPorts = nil, nil
+	for j := range 2 {
+		nic := NIC{ID: fmt.Sprintf("lan%d", j), MAC: address(i, j)}
+		m.NICs = append(m.NICs, nic)
+		n.Ports = append(n.Ports, profiles.Port{MAC: nic.MAC})
+	}
+	count := len(p.Nodes)
+	for j, port := range p.Ring.Ports[:2] {
+		// Port 0 leads to the next node's port 1.
+		peer, to := (i+1)%count, "ring1"
+		if j == 1 {
+			peer, to = (i+count-1)%count, "ring0"
+		}
+		nic := NIC{ID: fmt.Sprintf("ring%d", j), MAC: address(i, 8+j), Ring: true, Peer: p.Nodes[peer].Name, To: to}
+		m.NICs = append(m.NICs, nic)
+		n.RingPorts = append(n.RingPorts, profiles.RingPort{Name: port.Name, MAC: nic.MAC})
+	}
+	return m
+}
+
+// maxSerial is what a disk's serial number has room for.
+const maxSerial = 20
+
+func made(prefix, node string) string {
+	s := prefix + "-" + strings.ToUpper(node)
+	return s[:min(len(s), maxSerial)]
+}
+
+func diskName(d profiles.Disk) string {
+	for _, s := range []string{d.ByID, d.Kernel, d.Serial} {
+		if s != "" {
+			return s
+		}
+	}
+	return "nothing"
+}
+
+// address is a hardware address of QEMU's own range.
+func address(node, card int) string { return fmt.Sprintf("52:54:00:5b:%02x:%02x", node+1, card) }
+
+// Differences lists in sentences what a rehearsal is not.
+func (plan *Plan) Differences(practice bool) []string {
+	out := slices.Clone(plan.Changed)
+	if practice {
+		out = append(out, "what is installed is a Debian system with stand-ins of the Proxmox tools: it shows that images, agent, ring and order of work fit together, and nothing about Proxmox VE itself")
+	}
+	return append(out,
+		"firmware is SeaBIOS or OVMF, without Secure Boot",
+		"sticks are USB disks of QEMU, disks are files: a power cut loses what the guest has not written, and nothing that it has",
+		"the images speak on the serial port, too")
+}
+
+// hardware is a machine as QEMU starts it.
+func (m Machine) hardware(o Options, dirs paths) (qemu.Machine, error) {
+	v := qemu.Machine{Name: m.Node, Firmware: o.Firmware, MemoryMiB: o.MemoryMiB, CPUs: o.CPUs, Accel: o.Accel}
+	v.Media = []qemu.Medium{{Path: dirs.image(m.Node), Kind: qemu.Stick, BootIndex: 2, Writable: true}}
+	for i, d := range m.Disks {
+		disk := qemu.Disk{Path: dirs.disk(m.Node, i), Serial: d.Serial}
+		if d.System {
+			disk.BootIndex = 1
+		}
+		v.Disks = append(v.Disks, disk)
+	}
+	return v, nil
+}

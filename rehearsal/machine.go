@@ -1,0 +1,172 @@
+package rehearsal
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"ringboot/rehearsal/qemu"
+)
+
+// paths is where a rehearsal keeps its files.
+type paths string
+
+func (p paths) image(node string) string { return filepath.Join(string(p), node+".img") }
+func (p paths) disk(node string, i int) string {
+	return filepath.Join(string(p), fmt.Sprintf("%s-disk%d.raw", node, i))
+}
+func (p paths) node(node string) string { return filepath.Join(string(p), node) }
+func (p paths) events() string          { return filepath.Join(string(p), "events.log") }
+func (p paths) report() string          { return filepath.Join(string(p), "report.md") }
+
+// makeDisks makes the empty disks of a machine.
+func (r *Rehearsal) makeDisks(m Machine) error {
+	for i, d := range m.Disks {
+		file, err := os.OpenFile(r.paths.disk(m.Node, i), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+		if errors.Is(err, os.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		err = file.Truncate(d.Bytes)
+		if err := errors.Join(err, file.Close()); err != nil {
+			return fmt.Errorf("disk of %s: %w", m.Node, err)
+		}
+	}
+	return nil
+}
+
+// PowerOn switches a machine on. Its stick is in it, as long as nobody has
+// taken it out with TakeStick.
+func (r *Rehearsal) PowerOn(ctx context.Context, node string) error {
+	hw, err := r.hardware(node)
+	if err != nil {
+		return err
+	}
+	vm, err := qemu.Start(r.ctx, hw, r.paths.node(node))
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.vms[node] = vm
+	r.mu.Unlock()
+	r.watch.mu.Lock()
+	r.watch.stage(node, StageBoot, "power on")
+	r.watch.mu.Unlock()
+	r.done.Go(func() { r.follow(node, vm) })
+	return ctx.Err()
+}
+
+func (r *Rehearsal) hardware(node string) (qemu.Machine, error) {
+	for _, m := range r.Plan.Machines {
+		if m.Node != node {
+			continue
+		}
+		hw, err := m.hardware(r.options, r.paths)
+		if err != nil {
+			return qemu.Machine{}, err
+		}
+		hw.Media[0].Path = r.stick(node)
+		if hw.Media[0].Path == "" {
+			hw.Media = nil
+		}
+		for _, nic := range m.NICs {
+			end := r.cables[node+"."+nic.ID]
+			hw.NICs = append(hw.NICs, qemu.NIC{ID: nic.ID, MAC: nic.MAC, Local: end.local, Remote: end.remote})
+		}
+		return hw, nil
+	}
+	return qemu.Machine{}, fmt.Errorf("the rehearsal has no machine %s", node)
+}
+
+// Cut takes the power of a machine away.
+func (r *Rehearsal) Cut(node string) {
+	if vm := r.vm(node); vm != nil {
+		vm.Cut()
+	}
+	r.watch.mu.Lock()
+	r.watch.stage(node, StageOff, "power cut")
+	r.watch.mu.Unlock()
+}
+
+func (r *Rehearsal) vm(node string) *qemu.VM {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.vms[node]
+}
+
+// PullCable unplugs the cable between two neighbours of the ring, at both ends.
+func (r *Rehearsal) PullCable(ctx context.Context, a, b string, in bool) error {
+	for _, m := range r.Plan.Machines {
+		for _, nic := range m.NICs {
+			if !nic.Ring || !(m.Node == a && nic.Peer == b || m.Node == b && nic.Peer == a) {
+				continue
+			}
+			if err := r.vm(m.Node).SetLink(ctx, nic.ID, in); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// follow hands the lines of a console to the watch until the machine ends.
+func (r *Rehearsal) follow(node string, vm *qemu.VM) {
+	read := 0
+	take := func() {
+		text := vm.Console.Text()
+		for {
+			end := -1
+			for i := read; i < len(text); i++ {
+				if text[i] == '\n' {
+					end = i
+					break
+				}
+			}
+			if end < 0 {
+				return
+			}
+			r.watch.line(node, text[read:end])
+			read = end + 1
+		}
+	}
+	tick := time.NewTicker(followPause)
+	defer tick.Stop()
+	for {
+		select {
+		case <-vm.Done():
+			take()
+			return
+		case <-tick.C:
+			take()
+		}
+	}
+}
+
+// followPause is how often consoles are read.
+const followPause = 250 * time.Millisecond
+
+// copyFile is cp --sparse: it keeps the holes of disks.
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriterSize(out, 1<<20)
+	if _, err := io.Copy(w, in); err != nil {
+		out.Close()
+		return err
+	}
+	return errors.Join(w.Flush(), out.Close())
+}

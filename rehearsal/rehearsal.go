@@ -1,0 +1,317 @@
+package rehearsal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"ringboot/imagebuilder"
+	"ringboot/imagebuilder/output"
+	"ringboot/profiles"
+	"ringboot/rehearsal/cable"
+	"ringboot/rehearsal/qemu"
+)
+
+// Options say what is rehearsed, and on what.
+type Options struct {
+	Profile  *profiles.Profile  // resolved
+	Base     *imagebuilder.Base // the open stock ISO
+	Agent    []byte
+	Builder  string // version of mkimage
+	Dir      string // everything is kept here; short, for sockets lie in it
+	Firmware qemu.Firmware
+	Accel    qemu.Accel
+	// MemoryMiB and CPUs of each machine; 0: what the ISO needs.
+	MemoryMiB, CPUs int
+	// Say hears what happens; may be nil. It must not block.
+	Say func(Event)
+	// Change alters an image on its way to the stick, to seed a fault; may be nil.
+	Change func(node string, r *imagebuilder.Request) error
+}
+
+// Rehearsal is a set of machines on the table, cabled, with a stick in each.
+type Rehearsal struct {
+	Plan    *Plan
+	options Options
+	paths   paths
+	sockets string
+	ctx     context.Context // ends with Close
+	stop    context.CancelFunc
+	done    sync.WaitGroup
+	lan     *cable.Switch
+	watch   *watch
+	cables  map[string]end
+
+	mu     sync.Mutex
+	vms    map[string]*qemu.VM
+	sticks map[string]string // node -> image in it
+}
+
+// end is one end of a cable.
+type end struct{ local, remote string }
+
+// practiceMemory is enough for the practice system while it is installed from
+// memory; realMemory is what Proxmox VE wants at the least.
+const (
+	practiceMemory = 1536
+	realMemory     = 4096
+)
+
+// New makes the images and lays out the machines. Nothing is switched on.
+func New(ctx context.Context, o Options) (*Rehearsal, error) {
+	plan, err := Adapt(o.Profile, o.Base.Practice)
+	if err != nil {
+		return nil, err
+	}
+	if o.MemoryMiB == 0 {
+		o.MemoryMiB = realMemory
+		if o.Base.Practice {
+			o.MemoryMiB = practiceMemory
+		}
+	}
+	if o.CPUs == 0 {
+		o.CPUs = 2
+	}
+	if o.Firmware == "" {
+		o.Firmware = qemu.UEFI
+	}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, m := range plan.Machines {
+		names = append(names, m.Node)
+	}
+	r := &Rehearsal{Plan: plan, options: o, paths: paths(o.Dir), watch: newWatch(names, o.Say), cables: map[string]end{}, vms: map[string]*qemu.VM{}, sticks: map[string]string{}}
+	if r.sockets, err = os.MkdirTemp("", "rb-"); err != nil {
+		return nil, err
+	}
+	r.ctx, r.stop = context.WithCancel(context.WithoutCancel(ctx))
+	if err := r.layOut(ctx); err != nil {
+		r.Close()
+		return nil, err
+	}
+	r.done.Go(func() { r.lan.Run(r.ctx) })
+	return r, nil
+}
+
+// layOut makes images, disks, switch and cables.
+func (r *Rehearsal) layOut(ctx context.Context) error {
+	if err := r.makeImages(ctx); err != nil {
+		return err
+	}
+	r.lan = cable.NewSwitch(r.sockets)
+	r.lan.AddRouter(r.Plan.Profile.Management.Gateway, r.Plan.Profile.Management.NTP)
+	r.lan.Tap(r.watch.frame)
+	socket := func(node, nic string) string { return filepath.Join(r.sockets, node+"."+nic) }
+	for _, m := range r.Plan.Machines {
+		if err := r.makeDisks(m); err != nil {
+			return err
+		}
+		for _, nic := range m.NICs {
+			name := m.Node + "." + nic.ID
+			if nic.Ring {
+				r.cables[name] = end{socket(m.Node, nic.ID), socket(nic.Peer, nic.To)}
+				continue
+			}
+			local, remote, err := r.lan.Plug(name)
+			if err != nil {
+				return err
+			}
+			r.cables[name] = end{local, remote}
+		}
+	}
+	return nil
+}
+
+// makeImages builds each node's image with the code of mkimage.
+func (r *Rehearsal) makeImages(ctx context.Context) error {
+	p := r.Plan.Profile
+	keys, _, err := imagebuilder.Complete(ctx, p, filepath.Join(string(r.paths), "keyring"), nil)
+	if err != nil {
+		return err
+	}
+	for _, m := range r.Plan.Machines {
+		if err := r.watch.trust(m.Node, keys.Nodes[m.Node].Cert); err != nil {
+			return err
+		}
+		request := imagebuilder.Request{Profile: p, Node: m.Node, Base: r.options.Base, Keyring: keys, Agent: r.options.Agent, Builder: r.options.Builder, Serial: true}
+		if r.options.Change != nil {
+			if err := r.options.Change(m.Node, &request); err != nil {
+				return err
+			}
+		}
+		image, err := imagebuilder.Build(request)
+		if err != nil {
+			return fmt.Errorf("image of %s: %w", m.Node, err)
+		}
+		if err := output.File(ctx, r.paths.image(m.Node), image.Patched, output.Options{Replace: true}); err != nil {
+			return fmt.Errorf("image of %s: %w", m.Node, err)
+		}
+		r.sticks[m.Node] = r.paths.image(m.Node)
+	}
+	return nil
+}
+
+// Nodes are the machines' names, in the profile's order.
+func (r *Rehearsal) Nodes() []string { return slices.Clone(r.watch.order) }
+
+// stick is the image that is in the machine, or "".
+func (r *Rehearsal) stick(node string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sticks[node]
+}
+
+// PutStick puts the stick that was made for one node into a machine, or takes
+// the machine's stick out when made is "". It counts from the next power-on.
+func (r *Rehearsal) PutStick(node, made string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sticks[node] = ""
+	if made != "" {
+		r.sticks[node] = r.paths.image(made)
+	}
+}
+
+// PowerOnAll switches all machines on at once.
+func (r *Rehearsal) PowerOnAll(ctx context.Context) error {
+	for _, n := range r.Nodes() {
+		if err := r.PowerOn(ctx, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Views are all machines as they are now.
+func (r *Rehearsal) Views() []View { return r.watch.all() }
+
+// Events is what happened so far.
+func (r *Rehearsal) Events() []Event {
+	r.watch.mu.Lock()
+	defer r.watch.mu.Unlock()
+	return slices.Clone(r.watch.events)
+}
+
+// ErrMachine says that a machine went wrong in a way that waiting does not mend.
+var ErrMachine = errors.New("a machine has failed")
+
+// Wait waits until ok holds of all machines. It ends at once when a machine
+// fails, and its error says the one line that matters.
+func (r *Rehearsal) Wait(ctx context.Context, what string, ok func([]View) bool) error {
+	for {
+		r.watch.mu.Lock()
+		changed := r.watch.changed
+		var failed string
+		for _, n := range r.watch.order {
+			if f := r.watch.failure[n]; f != "" && failed == "" {
+				failed = n + ": " + f
+			}
+		}
+		r.watch.mu.Unlock()
+		if failed != "" {
+			return fmt.Errorf("%w: %s (all of it: %s)", ErrMachine, failed, r.paths)
+		}
+		if ok(r.Views()) {
+			return nil
+		}
+		for _, n := range r.Nodes() {
+			if vm := r.vm(n); vm != nil && !vm.Running() && r.view(n).Stage != StageOff {
+				return fmt.Errorf("%w: %s switched itself off while %s; last lines:\n%s", ErrMachine, n, what, vm.Console.Tail(12))
+			}
+		}
+		select {
+		case <-changed:
+		case <-time.After(waitPause):
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w; %s (all of it: %s)", what, context.Cause(ctx), r.where(), r.paths)
+		}
+	}
+}
+
+// waitPause bounds how late a machine is noticed that ended without a word.
+const waitPause = 2 * time.Second
+
+func (r *Rehearsal) view(node string) View {
+	for _, v := range r.Views() {
+		if v.Node == node {
+			return v
+		}
+	}
+	return View{}
+}
+
+// where says in one line how far each machine is.
+func (r *Rehearsal) where() string {
+	var parts []string
+	for _, v := range r.Views() {
+		text := v.Node + " is at " + v.Stage
+		if v.Waiting != "" {
+			text += ": " + v.Waiting
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// Past tells whether a machine has done a step of the agent, in the order of
+// the plan.
+func (v View) Past(step string) bool {
+	if v.Stage == stageFormed {
+		return true
+	}
+	at := slices.Index(Steps, v.Stage)
+	return at >= 0 && at > slices.Index(Steps, step)
+}
+
+// Steps are the names of the agent's steps, in the order of the design.
+var Steps = []string{"identity", "base", "management", "ring", "peers", "cluster", "proof", "ceph", "ha", "accept", "report"}
+
+// AllPast waits for every machine to have done a step.
+func AllPast(step string) func([]View) bool {
+	return func(all []View) bool {
+		return !slices.ContainsFunc(all, func(v View) bool { return !v.Past(step) })
+	}
+}
+
+// LoseAnnouncements blocks multicast DNS between the machines.
+func (r *Rehearsal) LoseAnnouncements(lose bool) {
+	if !lose {
+		r.lan.Drop(nil)
+		return
+	}
+	r.lan.Drop(cable.IsMDNS)
+}
+
+// Close switches everything off. The directory stays.
+func (r *Rehearsal) Close() {
+	r.mu.Lock()
+	machines := make([]*qemu.VM, 0, len(r.vms))
+	for _, vm := range r.vms {
+		machines = append(machines, vm)
+	}
+	r.mu.Unlock()
+	for _, vm := range machines {
+		vm.Cut()
+	}
+	r.stop()
+	r.done.Wait()
+	os.RemoveAll(r.sockets) //nolint:errcheck // sockets of ours
+	r.record()
+}
+
+// record writes down what happened.
+func (r *Rehearsal) record() {
+	var b strings.Builder
+	for _, e := range r.Events() {
+		fmt.Fprintf(&b, "%7.1f %-14s %s\n", e.At.Seconds(), e.Node, e.Text)
+	}
+	os.WriteFile(r.paths.events(), []byte(b.String()), 0o600) //nolint:errcheck // the verdict does not hang on it
+}
