@@ -94,6 +94,7 @@ func commands() []func(*terminal) *cobra.Command {
 		newRearm,
 		newSecrets,
 		newAnsible,
+		newPracticeISO,
 		newMan,
 		newOpenDevice,
 	}

@@ -166,9 +166,11 @@ func (s *session) lookAtDevices(ctx context.Context) error {
 func (s *session) startUdev(ctx context.Context) error {
 	for _, argv := range [][]string{
 		{"/usr/lib/systemd/systemd-udevd", "--daemon"},
-		{"udevadm", "trigger", "--action=add", "--type=subsystems"},
-		{"udevadm", "trigger", "--action=add"},
-		{"udevadm", "settle", "--timeout=60"},
+		// Buses first, whose events load drivers, then what the drivers found.
+		{"udevadm", "trigger", "--action=add", "--subsystem-match=pci", "--subsystem-match=virtio", "--subsystem-match=usb"},
+		{"udevadm", "settle", "--timeout=120"},
+		{"udevadm", "trigger", "--action=add", "--subsystem-match=block", "--subsystem-match=net"},
+		{"udevadm", "settle", "--timeout=120"},
 	} {
 		if _, err := s.run(ctx, nil, argv...); err != nil {
 			return err
