@@ -180,8 +180,11 @@ func (r *Rehearsal) PutStick(node, made string) {
 	}
 }
 
-// PowerOnAll switches all machines on at once.
+// PowerOnAll switches all machines on at once. Times count from here.
 func (r *Rehearsal) PowerOnAll(ctx context.Context) error {
+	r.watch.mu.Lock()
+	r.watch.start = time.Now()
+	r.watch.mu.Unlock()
 	for _, n := range r.Nodes() {
 		if err := r.PowerOn(ctx, n); err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 
 	"ringboot/imagebuilder/deb"
 	"ringboot/rehearsal/base/embedded"
+	"ringboot/rehearsal/standin"
 )
 
 //go:embed initrd/boot
@@ -39,7 +40,7 @@ var practiceBase = []string{
 }
 
 // practicePool are Debian packages that the installer adds from the pool.
-var practicePool = []string{"ethtool", "sqlite3"}
+var practicePool = []string{"ethtool", "less"}
 
 // systemModules is what the installed system may load. Proxmox VE's kernel has
 // all of Debian's and more.
@@ -63,7 +64,7 @@ func Practice(ctx context.Context, report func(string)) (string, error) {
 	if report == nil {
 		report = func(string) {}
 	}
-	standin, err := embedded.Standin()
+	tools, err := embedded.Standin()
 	if err != nil {
 		return "", err
 	}
@@ -71,10 +72,10 @@ func Practice(ctx context.Context, report func(string)) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := key("practice", string(standin), string(installer), rootKey(), string(mediumInit), string(startScript),
-		strings.Join(practicePool, " "), strings.Join(toolNames, " "), strings.Join(toolUnits, " "), practiceVersion)
+	name := key("practice", string(tools), string(installer), rootKey(), string(mediumInit), string(startScript),
+		fmt.Sprint(standin.Links(), standin.Services, standin.Units()), practiceVersion)
 	dir, err := cached(ctx, name, func(ctx context.Context, dir string) error {
-		return buildPractice(ctx, dir, standin, installer, report)
+		return buildPractice(ctx, dir, tools, installer, report)
 	})
 	if err != nil {
 		return "", fmt.Errorf("practice ISO: %w", err)
@@ -93,7 +94,7 @@ func rootKey() string {
 		string(configureScript), string(systemInit), "1")
 }
 
-func buildPractice(ctx context.Context, dir string, standin, installer []byte, report func(string)) error {
+func buildPractice(ctx context.Context, dir string, tools, installer []byte, report func(string)) error {
 	for _, p := range []programs{mkrescuePrograms, kernelPrograms, practicePrograms} {
 		if err := p.check(); err != nil {
 			return err
@@ -120,7 +121,7 @@ func buildPractice(ctx context.Context, dir string, standin, installer []byte, r
 	if err != nil {
 		return err
 	}
-	if err := practicePackages(ctx, tree, root, standin); err != nil {
+	if err := practicePackages(tree, root, tools); err != nil {
 		return err
 	}
 	if err := linkOrCopy(filepath.Join(root, "pve-base.squashfs"), filepath.Join(tree, "pve-base.squashfs")); err != nil {
@@ -145,7 +146,7 @@ func buildPractice(ctx context.Context, dir string, standin, installer []byte, r
 
 // practicePackages fills the pool: packages of Debian, the stand-ins of the
 // Proxmox tools, and the one by which an installer's version is known.
-func practicePackages(ctx context.Context, tree, root string, standin []byte) error {
+func practicePackages(tree, root string, tools []byte) error {
 	pool := filepath.Join(tree, "proxmox/packages")
 	files, err := filepath.Glob(filepath.Join(root, "pool/*.deb"))
 	if err != nil {
@@ -159,7 +160,7 @@ func practicePackages(ctx context.Context, tree, root string, standin []byte) er
 	}
 	at := time.Unix(0, 0).UTC()
 	own := []deb.Package{
-		toolsPackage(standin, at),
+		toolsPackage(tools, at),
 		{
 			Name: "proxmox-first-boot", Version: "9.2.7", Architecture: "amd64", Section: "admin", Time: at,
 			Summary: "practice: tells which installer is imitated",

@@ -10,8 +10,6 @@ rm -f /etc/ssh/ssh_host_* /etc/machine-id /var/lib/dbus/machine-id /etc/hostname
 
 # Proxmox VE has no configuration of corosync before it is in a cluster.
 rm -f /etc/corosync/corosync.conf
-mkdir -p /etc/systemd/system/corosync.service.d
-printf '[Unit]\nConditionPathExists=/etc/corosync/corosync.conf\n' >/etc/systemd/system/corosync.service.d/practice.conf
 
 # Work that a machine with an emulated processor should not do at its start.
 for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \
