@@ -54,7 +54,10 @@ func printInventory(w io.Writer, inv inventory.Inventory) {
 	for _, n := range inv.NICs {
 		link := "no link"
 		if n.Carrier {
-			link = fmt.Sprintf("%d Mbit/s", n.SpeedMbit)
+			link = "has a link"
+			if n.SpeedMbit > 0 {
+				link = fmt.Sprintf("%d Mbit/s", n.SpeedMbit)
+			}
 		}
 		fmt.Fprintf(w, "port         %s  %s  %s  %s  %s\n", n.Name, n.MAC, n.Driver, n.PCI, link)
 	}

@@ -116,6 +116,7 @@ func commands() []func(*terminal) *cobra.Command {
 		newPeers,
 		newApply,
 		newDoctor,
+		newInventory,
 		newRestore,
 		newSeed,
 		newInstalled,

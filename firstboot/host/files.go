@@ -93,6 +93,10 @@ func (f *osFiles) ReadFile(path string) ([]byte, error) {
 	return text, told("read", path, err)
 }
 
+// Explain gives an error of the file system the form that Files returns:
+// with the path as the node knows it, and with the remedy where there is one.
+func Explain(op, path string, err error) error { return told(op, path, err) }
+
 // told is tell with the name of the operation.
 func told(op, path string, err error) error {
 	err = tell(path, err)

@@ -1,13 +1,17 @@
 package step
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"ringboot/firstboot/host"
+	"ringboot/firstboot/inventory"
+	"ringboot/profiles"
 )
 
 const (
@@ -47,6 +51,9 @@ func (s *Identity) Check(ctx context.Context) (Verdict, error) {
 		return Stop(fmt.Sprintf("this machine is called %s and its seed is for %s: install it from the image of %s, or give it the seed of %s",
 			name, own.Node.Name, name, name)), nil
 	}
+	if why := wrongMachine(inventory.RootDisks(s.host.Files), own.Profile, own.Node); why != "" {
+		return Stop(why), nil
+	}
 	var v Verdict
 	if now.Before(oldest) {
 		v.Risks = append(v.Risks, fmt.Sprintf("the clock says %s: it was never set, look at the BIOS battery; time synchronisation must set it before the cluster is formed", now.UTC().Format(time.DateOnly)))
@@ -66,6 +73,34 @@ func (s *Identity) Check(ctx context.Context) (Verdict, error) {
 	}
 	v.State, v.Reason = Done, fmt.Sprintf("%s of cluster %s (%s)", name, own.Profile.Cluster.Name, own.Seed.ClusterID)
 	return v, nil
+}
+
+// wrongMachine compares the disks that carry / with the plan: a stick in the
+// wrong machine is found out here. Where the plan names no disk that a machine
+// can be told by, or the disks cannot be read, nothing is said.
+func wrongMachine(root []inventory.Disk, p *profiles.Profile, node profiles.Node) string {
+	is := func(want profiles.Disk) bool {
+		return slices.ContainsFunc(root, func(d inventory.Disk) bool {
+			switch {
+			case want.Serial != "":
+				return want.Serial == d.Serial || want.Serial == d.Properties["ID_SERIAL"] || want.Serial == d.Properties["ID_SERIAL_SHORT"]
+			case want.ByID != "":
+				return slices.Contains(d.ByID, want.ByID)
+			}
+			return false
+		})
+	}
+	exact := node.RootDisk.Serial != "" || node.RootDisk.ByID != ""
+	if !exact || is(node.RootDisk) || !slices.ContainsFunc(root, func(d inventory.Disk) bool { return d.Serial != "" }) {
+		return ""
+	}
+	for _, other := range p.Others(node.Name) {
+		if is(other.RootDisk) {
+			return fmt.Sprintf("this is the machine of %s by its root disk (serial %s), and it was installed as %s: install it with the image of %s", other.Name, root[0].Serial, node.Name, other.Name)
+		}
+	}
+	return fmt.Sprintf("the root disk of this machine has serial %s and the plan of %s says %s: the wrong machine, or a new disk; correct root_disk in the profile and build a new image",
+		root[0].Serial, node.Name, cmp.Or(node.RootDisk.Serial, node.RootDisk.ByID))
 }
 
 // Apply makes the node's name resolve to its own address.

@@ -247,7 +247,7 @@ func TestPowerCutAtEveryPoint(t *testing.T) {
 	}
 	cuts, diverged := 0, 0
 	for point := 1; point <= points; point++ {
-		if testing.Short() && point%7 != 0 {
+		if testing.Short() && point%19 != 0 {
 			continue
 		}
 		for _, cut := range crash.Cuts(point) {
