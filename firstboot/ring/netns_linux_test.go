@@ -180,16 +180,14 @@ type testNode struct {
 // names of the nodes, and their addresses on the ring.
 var nodeNames = []string{"frege", "russell", "wittgenstein"}
 
-func nodeAddr(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 203, 4, byte(11 + i)}) }
-
 func testConfig(i int) Config {
-	cfg := Config{Node: nodeNames[i], Addr: nodeAddr(i), Order: nodeNames, Transport: profiles.TransportEthernet, MTU: 65520,
+	cfg := Config{Node: nodeNames[i], Addr: ringAddr(i), Order: nodeNames, Transport: profiles.TransportEthernet, MTU: 65520,
 		Ports: [Ports]profiles.RingPort{{Name: "en05", Interface: "en05"}, {Name: "en06", Interface: "en06"}},
 		// A test does not wait two seconds for a link to be trusted again.
 		Timing: Timing{Return: 300 * time.Millisecond, Flap: time.Second}}
 	for j, n := range nodeNames {
 		if j != i {
-			cfg.Peers = append(cfg.Peers, Peer{n, nodeAddr(j)})
+			cfg.Peers = append(cfg.Peers, Peer{n, ringAddr(j)})
 		}
 	}
 	return cfg
@@ -208,7 +206,7 @@ func newRing(t testing.TB) *testRing {
 	keys := newKeyring(t)
 	r := &testRing{t: t}
 	for i, name := range nodeNames {
-		n := &testNode{t: t, name: name, addr: nodeAddr(i), cfg: testConfig(i), id: keys.identity(t, name), leads: map[string]string{}}
+		n := &testNode{t: t, name: name, addr: ringAddr(i), cfg: testConfig(i), id: keys.identity(t, name), leads: map[string]string{}}
 		n.open()
 		r.nodes = append(r.nodes, n)
 	}

@@ -1,0 +1,163 @@
+package ring
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// ringAddr is the address of the i-th node on the ring.
+func ringAddr(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 203, 4, byte(11 + i)}) }
+
+func TestMetricsStandBehindOpenFabric(t *testing.T) {
+	// The literal numbers, so that a change of the formula is seen.
+	if MetricDirect != 3355443300 || MetricDetour != 3355447296 {
+		t.Errorf("metrics %d and %d, want 3355443300 and 3355447296", uint32(MetricDirect), uint32(MetricDetour))
+	}
+	const openFabric = 115
+	if MetricDirect>>24 <= openFabric {
+		t.Errorf("zebra would prefer our routes to OpenFabric's")
+	}
+}
+
+func ports(s Snapshot) Snapshot {
+	s.Links = append(s.Links, Link{Index: 1, Name: "lo", Up: true},
+		Link{Index: 7, Name: "en05", Path: "pci-0000:00:0d.2", Driver: "thunderbolt-net"},
+		Link{Index: 9, Name: "en06", Path: "pci-0000:00:0d.3", Driver: "thunderbolt-net"})
+	return s
+}
+
+// routes writes routes down as a person would.
+func routes(all []Route) string {
+	var out []string
+	for _, r := range all {
+		kind := map[uint32]string{MetricDirect: "direct", MetricDetour: "detour"}[r.Metric]
+		line := fmt.Sprintf("%s %s dev %d", r.Dst, kind, r.Link)
+		if r.Via.IsValid() {
+			line += " via " + r.Via.String()
+		}
+		if r.Onlink {
+			line += " onlink"
+		}
+		out = append(out, line)
+	}
+	return strings.Join(out, "\n")
+}
+
+func TestDesiredRoutes(t *testing.T) {
+	cfg := thunderboltConfig()
+	straight := [Ports]LinkState{{Peer: "russell"}, {Peer: "wittgenstein"}}
+	for _, row := range []struct {
+		name   string
+		snap   Snapshot
+		states [Ports]LinkState
+		want   string
+	}{
+		{"by the rule", ports(Snapshot{}), straight, `10.203.4.12 direct dev 7
+10.203.4.12 detour dev 9 via 10.203.4.13 onlink
+10.203.4.13 direct dev 9
+10.203.4.13 detour dev 7 via 10.203.4.12 onlink`},
+		{"crossed", ports(Snapshot{}), [Ports]LinkState{{Peer: "wittgenstein"}, {Peer: "russell"}}, `10.203.4.12 direct dev 9
+10.203.4.12 detour dev 7 via 10.203.4.13 onlink
+10.203.4.13 direct dev 7
+10.203.4.13 detour dev 9 via 10.203.4.12 onlink`},
+		{"link to russell dead", ports(Snapshot{}), [Ports]LinkState{{Peer: "russell", Withheld: true}, {Peer: "wittgenstein"}},
+			`10.203.4.12 detour dev 9 via 10.203.4.13 onlink
+10.203.4.13 direct dev 9
+10.203.4.13 detour dev 7 via 10.203.4.12 onlink`},
+		{"two cables to russell", ports(Snapshot{}), [Ports]LinkState{{Peer: "russell"}, {Peer: "russell"}},
+			"10.203.4.12 direct dev 7\n10.203.4.12 detour dev 9\n10.203.4.13 detour dev 7 via 10.203.4.12 onlink"},
+		{"loop", ports(Snapshot{}), [Ports]LinkState{{Peer: "russell", Foreign: true}, {Peer: "wittgenstein", Foreign: true}}, ""},
+		{"one port absent", Snapshot{Links: ports(Snapshot{}).Links[:2]}, straight,
+			"10.203.4.12 direct dev 7\n10.203.4.13 detour dev 7 via 10.203.4.12 onlink"},
+		{"no port at all", Snapshot{}, straight, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if d := cmp.Diff(row.want, routes(Desire(cfg, row.snap, row.states).Routes)); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+// TestDiffReachesWhatShouldBe applies the actions to a snapshot and wants
+// nothing left to do, whatever was there before.
+func TestDiffReachesWhatShouldBe(t *testing.T) {
+	cfg := thunderboltConfig()
+	states := [Ports]LinkState{{Peer: "russell"}, {Peer: "wittgenstein"}}
+	stale := Route{Dst: ringAddr(1), Link: 9, Src: ringAddr(0), Metric: MetricDirect}
+	foreign := Route{Dst: ringAddr(2), Link: 9, Via: ringAddr(1), Metric: MetricDetour, Onlink: true, Src: ringAddr(0)}
+	renamed := ports(Snapshot{})
+	renamed.Links[1].Name = "thunderbolt0"
+	for name, s := range map[string]Snapshot{
+		"nothing yet":          ports(Snapshot{}),
+		"device under its old": renamed,
+		"routes of yesterday":  ports(Snapshot{Routes: []Route{stale, foreign}}),
+		"strict filter":        ports(Snapshot{Sysctls: map[string]string{"net/ipv4/conf/en05/rp_filter": "1"}}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := Desire(cfg, s, states)
+			actions := Diff(want, s)
+			if len(actions) == 0 {
+				t.Fatal("nothing to do")
+			}
+			for _, a := range actions {
+				s = applied(s, a)
+			}
+			if left := Diff(Desire(cfg, s, states), s); len(left) != 0 {
+				t.Errorf("left to do: %v", left)
+			}
+		})
+	}
+}
+
+// applied is the kernel of the test.
+func applied(s Snapshot, a Action) Snapshot {
+	out := s
+	out.Links = append([]Link(nil), s.Links...)
+	at := 0
+	for i, l := range out.Links {
+		if l.Index == a.Link {
+			at = i
+		}
+	}
+	switch a.Kind {
+	case Rename:
+		out.Links[at].Name, out.Links[at].Up = a.Name, false
+	case SetMTU:
+		out.Links[at].MTU = a.MTU
+	case SetUp:
+		out.Links[at].Up = true
+	case AddAddr:
+		out.Addrs = map[int][]netip.Prefix{}
+		for k, v := range s.Addrs {
+			out.Addrs[k] = v
+		}
+		out.Addrs[a.Link] = append(out.Addrs[a.Link], a.Addr)
+	case SetSysctl:
+		out.Sysctls = map[string]string{}
+		for k, v := range s.Sysctls {
+			out.Sysctls[k] = v
+		}
+		out.Sysctls[a.Sysctl.Path] = a.Sysctl.Value
+	case AddRoute:
+		out.Routes = nil
+		for _, r := range s.Routes {
+			if r.Dst != a.Route.Dst || r.Metric != a.Route.Metric {
+				out.Routes = append(out.Routes, r)
+			}
+		}
+		out.Routes = append(out.Routes, a.Route)
+	case DelRoute:
+		out.Routes = nil
+		for _, r := range s.Routes {
+			if r != a.Route {
+				out.Routes = append(out.Routes, r)
+			}
+		}
+	}
+	return out
+}

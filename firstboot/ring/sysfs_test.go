@@ -1,0 +1,195 @@
+package ring
+
+import (
+	"fmt"
+	"io/fs"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ringboot/profiles"
+)
+
+// tree builds a /sys with Thunderbolt controllers, as the kernel lays it out.
+type tree struct{ fstest.MapFS }
+
+func (t tree) file(path, text string) {
+	t.MapFS[path] = &fstest.MapFile{Data: []byte(text + "\n")}
+}
+
+func (t tree) link(path, target string) {
+	t.MapFS[path] = &fstest.MapFile{Data: []byte(target), Mode: fs.ModeSymlink}
+}
+
+// controller adds one host controller. domain is the number that the order of
+// probing gave it; below 0 the driver is not bound.
+func (t tree) controller(pci string, domain int, uuid string) {
+	real := "devices/pci0000:00/" + pci
+	t.link("bus/pci/devices/"+pci, "../../../"+real)
+	t.file(real+"/class", nhiClass)
+	t.file(real+"/vendor", "0x8086")
+	t.file(real+"/device", "0xa73e")
+	if domain < 0 {
+		return
+	}
+	t.link(real+"/driver", "../../../bus/pci/drivers/thunderbolt")
+	t.thunderbolt(real, fmt.Sprintf("domain%d", domain), map[string]string{"security": "user", "iommu_dma_protection": "1"})
+	t.thunderbolt(fmt.Sprintf("%s/domain%d", real, domain), fmt.Sprintf("%d-0", domain),
+		map[string]string{"unique_id": uuid, "generation": "4", "authorized": "1"})
+}
+
+func (t tree) thunderbolt(parent, name string, attrs map[string]string) string {
+	real := parent + "/" + name
+	t.link("bus/thunderbolt/devices/"+name, "../../../"+real)
+	for k, v := range attrs {
+		t.file(real+"/"+k, v)
+	}
+	return real
+}
+
+// peer adds a machine at the other end, and with a netdev its network service.
+func (t tree) peer(pci string, domain int, uuid, name, lanes, netdev string) {
+	host := fmt.Sprintf("devices/pci0000:00/%s/domain%d/%d-0", pci, domain, domain)
+	x := t.thunderbolt(host, fmt.Sprintf("%d-1", domain), map[string]string{"unique_id": uuid, "device_name": name, "vendor_name": "Linux",
+		"maxhopid": "15", "rx_lanes": lanes, "tx_lanes": lanes, "rx_speed": "20.0 Gb/s", "uevent": "DEVTYPE=thunderbolt_xdomain"})
+	if netdev == "" {
+		return
+	}
+	s := t.thunderbolt(x, fmt.Sprintf("%d-1.0", domain), map[string]string{"key": "network", "prtcid": "1"})
+	t.link(s+"/driver", "../../../../../../../bus/thunderbolt/drivers/thunderbolt-net")
+	t.file(s+"/net/"+netdev+"/mtu", "1500")
+	t.link("class/net/"+netdev, "../../"+s+"/net/"+netdev)
+}
+
+func newTree() tree { return tree{fstest.MapFS{}} }
+
+func TestThunderboltTrees(t *testing.T) {
+	const one, two = "0000:00:0d.2", "0000:00:0d.3"
+	good := Thunderbolt{Controller: true, Driver: true, Cable: true, Service: true, Lanes: 2, Name: "russell"}
+	for _, row := range []struct {
+		name  string
+		build func(tree)
+		want  [Ports]Thunderbolt
+	}{
+		{"two peers", func(s tree) {
+			s.controller(one, 0, "own-a")
+			s.controller(two, 1, "own-b")
+			s.peer(one, 0, "r-1", "russell", "2", "thunderbolt0")
+			s.peer(two, 1, "w-1", "wittgenstein", "2", "thunderbolt1")
+		}, [Ports]Thunderbolt{good, {Controller: true, Driver: true, Cable: true, Service: true, Lanes: 2, Name: "wittgenstein"}}},
+		{"domains in the other order", func(s tree) {
+			s.controller(one, 1, "own-a")
+			s.controller(two, 0, "own-b")
+			s.peer(one, 1, "r-2", "russell", "2", "thunderbolt1")
+		}, [Ports]Thunderbolt{good, {Controller: true, Driver: true}}},
+		{"no peers", func(s tree) { s.controller(one, 0, "own-a"); s.controller(two, 1, "own-b") },
+			[Ports]Thunderbolt{{Controller: true, Driver: true}, {Controller: true, Driver: true}}},
+		{"off in the BIOS", func(s tree) { s.file("devices/pci0000:00/0000:00:02.0/class", "0x030000") }, [Ports]Thunderbolt{}},
+		{"one controller missing", func(s tree) { s.controller(one, 0, "own-a") }, [Ports]Thunderbolt{{Controller: true, Driver: true}, {}}},
+		{"module not loaded", func(s tree) { s.controller(one, -1, ""); s.controller(two, -1, "") },
+			[Ports]Thunderbolt{{Controller: true}, {Controller: true}}},
+		{"one lane", func(s tree) { s.controller(one, 0, "own-a"); s.peer(one, 0, "r-1", "russell", "1", "thunderbolt0") },
+			[Ports]Thunderbolt{{Controller: true, Driver: true, Cable: true, Service: true, Lanes: 1, Name: "russell"}, {}}},
+		{"no module at the peer, stale name", func(s tree) { s.controller(one, 0, "own-a"); s.peer(one, 0, "r-1", "proxmox", "2", "") },
+			[Ports]Thunderbolt{{Controller: true, Driver: true, Cable: true, Lanes: 2, Name: "proxmox"}, {}}},
+		{"cable to itself", func(s tree) {
+			s.controller(one, 0, "own-a")
+			s.controller(two, 1, "own-b")
+			s.peer(one, 0, "own-b", "frege", "2", "")
+			s.peer(two, 1, "own-a", "frege", "2", "")
+		}, [Ports]Thunderbolt{{Controller: true, Driver: true, Cable: true, Lanes: 2, Name: "frege", Loop: true},
+			{Controller: true, Driver: true, Cable: true, Lanes: 2, Name: "frege", Loop: true}}},
+		// One machine has two controllers and so two ids: they do not tell machines apart.
+		{"the same machine twice", func(s tree) {
+			s.controller(one, 0, "own-a")
+			s.controller(two, 1, "own-b")
+			s.peer(one, 0, "r-1", "russell", "2", "thunderbolt0")
+			s.peer(two, 1, "r-2", "russell", "2", "thunderbolt1")
+		}, [Ports]Thunderbolt{good, good}},
+		{"a dock, no machine", func(s tree) {
+			s.controller(one, 0, "own-a")
+			s.thunderbolt("devices/pci0000:00/"+one+"/domain0/0-0", "0-1", map[string]string{"unique_id": "dock", "device_name": "dock"})
+		}, [Ports]Thunderbolt{{Controller: true, Driver: true}, {}}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			s := newTree()
+			row.build(s)
+			all, err := ReadThunderbolt(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got [Ports]Thunderbolt
+			for i, p := range thunderboltConfig().Ports {
+				got[i] = wireAt(all, p.Path)
+			}
+			if d := cmp.Diff(row.want, got); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func TestNewIdsAtEachBootChangeNothing(t *testing.T) {
+	build := func(suffix string) [Ports]Thunderbolt {
+		s := newTree()
+		s.controller("0000:00:0d.2", 0, "own"+suffix)
+		s.peer("0000:00:0d.2", 0, "russell"+suffix, "russell", "2", "thunderbolt0")
+		all, err := ReadThunderbolt(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return [Ports]Thunderbolt{wireAt(all, "pci-0000:00:0d.2")}
+	}
+	if d := cmp.Diff(build("-1"), build("-2")); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestDeviceOf(t *testing.T) {
+	s := newTree()
+	s.controller("0000:00:0d.3", 1, "own")
+	s.peer("0000:00:0d.3", 1, "w", "wittgenstein", "2", "thunderbolt0")
+	s.link("class/net/ens18", "../../devices/pci0000:00/0000:00:12.0/virtio2/net/ens18")
+	s.link("devices/pci0000:00/0000:00:12.0/virtio2/driver", "../../../../bus/virtio/drivers/virtio_net")
+	s.file("devices/pci0000:00/0000:00:12.0/virtio2/net/ens18/speed", "-1")
+	s.link("class/net/lo", "../../devices/virtual/net/lo")
+	for _, row := range []struct{ name, path, driver string }{
+		{"thunderbolt0", "pci-0000:00:0d.3", "thunderbolt-net"},
+		{"ens18", "pci-0000:00:12.0", "virtio_net"},
+		{"lo", "", ""},
+		{"absent", "", ""},
+	} {
+		path, driver, speed := deviceOf(s, row.name)
+		if path != row.path || driver != row.driver || speed != 0 {
+			t.Errorf("%s: path %q driver %q speed %d, want %q %q 0", row.name, path, driver, speed, row.path, row.driver)
+		}
+	}
+}
+
+func TestFindPort(t *testing.T) {
+	links := []Link{
+		{Index: 1, Name: "lo"},
+		{Index: 2, Name: "wwan0", Path: "pci-0000:00:0d.2", Driver: "other"},
+		{Index: 3, Name: "thunderbolt1", Path: "pci-0000:00:0d.2", Driver: "thunderbolt-net"},
+		{Index: 4, Name: "bond0", MAC: "58:47:ca:00:00:01"},
+		{Index: 5, Name: "enp2s0f0np0", MAC: "58:47:ca:00:00:01", PermMAC: "58:47:ca:00:00:02", Driver: "i40e"},
+		{Index: 6, Name: "ens19"},
+	}
+	for _, row := range []struct {
+		name string
+		port profiles.RingPort
+		want int
+	}{
+		{"path and driver", profiles.RingPort{Name: "en05", Path: "pci-0000:00:0d.2", Driver: "thunderbolt-net"}, 3},
+		{"permanent address, in capitals", profiles.RingPort{Name: "en05", MAC: "58:47:CA:00:00:02"}, 5},
+		{"address of the bond, not the port", profiles.RingPort{Name: "en05", MAC: "58:47:ca:00:00:01", Driver: "i40e"}, 4},
+		{"kernel name", profiles.RingPort{Name: "en05", Interface: "ens19"}, 6},
+		{"no such path", profiles.RingPort{Name: "en06", Path: "pci-0000:00:0d.3"}, 0},
+	} {
+		got, ok := FindPort(row.port, links)
+		if got.Index != row.want || ok != (row.want != 0) {
+			t.Errorf("%s: device %d (%v), want %d", row.name, got.Index, ok, row.want)
+		}
+	}
+}
