@@ -49,6 +49,7 @@ func newCore(cfg Config, me *session, remark func(trust.Event)) *core {
 
 // observe takes over a snapshot of the kernel.
 func (c *core) observe(s Snapshot, now time.Time) {
+	c.advance(now)
 	first := !c.looked
 	c.snap, c.looked = s, true
 	for i, p := range c.cfg.Ports {
@@ -71,15 +72,20 @@ func (c *core) observe(s Snapshot, now time.Time) {
 	c.judge(now)
 }
 
-// tick lets time pass and returns what is to be sent.
-func (c *core) tick(now time.Time) []outgoing {
-	// Time in which this process did not run proves nothing about a link.
+// advance takes note of the time. Time in which this process did not run proves
+// nothing about a link.
+func (c *core) advance(now time.Time) {
 	if gap := now.Sub(c.ticked); !c.ticked.IsZero() && gap > c.cfg.Timing.Probe {
 		for _, l := range c.links {
 			l.forgive(gap)
 		}
 	}
 	c.ticked = now
+}
+
+// tick lets time pass and returns what is to be sent.
+func (c *core) tick(now time.Time) []outgoing {
+	c.advance(now)
 	changed := c.judge(now)
 	var out []outgoing
 	for i := range c.links {
@@ -175,6 +181,7 @@ func (c *core) probe(i int, p Probe, size int) []outgoing {
 
 // hear takes over a datagram that came in on a port and returns the answer.
 func (c *core) hear(i int, datagram []byte, now time.Time) []outgoing {
+	c.advance(now)
 	kind, _, _, err := open(datagram)
 	l := c.links[i]
 	switch {

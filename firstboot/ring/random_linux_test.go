@@ -100,6 +100,8 @@ func (r *testRing) anyRing(rng *rand.Rand) {
 // TestRandomEvents lets mishaps fall on a ring one after the other and wants it
 // whole after each, with traffic between all nodes.
 func TestRandomEvents(t *testing.T) {
+	need.Slow(t)
+	need.Root(t)
 	need.Tools(t, "nft:nftables")
 	const rings, each = 2, 100
 	var events, unwhole atomic.Int64
