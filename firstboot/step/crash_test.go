@@ -3,7 +3,9 @@ package step_test
 import (
 	"math/rand"
 	"os"
+	"runtime"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,6 +38,7 @@ type outcome struct {
 	unwhole    string
 	violations []string
 	log        string
+	hit        int // crashes that happened
 }
 
 func runWith(t *testing.T, seed int64, plan []crash) outcome {
@@ -63,23 +66,54 @@ func runWith(t *testing.T, seed int64, plan []crash) outcome {
 	} else if err := s.whole(); err != nil {
 		out.unwhole = err.Error()
 	}
-	out.violations = s.violations()
+	out.violations, out.hit = s.violations(), s.hit
 	if out.unwhole != "" || len(out.violations) > 0 {
 		out.log = s.tail(90)
 	}
 	return out
 }
 
-// matrix runs plans and counts; it prints the first few that went wrong.
+// matrix runs plans on all processors and counts; it prints the first few that
+// went wrong. Each run is a world of its own.
 type matrix struct {
-	t                       *testing.T
-	runs, unwhole, violated int
-	shown                   int
+	t                            *testing.T
+	work                         bounded
+	mu                           sync.Mutex
+	runs, hit, unwhole, violated int
+	shown                        int
 }
 
+// bounded holds the runs under way.
+type bounded struct {
+	slots chan struct{}
+	all   sync.WaitGroup
+}
+
+func newMatrix(t *testing.T) *matrix {
+	m := &matrix{t: t}
+	m.work.slots = make(chan struct{}, runtime.GOMAXPROCS(0))
+	return m
+}
+
+// add starts a run; wait waits for all of them.
+func (m *matrix) add(seed int64, plan []crash) {
+	m.work.slots <- struct{}{}
+	m.work.all.Add(1)
+	go func() {
+		defer m.work.all.Done()
+		defer func() { <-m.work.slots }()
+		m.run(seed, plan)
+	}()
+}
+
+func (m *matrix) wait() { m.work.all.Wait() }
+
 func (m *matrix) run(seed int64, plan []crash) {
-	m.runs++
 	out := runWith(m.t, seed, plan)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.runs++
+	m.hit += out.hit
 	if out.unwhole != "" {
 		m.unwhole++
 	}
@@ -101,7 +135,7 @@ func (m *matrix) run(seed int64, plan []crash) {
 func TestCrashAtEveryPoint(t *testing.T) {
 	points := undisturbed(t)
 	t.Logf("points: %v", points)
-	m := &matrix{t: t}
+	m := newMatrix(t)
 	every := crashStride
 	if testing.Short() {
 		every = 31
@@ -109,11 +143,15 @@ func TestCrashAtEveryPoint(t *testing.T) {
 	for _, n := range testProfile().Nodes {
 		for point := 1; point <= points[n.Name]; point += every {
 			for i, mode := range crashModes {
-				m.run(int64(point*10+i), []crash{{n.Name, point, mode}})
+				m.add(int64(point*10+i), []crash{{n.Name, point, mode}})
 			}
 		}
 	}
-	t.Logf("%d runs", m.runs)
+	m.wait()
+	t.Logf("%d runs, %d crashes", m.runs, m.hit)
+	if m.hit < m.runs*9/10 {
+		t.Errorf("only %d crashes in %d runs: the plan misses the agents", m.hit, m.runs)
+	}
 	need.Figure("cluster.crash_single", m.runs, "count")
 	need.Figure("cluster.crash_single_unwhole", m.unwhole, "count")
 	need.Figure("cluster.crash_single_violations", m.violated, "count")
@@ -136,16 +174,20 @@ func TestCrashesInRandomCombinations(t *testing.T) {
 	points := undisturbed(t)
 	names := []string{"frege", "russell", "wittgenstein"}
 	rnd := rand.New(rand.NewSource(20261123))
-	m := &matrix{t: t}
+	m := newMatrix(t)
 	for run := range randomRuns(t) {
 		var plan []crash
 		for range 2 + rnd.Intn(4) {
 			name := names[rnd.Intn(3)]
 			plan = append(plan, crash{name, 1 + rnd.Intn(points[name]*5/4), crashModes[rnd.Intn(len(crashModes))]})
 		}
-		m.run(int64(run), plan)
+		m.add(int64(run), plan)
 	}
-	t.Logf("%d runs", m.runs)
+	m.wait()
+	t.Logf("%d runs, %d crashes", m.runs, m.hit)
+	if m.hit < m.runs*9/10 {
+		t.Errorf("only %d crashes in %d runs: the plan misses the agents", m.hit, m.runs)
+	}
 	need.Figure("cluster.crash_random", m.runs, "count")
 	need.Figure("cluster.unwhole", m.unwhole, "count")
 	need.Figure("cluster.safety_violations", m.violated, "count")

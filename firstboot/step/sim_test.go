@@ -65,6 +65,7 @@ type sim struct {
 	log    []string
 	unsafe []string // what must never happen
 	away   map[string]bool
+	hit    int // crashes that happened
 	verb   bool
 	// more adds steps after proof.
 	more func(a *simAgent, o step.ClusterOptions, proof step.Step) []step.Step
@@ -239,6 +240,7 @@ func (a *simAgent) point(life int, name string) error {
 	for _, c := range a.s.plan {
 		if c.node == a.name && c.point == a.points {
 			a.s.logf("CRASH %v (%s)", c, name)
+			a.s.hit++
 			a.s.crash(c)
 		}
 	}
