@@ -3,6 +3,7 @@ package standin
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 )
@@ -52,11 +53,7 @@ func (n *Node) startCorosync() error {
 	conf, err := ParseConf(raw.content)
 	own, listed := conf.Node(n.name)
 	key := n.disk.live[keyFile].content
-	local := false
-	for _, a := range n.addrs {
-		local = local || (len(own.Addr) > 0 && own.Addr[0] == a)
-	}
-	if err != nil || !listed || !local || conf.DuplicateID() || len(key) < 128 {
+	if err != nil || !listed || len(own.Addr) == 0 || conf.DuplicateID() || len(key) < 128 {
 		n.units["corosync"] = "failed"
 		n.failures++
 		return failed
@@ -144,7 +141,9 @@ func (w *World) setView(ring []*Node) {
 		}
 		joined := len(view) > len(n.coro.view)
 		n.coro.view, n.coro.ring = view, number+4
-		n.coro.expected = 0
+		if n.coro.expected > 0 { // forced: it follows the votes that are here
+			n.coro.expected = len(view)
+		}
 		if joined {
 			// the file systems follow the membership
 			at := w.sim.now.Add(w.scaled(syncTime))
@@ -192,12 +191,14 @@ func (w *World) together(a, b *Node) bool {
 		return false
 	}
 	for l := range a.coro.conf.Links {
-		if w.linkAlive(a, b, l, lossTime) {
+		if l < len(ea.Addr) && l < len(eb.Addr) && a.owns(ea.Addr[l]) && b.owns(eb.Addr[l]) && w.linkAlive(a, b, l, lossTime) {
 			return true
 		}
 	}
 	return false
 }
+
+func (n *Node) owns(address string) bool { return slices.Contains(n.addrs, address) }
 
 // reload gives every running corosync the configuration of its host.
 func (w *World) reload() {

@@ -151,7 +151,8 @@ func addByAPI(c *Call, host string, opt map[string]string) (key, text []byte) {
 	}
 	real := fingerprint(peer, peer.Name())
 	if fp := opt["fingerprint"]; fp == "" {
-		c.Outf("The authenticity of host '%s' can't be established.\nX509 SHA256 key fingerprint is %s.\nAre you sure you want to continue connecting (yes/no)? ", host, real)
+		c.Outf("The authenticity of host '%s' can't be established.\nX509 SHA256 key fingerprint is %s.\nAre you sure you want to continue connecting (yes/no)? "+
+			"Use of uninitialized value $answer in pattern match (m//) at /usr/share/perl5/PVE/APIClient/LWP.pm line 256, <STDIN> line 1.\n", host, real)
 		c.Errf("Fingerprint not verified, abort!\n")
 		return nil, nil
 	} else if fp != real {
@@ -190,11 +191,12 @@ func finishJoin(c *Call, key, text []byte) {
 	_ = z.Close()
 	_ = c.WriteDirect(backup, packed.Bytes())
 	_ = c.Remove(dbFile)
-	for _, u := range []string{"corosync", "pve-cluster"} {
+	for _, u := range []string{"pve-cluster", "corosync"} {
 		_ = c.Unit("reset-failed", u)
 		if err := c.Unit("start", u); err != nil {
-			c.Errf("%v\n", err)
-			c.Errf("starting pve-cluster failed: exit code 1\n")
+			head, tail, _ := strings.Cut(err.Error(), "\n")
+			c.Outf("%s\n", head)
+			c.Errf("starting pve-cluster failed: %s\n", tail)
 			return
 		}
 	}

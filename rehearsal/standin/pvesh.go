@@ -158,7 +158,7 @@ func totem(conf Conf) object {
 func getConfigTotem(c *Call, _ string, _ map[string]string) (any, int) {
 	conf, err := readConf(c)
 	if err != nil {
-		return nil, 0
+		return json.RawMessage("null"), 0
 	}
 	return totem(conf), 0
 }

@@ -16,7 +16,7 @@ func quorumText(q Corosync, now time.Time, hex bool) string {
 		}
 		return fmt.Sprint(n)
 	}
-	yes, quorum, flags := "No", fmt.Sprintf("%d Activity blocked", q.Quorum), " "
+	yes, quorum, flags := "No", fmt.Sprintf("%d Activity blocked", q.Quorum), ""
 	if q.Quorate {
 		yes, quorum, flags = "Yes", fmt.Sprintf("%d  ", q.Quorum), "Quorate "
 	}
