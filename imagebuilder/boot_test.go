@@ -1,0 +1,302 @@
+package imagebuilder_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"ringboot/imagebuilder"
+	"ringboot/imagebuilder/iso9660"
+	"ringboot/profiles"
+	"ringboot/rehearsal/base"
+	"ringboot/rehearsal/need"
+	"ringboot/rehearsal/qemu"
+)
+
+// bootable writes frege's image of a skeleton that boots, with a serial console.
+func bootable(t *testing.T) (path string, image *imagebuilder.Image) {
+	t.Helper()
+	need.Tools(t, "qemu-system-x86_64:qemu-system-x86", "sgdisk:gdisk", "mcopy:mtools", "grub-mkimage:grub-common")
+	need.File(t, "/usr/share/OVMF/OVMF_CODE_4M.fd", "ovmf")
+	r := request(t, openBase(t, skeleton(t, base.SkeletonOptions{Boots: true})), "frege", t.TempDir())
+	r.Serial = true
+	image = build(t, r)
+	path = filepath.Join(t.TempDir(), "frege.iso")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := image.Stream(t.Context(), f, nil); err != nil {
+		t.Fatal(err)
+	}
+	return path, image
+}
+
+// spent copies an image and burns its ticket, as a node does.
+func spent(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(t.TempDir(), "spent.iso")
+	if err := os.WriteFile(copied, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(copied, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	img, err := iso9660.Open(f, int64(len(content)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := img.Lookup(profiles.TicketFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt(mark(profiles.TicketSpent), file.Extents[0].Off); err != nil {
+		t.Fatal(err)
+	}
+	return copied
+}
+
+// mark is a ticket or mark of frege.
+func mark(state string) []byte {
+	return profiles.Ticket{State: state, Node: "frege", ClusterID: "0123456789abcdef", Date: "2026-11-23", By: "installer"}.Encode()
+}
+
+// hello is what the installed system of the tests says.
+const hello = "the installed system starts"
+
+// bootCode is a boot sector that says hello on the first serial port and stops
+// (8086 code at 0000:7c00, port 3f8; bit 5 of the line status is "may send").
+func bootCode() []byte {
+	code := []byte{
+		0x31, 0xc0, // xor ax, ax
+		0x8e, 0xd8, // mov ds, ax
+		0xbe, 0x20, 0x7c, // mov si, text
+		0xac,       // next: lodsb
+		0x84, 0xc0, // test al, al
+		0x74, 0x11, // jz stop
+		0x88, 0xc4, // mov ah, al
+		0xba, 0xfd, 0x03, // wait: mov dx, 3fdh
+		0xec,       // in al, dx
+		0xa8, 0x20, // test al, 20h
+		0x74, 0xf8, // jz wait
+		0x88, 0xe0, // mov al, ah
+		0xb2, 0xf8, // mov dl, f8h
+		0xee,       // out dx, al
+		0xeb, 0xea, // jmp next
+		0xf4,       // stop: hlt
+		0xeb, 0xfd, // jmp stop
+	}
+	return append(append(code, '\r', '\n'), (hello + " (bios)\r\n\x00")...)
+}
+
+// installedDisk makes a disk with boot code, GPT and an EFI system partition,
+// as an installation leaves it, with or without the mark.
+func installedDisk(t *testing.T, marked bool) string {
+	t.Helper()
+	const (
+		size  = 64 << 20
+		begin = 1 << 20
+	)
+	dir := t.TempDir()
+	disk := filepath.Join(dir, "disk")
+	command := func(argv ...string) {
+		t.Helper()
+		if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", argv, err, out)
+		}
+	}
+	f, err := os.Create(disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Truncate(size); err != nil {
+		t.Fatal(err)
+	}
+	command("sgdisk", "--new=2:2048:0", "--typecode=2:ef00", disk)
+	early, loader := filepath.Join(dir, "early.cfg"), filepath.Join(dir, "BOOTX64.EFI")
+	script := "serial --unit=0 --speed=115200\nterminal_output serial\necho \"" + hello + " (uefi)\"\nsleep 1\nhalt\n"
+	if err := os.WriteFile(early, []byte(script), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command("grub-mkimage", "-O", "x86_64-efi", "-o", loader, "-c", early, "-p", "/EFI/BOOT", "serial", "terminal", "echo", "sleep", "halt", "normal")
+	esp := fmt.Sprintf("%s@@%d", disk, begin)
+	command("mformat", "-i", esp, "-F", "-T", fmt.Sprint((size-begin)/512-34), "::")
+	command("mmd", "-i", esp, "::/EFI", "::/EFI/BOOT", "::/EFI/ringboot")
+	command("mcopy", "-i", esp, loader, "::/EFI/BOOT/BOOTX64.EFI")
+	if marked {
+		file := filepath.Join(dir, "installed.env")
+		if err := os.WriteFile(file, mark(profiles.TicketSpent), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		command("mcopy", "-i", esp, file, "::"+profiles.MarkFile)
+	}
+	if _, err := f.WriteAt(bootCode(), 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte{0x55, 0xaa}, 510); err != nil {
+		t.Fatal(err)
+	}
+	return disk
+}
+
+// boots starts a machine with the medium first in its boot order.
+func boots(t *testing.T, ctx context.Context, firmware qemu.Firmware, kind qemu.Kind, medium, disk string) *qemu.VM {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "rb-guard-") // short, for the monitor's socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	m := qemu.Machine{
+		Name: "guard", Firmware: firmware, NoReboot: true,
+		Media: []qemu.Medium{{Path: medium, Kind: kind, BootIndex: 1}},
+	}
+	if disk != "" {
+		m.Disks = []qemu.Disk{{Path: disk, Serial: "root", BootIndex: 2}}
+	}
+	vm, err := qemu.Start(ctx, m, filepath.Join(dir, "m"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(vm.Cut)
+	return vm
+}
+
+func expect(t *testing.T, ctx context.Context, vm *qemu.VM, patterns ...string) qemu.Match {
+	t.Helper()
+	var m qemu.Match
+	for _, p := range patterns {
+		var err error
+		if m, err = vm.Console.Expect(ctx, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return m
+}
+
+// enter chooses what the menu would start by itself, only sooner.
+func enter(t *testing.T, vm *qemu.VM) {
+	t.Helper()
+	if err := vm.Console.Send("\r"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const vmTimeout = 4 * time.Minute
+
+var ways = []struct {
+	firmware qemu.Firmware
+	kind     qemu.Kind
+}{{qemu.BIOS, qemu.CD}, {qemu.BIOS, qemu.Stick}, {qemu.UEFI, qemu.CD}, {qemu.UEFI, qemu.Stick}}
+
+// TestAnArmedImageInstallsABlankMachine boots the image in all four ways: the
+// changed menu appears, names node and disk, starts the unattended installer
+// by itself, and the kernel finds every file that was added.
+func TestAnArmedImageInstallsABlankMachine(t *testing.T) {
+	path, image := bootable(t)
+	for i, way := range ways {
+		t.Run(fmt.Sprintf("%s %s", way.firmware, way.kind), func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), vmTimeout)
+			defer cancel()
+			vm := boots(t, ctx, way.firmware, way.kind, path, "")
+			expect(t, ctx, vm, `Guard: ticket armed for frege; no installed disk is seen; then reboots`, `Install frege: ERASES disk nvme0n1`)
+			if i > 0 { // the first one waits for the menu to act by itself
+				enter(t, vm)
+			}
+			if m := expect(t, ctx, vm, `^proof cmdline (.*)$`); !strings.Contains(m.Groups[1], "proxmox-start-auto-installer") {
+				t.Errorf("the kernel was started with %q", m.Groups[1])
+			}
+			expect(t, ctx, vm, `^proof end`)
+			said := vm.Console.Text()
+			for _, f := range image.Manifest.Files {
+				if !strings.HasPrefix(f.Path, "/proxmox/packages/") && f.Path != imagebuilder.AnswerPath && f.Path != imagebuilder.ModePath {
+					continue // the skeleton reads no others
+				}
+				line := regexp.MustCompile(`proof file ` + f.SHA256 + `\s+` + regexp.QuoteMeta(strings.TrimPrefix(f.Path, "/")))
+				if !line.MatchString(said) {
+					t.Errorf("the kernel did not read %s as the manifest has it", f.Path)
+				}
+			}
+		})
+	}
+}
+
+// TestAMarkedDiskIsNeverInstalledOver leaves the medium in a machine that it
+// installed: with an armed ticket (a CD cannot be burnt) as with a spent one
+// the installed system starts by itself.
+func TestAMarkedDiskIsNeverInstalledOver(t *testing.T) {
+	armed, _ := bootable(t)
+	burnt := spent(t, armed)
+	disk := installedDisk(t, true)
+	for i, way := range ways {
+		medium, says := armed, "ticket armed for frege"
+		if way.kind == qemu.Stick {
+			medium, says = burnt, "ticket spent on 2026-11-23"
+		}
+		t.Run(fmt.Sprintf("%s %s", way.firmware, way.kind), func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), vmTimeout)
+			defer cancel()
+			vm := boots(t, ctx, way.firmware, way.kind, medium, disk)
+			expect(t, ctx, vm, `\*Start the installed system \(frege, installed 2026-11-23\)`,
+				`Guard: `+says+`; disk of frege, installed 2026-11-23, is seen; then re`)
+			if i > 0 {
+				enter(t, vm)
+			}
+			expect(t, ctx, vm, fmt.Sprintf(`^%s \(%s\)`, hello, way.firmware))
+		})
+	}
+}
+
+// TestASpentStickInstallsNothingByItself is the stick that was found in a
+// drawer, in a machine whose disk GRUB does not recognise.
+func TestASpentStickInstallsNothingByItself(t *testing.T) {
+	armed, _ := bootable(t)
+	burnt := spent(t, armed)
+	t.Run("bios goes on with the disk", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), vmTimeout)
+		defer cancel()
+		vm := boots(t, ctx, qemu.BIOS, qemu.Stick, burnt, installedDisk(t, false))
+		expect(t, ctx, vm, `\*Go on with the next boot device, erase nothing`, `Guard: ticket spent on 2026-11-23; no installed disk is seen`, `Install frege AGAIN: ERASES disk nvme0n1`)
+		enter(t, vm)
+		expect(t, ctx, vm, hello+` \(bios\)`)
+	})
+	t.Run("uefi gives back to the firmware", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), vmTimeout)
+		defer cancel()
+		vm := boots(t, ctx, qemu.UEFI, qemu.Stick, burnt, "")
+		expect(t, ctx, vm, `\*Go on with the next boot device, erase nothing`, `Install frege AGAIN: ERASES disk nvme0n1`)
+		enter(t, vm)
+		expect(t, ctx, vm, `No installed disk is seen here: back to the firmware`)
+	})
+	t.Run("a second installation on purpose", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), vmTimeout)
+		defer cancel()
+		vm := boots(t, ctx, qemu.BIOS, qemu.Stick, burnt, installedDisk(t, true))
+		expect(t, ctx, vm, `\*Start the installed system`, `Install frege AGAIN: ERASES disk nvme0n1`)
+		for range 2 { // down, over the guard's own entry
+			if err := vm.Console.Send("\x0e"); err != nil { // Ctrl-N
+				t.Fatal(err)
+			}
+			expect(t, ctx, vm, `\*(Guard|Install frege AGAIN)`)
+		}
+		enter(t, vm)
+		m := expect(t, ctx, vm, `^proof cmdline (.*)$`)
+		if !strings.Contains(m.Groups[1], "proxmox-start-auto-installer") {
+			t.Errorf("the kernel was started with %q", m.Groups[1])
+		}
+	})
+}
