@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -173,12 +174,12 @@ func scriptCommands(t *testing.T, s *stocks) map[string]func(*testscript.TestScr
 		"spend": func(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Check(spend(ts.MkAbs(args[0])))
 		},
-		// alone DIRECTORY PATTERN demands that only files of the pattern are there.
+		// alone DIRECTORY PATTERN... demands that only files of the patterns are there.
 		"alone": func(ts *testscript.TestScript, _ bool, args []string) {
 			entries, err := os.ReadDir(ts.MkAbs(args[0]))
 			ts.Check(err)
 			for _, e := range entries {
-				if ok, _ := filepath.Match(args[1], e.Name()); !ok {
+				if !slices.ContainsFunc(args[1:], func(pattern string) bool { ok, _ := filepath.Match(pattern, e.Name()); return ok }) {
 					ts.Fatalf("%s is left in %s", e.Name(), args[0])
 				}
 			}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -20,11 +21,11 @@ func spend(path string) error {
 		return err
 	}
 	defer f.Close()
-	is, err := f.Stat()
+	size, err := f.Seek(0, io.SeekEnd) // of a device, too
 	if err != nil {
 		return err
 	}
-	img, err := iso9660.Open(f, is.Size())
+	img, err := iso9660.Open(f, size)
 	if err != nil {
 		return err
 	}
@@ -32,13 +33,15 @@ func spend(path string) error {
 	if err != nil {
 		return err
 	}
-	was, err := readTicket(f, is.Size())
+	was, err := readTicket(f, size)
 	if err != nil {
 		return err
 	}
 	was.State, was.Date, was.By = profiles.TicketSpent, "2026-11-23", "agent"
-	_, err = f.WriteAt(was.Encode(), where.Extents[0].Off)
-	return err
+	if _, err = f.WriteAt(was.Encode(), where.Extents[0].Off); err != nil {
+		return err
+	}
+	return f.Sync()
 }
 
 func TestProgressLine(t *testing.T) {

@@ -92,7 +92,7 @@ func (o Options) fill(text string) string {
 		after = "reboots"
 	}
 	return strings.NewReplacer(
-		"@begin@", beginLine, "@end@", endLine, "@node@", o.Node, "@erases@", o.Erases, "@after@", after,
+		"@begin@", beginLine, "@end@", endLine, "@node@", o.Node, "@erases@", o.Erases, "@after@", after, "@afterwards@", o.AfterInstall,
 		"@ticket@", o.TicketFile, "@mark@", o.MarkFile, "@seconds@", fmt.Sprint(o.Seconds), "@serial@", serial,
 		"@install@", EntryInstall, "@start@", EntryStart,
 	).Replace(text)
@@ -146,6 +146,7 @@ func plain(s string) string {
 //
 // Setting root to the disk before chainloading matters: otherwise the loaded
 // GRUB is told that it came from the medium.
+// GRUB cuts titles at 74 letters on a console of 80, so the guard's is terse.
 const prelude = `@begin@
 insmod part_gpt
 insmod part_msdos
@@ -158,14 +159,14 @@ insmod regexp
 insmod chain
 
 set ringboot_disk=""
-set ringboot_whose="no installed disk is seen"
+set ringboot_whose="no marked disk"
 if search --no-floppy --set=ringboot_disk --file @mark@; then
     set ringboot_node=""
     set ringboot_date=""
     if [ -f "(${ringboot_disk})@mark@" ]; then
         load_env -f "(${ringboot_disk})@mark@" ringboot_node ringboot_date
     fi
-    set ringboot_whose="disk of ${ringboot_node}, installed ${ringboot_date}, is seen"
+    set ringboot_whose="disk ${ringboot_node} ${ringboot_date}"
     set ringboot_there="${ringboot_node}, installed ${ringboot_date}"
 fi
 
@@ -176,15 +177,15 @@ if [ -f "(${root})@ticket@" ]; then
 fi
 
 if [ "${ringboot_ticket}" = "armed" ]; then
-    set ringboot_says="ticket armed for @node@"
+    set ringboot_says="ticket armed"
     set ringboot_install="Install @node@: ERASES @erases@"
     set ringboot_default="@install@"
 elif [ "${ringboot_ticket}" = "spent" ]; then
-    set ringboot_says="ticket spent on ${ringboot_date}"
+    set ringboot_says="ticket spent ${ringboot_date}"
     set ringboot_install="Install @node@ AGAIN: ERASES @erases@"
     set ringboot_default="@start@"
 else
-    set ringboot_says="ticket not readable"
+    set ringboot_says="ticket unreadable"
     set ringboot_install="Install @node@: ERASES @erases@"
     set ringboot_default="@start@"
 fi
@@ -227,7 +228,7 @@ menuentry "${ringboot_start}" --id @start@ {
     fi
     boot
 }
-menuentry "Guard: ${ringboot_says}; ${ringboot_whose}; then @after@" --id ringboot-guard {
+menuentry "Guard: ${ringboot_says}; ${ringboot_whose}; @afterwards@" --id ringboot-guard {
     echo "This medium installs @node@ and erases @erases@."
     echo "Medium: ${ringboot_says}. By itself it installs only while its ticket is armed."
     echo "Machine: ${ringboot_whose}. By itself it never installs over such a disk."

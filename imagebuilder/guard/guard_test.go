@@ -84,6 +84,22 @@ func TestTheGuardHasTheLastWord(t *testing.T) {
 	}
 }
 
+// GRUB's menu on a console of 80 columns shows 74 letters of a title.
+func TestTheLongestTitleIsShown(t *testing.T) {
+	const columns = 74
+	title := "Guard: ticket spent 2026-11-23; disk wittgenstein 2026-11-23; power-off"
+	if len(title) > columns {
+		t.Errorf("%d letters", len(title))
+	}
+	got, err := Edit(stock(t), options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(got, `menuentry "Guard: ${ringboot_says}; ${ringboot_whose}; power-off"`) {
+		t.Error("the guard's entry has another title than the one that was measured")
+	}
+}
+
 func TestAnIdOfTheStockMenuGivesWay(t *testing.T) {
 	for _, heading := range []string{
 		`menuentry --id auto 'Automated' {`,
