@@ -3,6 +3,7 @@ package firstboot
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"ringboot/firstboot/step"
@@ -35,8 +36,14 @@ type PassOptions struct {
 	// Check changes nothing: it says what would be changed. Steps after one
 	// that is not done are shown as pending.
 	Check bool
-	// Only runs one step, without those before it.
+	// Only applies one step, or with a dot one part of it: base.accounts. Those
+	// before it are looked at and must be done: never Ceph without the ring.
 	Only string
+}
+
+// Parted is a step whose parts can be asked for one by one.
+type Parted interface {
+	Part(name string) (step.Step, bool)
 }
 
 // Pass goes through the steps once. Its error means that the pass itself could
@@ -45,12 +52,12 @@ func (e *Engine) Pass(ctx context.Context, o PassOptions) ([]Outcome, error) {
 	e.work.Lock()
 	defer e.work.Unlock()
 	defer e.Kick() // a resident engine takes over what the pass found
+	if o.Only != "" {
+		return e.passOnly(ctx, o)
+	}
 	var out []Outcome
 	blocked := ""
 	for _, s := range e.steps {
-		if o.Only != "" && s.Name() != o.Only {
-			continue
-		}
 		if blocked != "" {
 			out = append(out, Outcome{Step: s.Name(), Result: ResultPending, Reason: "waits for step " + blocked})
 			continue
@@ -64,14 +71,41 @@ func (e *Engine) Pass(ctx context.Context, o PassOptions) ([]Outcome, error) {
 			blocked = s.Name()
 		}
 	}
-	if o.Only != "" && len(out) == 0 {
+	return out, nil
+}
+
+// passOnly applies one step, if all before it are done.
+func (e *Engine) passOnly(ctx context.Context, o PassOptions) ([]Outcome, error) {
+	name, part, parted := strings.Cut(o.Only, ".")
+	at := slices.IndexFunc(e.steps, func(s step.Step) bool { return s.Name() == name })
+	if at < 0 {
 		var names []string
 		for _, s := range e.steps {
 			names = append(names, s.Name())
 		}
 		return nil, fmt.Errorf("%w %q: the plan has %s", errOnly, o.Only, strings.Join(names, ", "))
 	}
-	return out, nil
+	s := e.steps[at]
+	if parted {
+		whole, ok := s.(Parted)
+		if ok {
+			s, ok = whole.Part(part)
+		}
+		if !ok {
+			return nil, fmt.Errorf("%w %q: step %s has no part %s", errOnly, o.Only, name, part)
+		}
+	}
+	for _, before := range e.steps[:at] {
+		v := e.check(ctx, before)
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if v.State != step.Done {
+			return []Outcome{{Step: o.Only, Result: ResultPending, Reason: fmt.Sprintf("waits for step %s: %s", before.Name(), v.Reason)}}, nil
+		}
+	}
+	outcome, err := e.passOne(ctx, s, o)
+	return []Outcome{outcome}, err
 }
 
 func (e *Engine) passOne(ctx context.Context, s step.Step, o PassOptions) (Outcome, error) {

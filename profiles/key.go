@@ -50,6 +50,7 @@ func keys() []key {
 		{path: "management.gateway", doc: "Default gateway, in `management.prefix`.", required: true},
 		{path: "management.dns", doc: "Name servers.", min: 1, max: 3, required: true},
 		{path: "management.allow_single_port", doc: "Consent to a management bond of one port. The network is then not redundant, and the report says so."},
+		{path: "management.keep", doc: "Consent to the network that the machines have, for machines that were installed by hand: the agent checks address and gateway and changes nothing. Whether it is redundant is then yours to know, and the report says so."},
 		{path: "management.ntp", doc: "Time servers; none means Debian's pool. Each node also takes the founder's clock, so that nodes without a way out agree.", pattern: `[A-Za-z0-9.:-]+`, says: "a host name or an address"},
 
 		{path: "ring.transport", doc: "What the ring is made of: `thunderbolt` (USB4 cables) or `ethernet` (SFP+ DAC cables, and rehearsals).", enum: []string{TransportThunderbolt, TransportEthernet}},

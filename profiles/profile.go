@@ -59,6 +59,7 @@ type Management struct {
 	Gateway         netip.Addr   `yaml:"gateway" json:"gateway"`
 	DNS             []netip.Addr `yaml:"dns" json:"dns"`
 	AllowSinglePort bool         `yaml:"allow_single_port" json:"allow_single_port"` // consent to a bond of one port
+	Keep            bool         `yaml:"keep" json:"keep"`                           // consent to the network that the machines have: it is checked, never changed
 	NTP             []string     `yaml:"ntp" json:"ntp"`                             // servers or pools; none: Debian's
 }
 

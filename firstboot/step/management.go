@@ -89,6 +89,9 @@ func (s *Management) Check(ctx context.Context) (Verdict, error) {
 	if host.Exists(s.host.Files, networkMarker) {
 		return Do("a change of the network is on trial and nobody has confirmed it", Change{Object: interfacesFile, Want: "confirmed or rolled back"}), nil
 	}
+	if s.profile.Management.Keep {
+		return s.kept(ctx)
+	}
 	a, err := s.target()
 	if errors.Is(err, errPorts) {
 		return Stop(err.Error()), nil
@@ -122,6 +125,21 @@ func (s *Management) Check(ctx context.Context) (Verdict, error) {
 	default:
 		v.State, v.Reason = Todo, "the management network is not the bond of the profile"
 	}
+	return v, nil
+}
+
+// kept is the verdict where the profile leaves the network to its owner.
+func (s *Management) kept(ctx context.Context) (Verdict, error) {
+	r, err := s.host.Commands.Run(ctx, host.Cmd{Argv: []string{"ip", "-4", "-o", "addr", "show"}, ReadOnly: true})
+	if err != nil {
+		return Verdict{}, err
+	}
+	address := fmt.Sprintf("%s/%d", s.node.Address, s.profile.Management.Prefix.Bits())
+	if !slices.Contains(strings.Fields(string(r.Stdout)), address) {
+		return Stop(fmt.Sprintf("no port has the address %s, and management.keep leaves the network to you: set it in %s, or take management.keep out of the profile", address, interfacesFile)), nil
+	}
+	v := IsDone(address + " on a network that the profile leaves as it is")
+	v.Risks = []string{"the management network is kept as it was found, by consent: nobody checked that it is redundant"}
 	return v, nil
 }
 
