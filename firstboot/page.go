@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"ringboot/firstboot/host"
+	"ringboot/firstboot/step"
 	"ringboot/firstboot/trust"
 	draw "ringboot/firstboot/trust/view"
 )
@@ -44,6 +45,7 @@ const (
 // page serves the picture of the cluster, read only.
 type page struct {
 	picture func(context.Context) draw.Picture
+	files   host.Files // for the report; nil: there is none
 
 	mu   sync.Mutex
 	at   time.Time
@@ -63,7 +65,7 @@ func pageService(p *Parts, picture func(context.Context) draw.Picture) Service {
 		if err != nil {
 			return fmt.Errorf("%w: the address comes with step management; else choose another agent.status_port in the profile", err)
 		}
-		return servePage(ctx, listener, cert, &page{picture: picture})
+		return servePage(ctx, listener, cert, &page{picture: picture, files: p.Host.Files})
 	}}
 }
 
@@ -84,7 +86,7 @@ func servePage(ctx context.Context, listener net.Listener, cert tls.Certificate,
 	return err
 }
 
-// ServeHTTP answers / and /status.json, and nothing else.
+// ServeHTTP answers /, /status.json and the report, and nothing else.
 func (g *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -94,6 +96,9 @@ func (g *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		h.Set("Allow", "GET, HEAD")
 		http.Error(w, "this page is read only", http.StatusMethodNotAllowed)
+		return
+	}
+	if g.report(w, r) {
 		return
 	}
 	if r.URL.Path != "/" && r.URL.Path != "/status.json" {
@@ -179,4 +184,26 @@ func pageCertificate(h host.Host, node string, address net.IP) (tls.Certificate,
 		return tls.Certificate{}, err
 	}
 	return tls.X509KeyPair(cert, key)
+}
+
+// report serves the acceptance report, once it is written.
+func (g *page) report(w http.ResponseWriter, r *http.Request) bool {
+	served := map[string]struct{ file, kind string }{
+		"/report":      {step.ReportHTML, "text/html; charset=utf-8"},
+		"/report.html": {step.ReportHTML, "text/html; charset=utf-8"},
+		"/report.md":   {step.ReportMarkdown, "text/markdown; charset=utf-8"},
+		"/report.json": {step.ReportJSON, "application/json"},
+	}
+	s, ok := served[r.URL.Path]
+	if !ok || g.files == nil {
+		return false
+	}
+	text, err := g.files.ReadFile(s.file)
+	if err != nil {
+		http.Error(w, "there is no report yet: it comes with the last step", http.StatusNotFound)
+		return true
+	}
+	w.Header().Set("Content-Type", s.kind)
+	_, _ = w.Write(text) // a reader that went away is no matter
+	return true
 }

@@ -42,6 +42,7 @@ type Parts struct {
 // plan is the steps in the order of the design. Each room adds its lines here.
 func plan(p *Parts) []step.Step {
 	cluster := formation(p)
+	proof := proving(p, cluster[1])
 	return gated([]step.Step{
 		step.NewIdentity(p.Host, p.Version),
 		step.NewBase(p.Host, p.Profile, p.Node),
@@ -50,10 +51,10 @@ func plan(p *Parts) []step.Step {
 		step.NewPeers(p.gate),
 		cluster[0],
 		cluster[1],
-		// ceph
-		// ha
-		// accept
-		// report
+		proof[0],
+		proof[1],
+		proof[2],
+		proof[3],
 	})
 }
 

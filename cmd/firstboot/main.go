@@ -123,5 +123,6 @@ func commands() []func(*terminal) *cobra.Command {
 		newLeave,
 		newReplace,
 		newGuard,
+		newAccept,
 	}
 }

@@ -95,7 +95,7 @@ func (s *Accept) bandwidth(ctx context.Context, r *acceptRecord) (report.Drill, 
 	views := map[string]trust.RingView{}
 	for _, n := range s.o.Profile.Nodes {
 		if n.Name == s.o.Node {
-			views[n.Name] = s.o.Ring()
+			views[n.Name] = s.o.ringView()
 			continue
 		}
 		var v trust.RingView

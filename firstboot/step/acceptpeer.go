@@ -35,6 +35,7 @@ const (
 	methodAcceptWeb     = "accept.management"
 	methodAcceptLinks   = "accept.corosync"
 	methodAcceptCut     = "accept.cut"
+	methodAcceptForget  = "accept.forget"
 )
 
 const bootIDFile = "/proc/sys/kernel/random/boot_id"
@@ -118,6 +119,7 @@ func (s *Accept) Register(r trust.Registry) {
 	order(methodAcceptWeb, func(ctx context.Context, _ json.RawMessage) (any, error) { return s.ownWeb(ctx), nil })
 	order(methodAcceptLinks, func(ctx context.Context, _ json.RawMessage) (any, error) { return s.ownLinks(ctx) })
 	order(methodAcceptCut, decoded(s.cut))
+	order(methodAcceptForget, func(context.Context, json.RawMessage) (any, error) { return nil, s.forget() })
 }
 
 // decoded adapts a method with a typed argument.

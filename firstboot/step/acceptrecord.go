@@ -87,7 +87,7 @@ func (s *Accept) load() (*acceptRecord, error) {
 	}
 	var r acceptRecord
 	if err := json.Unmarshal(text, &r); err != nil || r.Version != 1 {
-		return nil, fmt.Errorf("%s cannot be understood: a drill may have been run, so none is run again; remove the file with firstboot accept --forget to begin anew", acceptFile)
+		return nil, fmt.Errorf("%s cannot be understood: a drill may have been run, so none is run by itself: run firstboot accept to begin anew", acceptFile)
 	}
 	return &r, nil
 }
@@ -108,13 +108,53 @@ func (s *Accept) put(ctx context.Context, node string, r *acceptRecord) error {
 	return s.call(ctx, 20*time.Second, node, methodAcceptPut, r, nil)
 }
 
-// Forget removes the record on this node, so that the acceptance runs again.
-// Only a person asks for it.
-func (s *Accept) Forget() error {
+// Repeat makes all nodes forget the acceptance, so that it runs again. Only a
+// person asks for it.
+func (s *Accept) Repeat(ctx context.Context) error {
+	if c := s.o.coordinator(); c != s.o.Node {
+		return fmt.Errorf("%s coordinates the acceptance: run this there", c)
+	}
+	if r, err := s.load(); err == nil && r != nil && !r.Done {
+		return fmt.Errorf("the acceptance of %s is under way: wait for its end", r.Started.UTC().Format("15:04 UTC"))
+	}
+	for _, n := range s.o.Profile.Others(s.o.Node) {
+		if err := s.call(ctx, 20*time.Second, n.Name, methodAcceptForget, nil, nil); err != nil {
+			return fmt.Errorf("all nodes must answer before it runs again: %s: %w", n.Name, err)
+		}
+	}
+	return s.forget()
+}
+
+// forget removes the record and the mark of a power cut from this node.
+func (s *Accept) forget() error {
 	for _, file := range []string{acceptFile, cutFile} {
 		if err := s.o.Host.Files.Remove(file); err != nil {
 			return fmt.Errorf("remove %s: %w", file, err)
 		}
 	}
 	return s.o.Host.Files.Sync()
+}
+
+// Skip ends a waiting acceptance without the drills that are left.
+func (s *Accept) Skip(ctx context.Context) error {
+	if c := s.o.coordinator(); c != s.o.Node {
+		return fmt.Errorf("%s coordinates the acceptance: run this there", c)
+	}
+	r, err := s.begin(ctx)
+	if err != nil || r.Done {
+		return err
+	}
+	if r.Cut != nil && r.Cut.Sent && r.drill(report.DrillPowerCut) == nil {
+		return fmt.Errorf("%s was reset by the drill and is watched until it is back: wait for the end", r.Cut.Victim)
+	}
+	if err := s.clean(ctx, r); err != nil {
+		return err
+	}
+	for _, name := range report.DrillNames() {
+		if r.drill(name) == nil {
+			r.Drills = append(r.Drills, report.Drill{Name: name, Outcome: report.Untried, Sentence: "skipped by hand"})
+		}
+	}
+	r.Done, r.Ended = true, s.o.Host.Clock.Now().UTC()
+	return s.save(r)
 }

@@ -144,7 +144,7 @@ func (o StorageOptions) gate(ctx context.Context, what string) (Verdict, bool, e
 			return Wait(fmt.Sprintf("%s waits for the proof of the cluster: %s", what, v.Reason)), false, nil
 		}
 	}
-	if ring := o.Ring(); !ring.Whole {
+	if ring := o.ringView(); !ring.Whole {
 		return Wait(fmt.Sprintf("%s waits for the ring: %s", what, ring.Verdict)), false, nil
 	}
 	return Verdict{}, true, nil
@@ -297,4 +297,12 @@ func pgLimit(err error, what string) error {
 		return fmt.Errorf("%s asks for more placement groups than these OSDs may carry: make ceph.pg_num smaller or add OSDs (%w)", what, err)
 	}
 	return err
+}
+
+// ringView is this node's view of the ring; without a keeper there is no ring.
+func (o StorageOptions) ringView() trust.RingView {
+	if o.Ring == nil {
+		return trust.RingView{Verdict: "nothing keeps the ring on this node"}
+	}
+	return o.Ring()
 }

@@ -21,10 +21,6 @@ const (
 	ReportHTML     = "/var/lib/ringboot/report.html"
 )
 
-// MethodReport hands out the report: to peers, and to an operator who asks
-// with "peers report". The argument is json, md or html.
-const MethodReport = "report"
-
 const methodReportNode = "report.node"
 
 // windowFile, once written, closes the join window of a node for good.
@@ -71,7 +67,8 @@ func (s *Report) Recheck() time.Duration { return 10 * time.Minute }
 
 // Register adds the methods that peers and operators may call.
 func (s *Report) Register(r trust.Registry) {
-	r.Handle(MethodReport, func(_ context.Context, _ string, in json.RawMessage) (any, error) {
+	// To peers, and to an operator who asks with "peers report".
+	r.Handle(trust.MethodReport, func(_ context.Context, _ string, in json.RawMessage) (any, error) {
 		form := "json"
 		if len(in) > 0 {
 			if err := json.Unmarshal(in, &form); err != nil {
@@ -185,7 +182,7 @@ func (s *Report) Check(ctx context.Context) (Verdict, error) {
 
 func (s *Report) fetch(ctx context.Context, c string) (*report.Report, error) {
 	var text string
-	if err := s.accept.call(ctx, 30*time.Second, c, MethodReport, "json", &text); err != nil {
+	if err := s.accept.call(ctx, 30*time.Second, c, trust.MethodReport, "json", &text); err != nil {
 		return nil, err
 	}
 	return report.Parse([]byte(text))

@@ -176,7 +176,7 @@ func (s *Report) part(ctx context.Context, node string) (nodeReport, error) {
 func (s *Report) unmeasured() []report.Link {
 	var out []report.Link
 	nodes := s.o.Profile.Nodes
-	view := s.o.Ring()
+	view := s.o.ringView()
 	for i, a := range nodes {
 		b := nodes[(i+1)%len(nodes)]
 		l := report.Link{A: a.Name, B: b.Name, Verdict: fmt.Sprintf("%s to %s: not measured", a.Name, b.Name)}

@@ -11,7 +11,7 @@ import (
 
 // readable are the methods that an operator's certificate may ask: they
 // change nothing and carry no secret.
-var readable = []string{MethodHello, MethodFacts, MethodStatus, MethodRing}
+var readable = []string{MethodHello, MethodFacts, MethodStatus, MethodRing, MethodReport}
 
 // methods is a Registry. The zero value is ready.
 type methods struct {

@@ -35,6 +35,7 @@ const (
 	MethodFacts  = "facts"
 	MethodStatus = "status"
 	MethodRing   = "ring"
+	MethodReport = "report"
 )
 
 // Facts are what must be equal or sound on all nodes before anything
