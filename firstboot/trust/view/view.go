@@ -155,6 +155,9 @@ func (s Sources) node(name string) Node {
 			n.Note = "unverified: " + heard.Why
 		}
 	}
+	if !isHeard && s.States[name].Seen.OK {
+		n.Verified = true // whoever found it seen has checked the signature
+	}
 	n.Seen, n.Reachable, n.Trusted = s.found(name, heard, isHeard)
 	if at := s.States[name].Address; at != "" {
 		n.Address = strings.TrimSuffix(clean(at), ":8643")
