@@ -29,13 +29,12 @@ type gatherer struct {
 	mu      sync.Mutex
 	asked   map[string]trust.Status
 	states  map[string]trust.PeerStatus
-	rounds  map[string]int // how often each node was asked
 	changed chan struct{}
 }
 
 // gather starts to listen and to ask; the returned function ends both.
 func gather(ctx context.Context, c *cluster) (*gatherer, func(), error) {
-	g := &gatherer{c: c, asked: map[string]trust.Status{}, states: map[string]trust.PeerStatus{}, rounds: map[string]int{}, changed: make(chan struct{}, 1)}
+	g := &gatherer{c: c, asked: map[string]trust.Status{}, states: map[string]trust.PeerStatus{}, changed: make(chan struct{}, 1)}
 	opts := discovery.Options{Nodes: c.nodes, Keys: c.keys}
 	if c.id != nil {
 		opts.ClusterID = c.id.ClusterID
@@ -111,7 +110,6 @@ func (g *gatherer) settle(node string, status trust.Status, err error) {
 	s.Reachable, s.Trusted = trust.StatesOf(at, err)
 	g.mu.Lock()
 	g.states[node] = s
-	g.rounds[node]++
 	if err == nil && status.Node == node {
 		g.asked[node] = status
 	} else {
@@ -176,7 +174,9 @@ func (g *gatherer) strangers() []string {
 	return out
 }
 
-// complete tells that nothing is to be expected that is not there yet.
+// complete tells that every node was heard and, with the keyring, answered:
+// nothing more is to be expected. While one is missing, a record may still
+// tell where it is.
 func (g *gatherer) complete() bool {
 	if len(g.c.nodes) == 0 {
 		return false // who knows who is still to be heard
@@ -185,7 +185,7 @@ func (g *gatherer) complete() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, node := range g.c.nodes {
-		if !heard[node].Alive || g.c.id != nil && g.rounds[node] == 0 {
+		if _, ok := g.asked[node]; !heard[node].Alive || g.c.id != nil && !ok {
 			return false
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"ringboot/firstboot/trust/testpki"
+	"ringboot/rehearsal/need"
 )
 
 var three = []string{"frege", "russell", "wittgenstein"}
@@ -232,6 +233,8 @@ func TestAttacksOnTheChannelAreNotActedOn(t *testing.T) {
 	if acted.Load() != 0 {
 		t.Errorf("%d calls were acted on", acted.Load())
 	}
+	need.Figure("peers.attacks_on_channel_tried", len(attackers)+3, "count") // plain, bare and old besides
+	need.Figure("peers.attacks_on_channel_acted_on", acted.Load(), "count")
 	mu.Lock()
 	defer mu.Unlock()
 	if len(logged) > linesPerMinute {
@@ -282,6 +285,7 @@ func TestGarbageIsAnsweredWithAnError(t *testing.T) {
 		answer, _ := io.ReadAll(io.LimitReader(conn, 1000))
 		return string(answer)
 	}
+	tried, acted := 0, 0
 	const ok = "Host: russell\r\nConnection: close\r\nRingboot-Protocol: 1\r\n"
 	for _, m := range append(readable, "none") {
 		for name, c := range map[string][2]string{
@@ -295,11 +299,18 @@ func TestGarbageIsAnsweredWithAnError(t *testing.T) {
 			"control bytes":  {"POST " + pathCall + m + "\x01 HTTP/1.1\r\n" + ok + "\r\n", "400"},
 			"no http at all": {"\x16\x03\x01\x00garbage\r\n\r\n", "400"},
 		} {
-			if got := send(c[0]); !strings.Contains(got, c[1]) {
+			got := send(c[0])
+			tried++
+			if strings.Contains(got, `"result"`) {
+				acted++
+			}
+			if !strings.Contains(got, c[1]) {
 				t.Errorf("%s to %s: answer %.200q, want %q in it", name, m, got, c[1])
 			}
 		}
 	}
+	need.Figure("peers.attacks_on_endpoints_tried", tried, "count")
+	need.Figure("peers.attacks_on_endpoints_acted_on", acted, "count")
 	// It still works.
 	if err := client(t, frege, addr).Call(t.Context(), "russell", MethodHello, nil, nil); err != nil {
 		t.Error(err)
