@@ -63,8 +63,9 @@ type Journal struct {
 	clock host.Clock
 	path  string
 
-	mu   sync.Mutex
-	file content
+	mu    sync.Mutex
+	file  content
+	dirty bool // the last change did not reach the disk
 }
 
 // Open reads the journal at path. A missing one is empty, and so is one that
@@ -212,9 +213,10 @@ func (j *Journal) DropMark(name string) error {
 func (j *Journal) change(edit func(*content) bool) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if !edit(&j.file) {
+	if !edit(&j.file) && !j.dirty {
 		return nil
 	}
+	j.dirty = true
 	text, err := json.MarshalIndent(j.file, "", " ")
 	if err != nil {
 		return fmt.Errorf("write the journal: %w", err)
@@ -222,5 +224,6 @@ func (j *Journal) change(edit func(*content) bool) error {
 	if err := j.files.WriteFile(j.path, append(text, '\n'), 0o600); err != nil {
 		return fmt.Errorf("write the journal: %w", err)
 	}
+	j.dirty = false
 	return nil
 }
