@@ -309,5 +309,5 @@ func (e *Engine) busyFor(d time.Duration) {
 	e.busy = time.Now().Add(d)
 }
 
-// errOnly is returned for a step that the plan does not have.
-var errOnly = errors.New("no such step")
+// ErrNoStep is wrapped by the error of a pass for a step that the plan does not have.
+var ErrNoStep = errors.New("no such step")

@@ -83,7 +83,7 @@ func (e *Engine) passOnly(ctx context.Context, o PassOptions) ([]Outcome, error)
 		for _, s := range e.steps {
 			names = append(names, s.Name())
 		}
-		return nil, fmt.Errorf("%w %q: the plan has %s", errOnly, o.Only, strings.Join(names, ", "))
+		return nil, fmt.Errorf("%w %q: the plan has %s", ErrNoStep, o.Only, strings.Join(names, ", "))
 	}
 	s := e.steps[at]
 	if parted {
@@ -92,7 +92,7 @@ func (e *Engine) passOnly(ctx context.Context, o PassOptions) ([]Outcome, error)
 			s, ok = whole.Part(part)
 		}
 		if !ok {
-			return nil, fmt.Errorf("%w %q: step %s has no part %s", errOnly, o.Only, name, part)
+			return nil, fmt.Errorf("%w %q: step %s has no part %s", ErrNoStep, o.Only, name, part)
 		}
 	}
 	for _, before := range e.steps[:at] {

@@ -89,7 +89,7 @@ func TestOnePartOfAStep(t *testing.T) {
 		"base.nothing": `no such step "base.nothing": step base has no part nothing`,
 		"nothing":      `no such step "nothing": the plan has base`,
 	} {
-		if _, err := e.Pass(t.Context(), PassOptions{Only: only}); !errors.Is(err, errOnly) || err.Error() != want {
+		if _, err := e.Pass(t.Context(), PassOptions{Only: only}); !errors.Is(err, ErrNoStep) || err.Error() != want {
 			t.Errorf("%s: %v", only, err)
 		}
 	}

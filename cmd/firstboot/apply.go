@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +25,9 @@ The exit code is 0 when every step is reached, and 8 when one is not.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			outcomes, err := pass(cmd.Context(), t, o)
+			if err != nil && strings.HasPrefix(err.Error(), firstboot.ErrNoStep.Error()) {
+				return &exit{exitUsage, err} // by its text: it may have come over the socket
+			}
 			if err != nil {
 				return err
 			}
