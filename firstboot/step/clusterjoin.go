@@ -9,7 +9,7 @@ import (
 )
 
 // errTurn is a join that has to wait for another node's.
-var errTurn = errors.New("another node joins first")
+var errTurn = errors.New("waits for its turn")
 
 // join gets key and configuration from the source, installs them and takes
 // this node into the cluster. It may be interrupted anywhere and begins anew:

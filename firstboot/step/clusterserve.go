@@ -97,15 +97,17 @@ func (s *Cluster) serve(ctx context.Context, peer string, req serveRequest) (ser
 // gate says why no node may be added now. A second addition before the first
 // joiner has synchronised wrecks the cluster.
 func (s *Cluster) gate(ctx context.Context, v clusterView, peer string) string {
+	for _, name := range v.Listed {
+		if name != s.o.Node && name != peer && !slices.Contains(v.Synced, name) {
+			return fmt.Sprintf("%s joins first", name)
+		}
+	}
 	if why := v.unsettled(v.Name); why != "" {
 		return why
 	}
 	for _, name := range v.Listed {
 		if name == s.o.Node || name == peer {
 			continue
-		}
-		if !slices.Contains(v.Synced, name) {
-			return fmt.Sprintf("%s joins first", name)
 		}
 		var other clusterView
 		if err := s.call(ctx, askTime, name, methodView, nil, &other); err != nil {

@@ -55,18 +55,22 @@ func (c crash) String() string { return fmt.Sprintf("%s %s at point %d", c.node,
 
 // sim is three agents on a stand-in world.
 type sim struct {
-	t      testing.TB
-	w      *standin.World
-	p      *profiles.Profile
-	mem    *trust.Memory
-	agents map[string]*simAgent
-	plan   []crash
-	rnd    *rand.Rand
-	log    []string
-	unsafe []string // what must never happen
-	away   map[string]bool
-	hit    int // crashes that happened
-	verb   bool
+	t       testing.TB
+	w       *standin.World
+	p       *profiles.Profile
+	mem     *trust.Memory
+	agents  map[string]*simAgent
+	plan    []crash
+	rnd     *rand.Rand
+	log     []string
+	unsafe  []string // what must never happen
+	away    map[string]bool
+	hit     int // crashes that happened
+	verb    bool
+	noGuard bool                          // machines boot without the unit that compares corosync.conf
+	gate    bool                          // the step peers stands before the cluster
+	facts   map[string]func(*trust.Facts) // what the step peers is told otherwise
+	onCall  func(from, to, method string) // before the answer goes back
 	// more adds steps after proof.
 	more func(a *simAgent, o step.ClusterOptions, proof step.Step) []step.Step
 }
@@ -88,7 +92,7 @@ type simAgent struct {
 }
 
 func newSim(t testing.TB, seed int64) *sim {
-	s := &sim{t: t, p: testProfile(), mem: trust.NewMemory(), agents: map[string]*simAgent{}, rnd: rand.New(rand.NewSource(seed)), away: map[string]bool{}}
+	s := &sim{t: t, p: testProfile(), mem: trust.NewMemory(), agents: map[string]*simAgent{}, facts: map[string]func(*trust.Facts){}, rnd: rand.New(rand.NewSource(seed)), away: map[string]bool{}}
 	var specs []standin.NodeSpec
 	for _, n := range s.p.Nodes {
 		specs = append(specs, standin.NodeSpec{Name: n.Name, Addresses: []string{n.Address.String(), n.Ring.String()}})
@@ -137,6 +141,9 @@ func (a *simAgent) steps(life int) []step.Step {
 	a.cluster.Register(node)
 	proof.Register(node)
 	all := []step.Step{a.cluster, proof}
+	if a.s.gate {
+		all = append([]step.Step{a.s.gateOf(a, node)}, all...)
+	}
 	if a.s.more != nil {
 		all = append(all, a.s.more(a, o, proof)...)
 	}
@@ -193,7 +200,9 @@ func (a *simAgent) round(ctx context.Context, life int, steps []step.Step) bool 
 		if v.State != step.Done {
 			return false
 		}
-		a.s.assertWhole(a.name, st.Name())
+		if st.Name() != "peers" {
+			a.s.assertWhole(a.name, st.Name())
+		}
 	}
 	return true
 }
@@ -210,7 +219,10 @@ func (a *simAgent) enter(life int, st step.Step, v step.Verdict) {
 
 // status is the sentence that status shows: the first step that is not done.
 func (a *simAgent) status() string {
-	for _, name := range []string{"cluster", "proof"} {
+	for _, name := range []string{"peers", "cluster", "proof"} {
+		if name == "peers" && !a.s.gate {
+			continue
+		}
 		if v, ok := a.verdict[name]; !ok || v.State != step.Done {
 			return v.Reason
 		}
@@ -300,6 +312,9 @@ func (s *sim) boot(node string) {
 	life := a.life
 	s.w.Sim().Go(node+" boot", func() {
 		s.w.Boot(node, func() {
+			if s.noGuard {
+				return
+			}
 			did, err := step.NewCluster(a.options(life)).Guard(context.Background())
 			if did != "" || err != nil {
 				s.logf("%s guard: %s %v", node, did, err)
@@ -376,6 +391,9 @@ func (p *simPort) Call(ctx context.Context, node, method string, in, out any) er
 	}
 	life := to.life
 	err := p.a.s.mem.Node(p.a.name).Call(ctx, node, method, in, out)
+	if p.a.s.onCall != nil {
+		p.a.s.onCall(p.a.name, node, method)
+	}
 	if e := to.point(life, "answered "+method); e != nil || !p.a.s.w.Reachable(p.a.name, node) {
 		err = fmt.Errorf("connect %s: connection reset by peer", node)
 	}

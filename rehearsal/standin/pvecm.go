@@ -53,12 +53,16 @@ func readConf(m Machine) (Conf, error) {
 // isWritable looks at the write bits, of the link and of the directory that it
 // leads to: a plain directory in place of pmxcfs has no bits on links.
 func isWritable(m Machine) bool {
-	for _, p := range []string{"/local", "/nodes/" + m.Name()} {
-		if i, err := m.Lstat(pveDir + p); err != nil || i.Mode()&0o200 == 0 {
-			return false
-		}
+	link, err := m.Lstat(pveDir + "/local")
+	if err != nil || link.Mode()&0o200 == 0 {
+		return false
 	}
-	return true
+	own, err := m.Lstat(pveDir + "/nodes/" + m.Name())
+	if err != nil { // a joiner that has not synced, or a new database of a single node
+		_, err = m.Lstat(pveDir + "/corosync.conf")
+		return err != nil
+	}
+	return own.Mode()&0o200 != 0
 }
 
 func pvecm(c *Call) int {
