@@ -16,6 +16,8 @@ import (
 	"ringboot/imagebuilder/iso9660"
 	"ringboot/imagebuilder/stick"
 	"ringboot/profiles"
+	"ringboot/rehearsal/base"
+	standins "ringboot/rehearsal/base/embedded"
 )
 
 // Exit codes, the same in all commands of Ringboot.
@@ -54,6 +56,9 @@ var codes = []struct {
 	{stick.ErrDiffers, exitUnverified},
 	{stick.ErrRefused, exitRefused},
 	{agent.ErrMissing, exitPrecondition},
+	{standins.ErrMissing, exitPrecondition},
+	{base.ErrTools, exitPrecondition},
+	{base.ErrRoot, exitPrecondition},
 	{fetch.ErrOffline, exitPrecondition},
 	{imagebuilder.ErrUnsuitable, exitPrecondition},
 	{imagebuilder.ErrWrongRelease, exitPrecondition},

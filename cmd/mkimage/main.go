@@ -95,6 +95,7 @@ func commands() []func(*terminal) *cobra.Command {
 		newSecrets,
 		newAnsible,
 		newPracticeISO,
+		newPracticeISO,
 		newMan,
 		newOpenDevice,
 	}
