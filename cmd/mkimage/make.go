@@ -108,6 +108,9 @@ func (m *making) run(ctx context.Context) error {
 	if m.dryRun {
 		return m.dry(ctx, c, nodes)
 	}
+	if err := m.early(ctx); err != nil {
+		return err
+	}
 	binary, err := agent.Binary()
 	if err != nil {
 		return err
@@ -142,6 +145,18 @@ func (m *making) run(ctx context.Context) error {
 		return m.toStick(ctx, images[0])
 	}
 	return m.toFiles(ctx, c, nodes, images)
+}
+
+// early refuses a stick before anything is downloaded, read or made for it.
+func (m *making) early(ctx context.Context) error {
+	if m.stick == "" {
+		return nil
+	}
+	d, err := stick.Find(ctx, m.stick)
+	if err != nil {
+		return &exit{exitPrecondition, err}
+	}
+	return d.Refuse(0, true)
 }
 
 // dry says what would be done as far as that is known without writing.

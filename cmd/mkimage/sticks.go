@@ -81,6 +81,8 @@ func (m *making) toStick(ctx context.Context, image *imagebuilder.Image) error {
 		return err
 	}
 	m.t.say("written, read back and compared: %s", stick.Bytes(image.Size()))
+	// Boot loader and installer know a medium by ids of the stock ISO.
+	m.t.say("plug one such stick at a time into a machine: two made from one ISO cannot be told apart there")
 	return m.result([]made{{Node: m.node, Path: d.Path, Bytes: image.Size(), Plan: image.Manifest.Plan, NodePlan: image.Manifest.NodePlan}})
 }
 

@@ -158,6 +158,8 @@ insmod search_fs_file
 insmod regexp
 insmod chain
 
+set ringboot_medium="${root}"
+regexp --set=1:ringboot_medium '^([^,]+)' "${root}"
 set ringboot_disk=""
 set ringboot_whose="no marked disk"
 if search --no-floppy --set=ringboot_disk --file @mark@; then
@@ -209,6 +211,18 @@ menuentry "${ringboot_start}" --id @start@ {
         fi
     fi
     if [ -z "${ringboot_disk}" ]; then
+        # A BIOS boots one hard disk and does not go on with the next: the stick
+        # was that one. A disk without boot code is not started.
+        if [ "${grub_platform}" = "pc" ]; then
+            for ringboot_try in hd0 hd1 hd2 hd3; do
+                if [ "${ringboot_try}" != "${ringboot_medium}" ]; then
+                    set root="${ringboot_try}"
+                    if chainloader "(${ringboot_try})+1"; then
+                        boot
+                    fi
+                fi
+            done
+        fi
         echo "No installed disk is seen here: back to the firmware."
         exit
     fi
