@@ -11,7 +11,7 @@ import (
 const Program = "/usr/libexec/ringboot-practice/standin"
 
 // real are the names that a practice machine has programs of its own for.
-var realPrograms = map[string]bool{"systemctl": true, "sync": true, "true": true, "corosync-quorumtool": true, "corosync-cfgtool": true}
+var realPrograms = map[string]bool{"systemctl": true, "sync": true, "true": true, "dpkg": true, "lsblk": true, "corosync-quorumtool": true, "corosync-cfgtool": true}
 
 // superuser tools lie in /usr/sbin.
 var superuser = map[string]bool{"qm": true, "pct": true, "ha-manager": true, "ceph-volume": true, "pvesm": true}
