@@ -28,6 +28,7 @@ const (
 // routes, which zebra prefers by their administrative distance.
 func FabricConfig(cfg Config) string {
 	var b strings.Builder
+	// The refresh stands before the lifetime: fabricd checks them line by line.
 	b.WriteString("! Written by ringboot. Changes are undone.\n")
 	fmt.Fprintf(&b, "frr defaults traditional\nhostname %s\nlog syslog warning\nip forwarding\n!\n", cfg.Node)
 	fmt.Fprint(&b, "interface lo\n ip router openfabric ring\n openfabric passive\nexit\n!\n")
@@ -35,8 +36,8 @@ func FabricConfig(cfg Config) string {
 		fmt.Fprintf(&b, "interface %s\n ip router openfabric ring\n openfabric hello-interval %d\n openfabric hello-multiplier %d\n openfabric csnp-interval %d\nexit\n!\n",
 			p.Name, fabricHello, fabricMultiplier, fabricCSNP)
 	}
-	fmt.Fprintf(&b, "router openfabric ring\n net %s\n lsp-gen-interval %d\n max-lsp-lifetime %d\n lsp-refresh-interval %d\nexit\n!\nend\n",
-		fabricNet(cfg), fabricLSPGen, fabricLifetime, fabricRefresh)
+	fmt.Fprintf(&b, "router openfabric ring\n net %s\n lsp-gen-interval %d\n lsp-refresh-interval %d\n max-lsp-lifetime %d\nexit\n!\nend\n",
+		fabricNet(cfg), fabricLSPGen, fabricRefresh, fabricLifetime)
 	return b.String()
 }
 
