@@ -233,6 +233,10 @@ func (s *Ring) once(mark, content, object, want string, command func(context.Con
 			if err := command(ctx); err != nil {
 				return err
 			}
+			// The mark must not outlive what the command wrote.
+			if err := s.host.Files.Sync(); err != nil {
+				return fmt.Errorf("flush what %s wrote: %w", object, err)
+			}
 			return s.host.Files.WriteFile(mark, []byte(text), 0o644)
 		},
 	}
