@@ -135,8 +135,9 @@ func installedDisk(t *testing.T, marked bool) string {
 	command("grub-mkimage", "-O", "x86_64-efi", "-o", loader, "-c", early, "-p", "/EFI/BOOT", "serial", "terminal", "echo", "sleep", "halt", "normal")
 	esp := fmt.Sprintf("%s@@%d", disk, begin)
 	command("mformat", "-i", esp, "-F", "-T", fmt.Sprint((size-begin)/512-34), "::")
-	command("mmd", "-i", esp, "::/EFI", "::/EFI/BOOT", "::/EFI/ringboot")
+	command("mmd", "-i", esp, "::/EFI", "::/EFI/BOOT", "::/EFI/proxmox", "::/EFI/ringboot")
 	command("mcopy", "-i", esp, loader, "::/EFI/BOOT/BOOTX64.EFI")
+	command("mcopy", "-i", esp, loader, "::/EFI/proxmox/grubx64.efi")
 	if marked {
 		file := filepath.Join(dir, "installed.env")
 		if err := os.WriteFile(file, mark(profiles.TicketSpent), 0o600); err != nil {
@@ -273,6 +274,14 @@ func TestASpentStickInstallsNothingByItself(t *testing.T) {
 		expect(t, ctx, vm, `\*Go on with the next boot device, erase nothing`, `Guard: ticket spent 2026-11-23; no marked disk; reboot `, `Install frege AGAIN: ERASES disk nvme0n1`)
 		enter(t, vm)
 		expect(t, ctx, vm, hello+` \(bios\)`)
+	})
+	t.Run("uefi starts the proxmox that is there", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), vmTimeout)
+		defer cancel()
+		vm := boots(t, ctx, qemu.UEFI, qemu.Stick, burnt, installedDisk(t, false))
+		expect(t, ctx, vm, `\*Go on with the next boot device, erase nothing`, `Install frege AGAIN`)
+		enter(t, vm)
+		expect(t, ctx, vm, `Starting the Proxmox system that is there`, hello+` \(uefi\)`)
 	})
 	t.Run("uefi gives back to the firmware", func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), vmTimeout)
