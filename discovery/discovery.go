@@ -32,10 +32,12 @@ import (
 
 // Times of the rounds.
 const (
-	quickFor   = 30 * time.Second
-	quickRound = 400 * time.Millisecond // plus or minus a quarter
-	slowRound  = 2 * time.Second        // plus or minus a quarter, and slowPerOne for each peer heard
-	slowPerOne = 50 * time.Millisecond
+	quickFor    = 30 * time.Second
+	quickRound  = 400 * time.Millisecond // plus or minus a quarter
+	quickPerOne = 10 * time.Millisecond
+	slowRound   = 2 * time.Second // plus or minus a quarter; both are longer for each peer that is heard
+	slowPerOne  = 50 * time.Millisecond
+	bothRounds  = 3 // rounds over both address families; then they take turns where a link has both
 )
 
 // Options say what to announce and whom to listen for.
@@ -153,9 +155,11 @@ func (d *Discovery) rounds(ctx context.Context, packet []byte) {
 	defer d.done.Done()
 	defer d.closeAll()
 	quickUntil := time.Now().Add(quickFor)
-	for {
-		d.follow()
-		asked, err := d.ask(packet)
+	for round := 0; ; round++ {
+		if d.follow() {
+			round = 0
+		}
+		asked, err := d.ask(packet, round)
 		if asked > 0 {
 			d.table.nextRound()
 		}
@@ -197,14 +201,18 @@ func settle(ctx context.Context, events <-chan struct{}) {
 // pause is the time to the next round, with jitter so that nodes that were
 // switched on together do not ask together.
 func (d *Discovery) pause(quick bool) time.Duration {
-	mean := quickRound
+	peers := time.Duration(len(d.table.Peers()))
+	mean := quickRound + peers*quickPerOne
 	if !quick {
-		mean = slowRound + time.Duration(len(d.table.Peers()))*slowPerOne
+		mean = slowRound + peers*slowPerOne
 	}
 	return mean*3/4 + mathrand.N(mean/2)
 }
 
-func (d *Discovery) ask(packet []byte) (asked int, err error) {
+// ask sends the question on all links. A peer that has both address families
+// answers both, so after the first rounds they take turns: one that has only one
+// is heard in every other round.
+func (d *Discovery) ask(packet []byte, round int) (asked int, err error) {
 	d.mu.Lock()
 	ports := make([]*port, 0, len(d.ports))
 	for _, p := range d.ports {
@@ -213,7 +221,7 @@ func (d *Discovery) ask(packet []byte) (asked int, err error) {
 	d.mu.Unlock()
 	var errs []error
 	for _, p := range ports {
-		if err := p.ask(packet); err != nil {
+		if err := p.ask(packet, round < bothRounds || round%2 == 0, round < bothRounds || round%2 == 1); err != nil {
 			errs = append(errs, err)
 			// A socket that cannot send is made anew in the next round.
 			d.drop(p)
@@ -230,14 +238,14 @@ func (d *Discovery) ask(packet []byte) (asked int, err error) {
 	return 0, errors.Join(errs...)
 }
 
-// follow makes the open sockets fit the live links.
-func (d *Discovery) follow() {
+// follow makes the open sockets fit the live links and tells whether one is new.
+func (d *Discovery) follow() (fresh bool) {
 	if d.zone != nil && d.server == nil {
 		d.serve()
 	}
 	links, err := liveLinks()
 	if err != nil {
-		return // the next round tries again
+		return false // the next round tries again
 	}
 	live := map[int]link{}
 	for _, l := range links {
@@ -268,11 +276,13 @@ func (d *Discovery) follow() {
 		d.mu.Lock()
 		d.ports[index] = p
 		d.mu.Unlock()
+		fresh = true
 		for _, conn := range p.conns() {
 			d.done.Add(1)
 			go d.read(conn, l.ifi.Name)
 		}
 	}
+	return fresh
 }
 
 // serve starts the one server that answers on all links. It is bound to the

@@ -106,15 +106,16 @@ func question() ([]byte, error) {
 	return m.Pack()
 }
 
-// ask sends the question over each family that the link has. One that works is enough.
-func (p *port) ask(packet []byte) error {
+// ask sends the question over the wished address families, or over the only
+// one that the link has. One that works is enough.
+func (p *port) ask(packet []byte, want4, want6 bool) error {
 	var errs []error
 	sent := false
-	if p.v4 != nil {
+	if p.v4 != nil && (want4 || p.v6 == nil) {
 		_, err := p.v4.WriteToUDP(packet, group4)
 		errs, sent = append(errs, err), sent || err == nil
 	}
-	if p.v6 != nil {
+	if p.v6 != nil && (want6 || p.v4 == nil) {
 		_, err := p.v6.WriteToUDP(packet, &net.UDPAddr{IP: group6, Port: group4.Port, Zone: p.link.ifi.Name})
 		errs, sent = append(errs, err), sent || err == nil
 	}

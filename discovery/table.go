@@ -146,6 +146,16 @@ func (t *Table) Peers() map[string]Peer {
 	return out
 }
 
+// Peer returns what is known of one node.
+func (t *Table) Peer(node string) (Peer, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e, ok := t.peers[node]; ok {
+		return e.peer, true
+	}
+	return Peer{}, false
+}
+
 // Strangers returns records of other clusters and of nodes that the profile
 // does not have, sorted by name.
 func (t *Table) Strangers() []Peer {

@@ -151,6 +151,7 @@ func (c *channel) discover(ctx context.Context) error {
 	}
 	c.found.Store(d)
 	defer d.Close()
+	heard := map[string]string{}
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -158,8 +159,15 @@ func (c *channel) discover(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-d.Table().Changed():
-			for node := range d.Table().Peers() {
-				c.tracker.Poke(node)
+			for node, peer := range d.Table().Peers() {
+				run := ""
+				if peer.Alive && peer.Verified {
+					run = peer.Record.Run
+				}
+				if run != "" && run != heard[node] {
+					c.tracker.Poke(node) // it came, or came back
+				}
+				heard[node] = run
 			}
 		case <-tick.C:
 			if next := c.record(); !sameRecord(record, next) {
@@ -224,34 +232,42 @@ func sameRecord(a, b discovery.Record) bool {
 // addresses lists where a peer may be. Only a record that is signed with the
 // node's own key adds to it.
 func (c *channel) addresses(node string) []string {
-	return trust.Addresses(c.client.Address(node), c.targets[node], c.hints()[node], c.p.Profile.Agent.Peers, c.p.Profile.Agent.Port)
+	var hint trust.Hint
+	if d := c.found.Load(); d != nil {
+		if peer, ok := d.Table().Peer(node); ok {
+			hint = hintOf(peer)
+		}
+	}
+	return trust.Addresses(c.client.Address(node), c.targets[node], hint, c.p.Profile.Agent.Peers, c.p.Profile.Agent.Port)
 }
 
 // hints is what discovery knows of the peers.
 func (c *channel) hints() map[string]trust.Hint {
 	out := map[string]trust.Hint{}
-	d := c.found.Load()
-	if d == nil {
-		return out
-	}
-	for node, peer := range d.Table().Peers() {
-		h := trust.Hint{Phase: peer.Record.Phase, Waiting: peer.Record.Waiting, LastSeen: peer.Last, Clash: peer.Clash}
-		switch {
-		case !peer.Alive:
-			h.Seen.Why = "no record for " + time.Since(peer.Last).Round(time.Second).String()
-		case !peer.Verified:
-			h.Seen = trust.State{Why: "a record was heard, not verified: " + peer.Why}
-		default:
-			h.Seen.OK = true
+	if d := c.found.Load(); d != nil {
+		for node, peer := range d.Table().Peers() {
+			out[node] = hintOf(peer)
 		}
-		if peer.Verified {
-			for _, a := range peer.Record.Addresses {
-				h.Addresses = append(h.Addresses, netip.AddrPortFrom(a, uint16(peer.Record.Port)).String())
-			}
-		}
-		out[node] = h
 	}
 	return out
+}
+
+func hintOf(peer discovery.Peer) trust.Hint {
+	h := trust.Hint{Phase: peer.Record.Phase, Waiting: peer.Record.Waiting, LastSeen: peer.Last, Clash: peer.Clash}
+	switch {
+	case !peer.Alive:
+		h.Seen.Why = "no record for " + time.Since(peer.Last).Round(time.Second).String()
+	case !peer.Verified:
+		h.Seen = trust.State{Why: "a record was heard, not verified: " + peer.Why}
+	default:
+		h.Seen.OK = true
+	}
+	if peer.Verified {
+		for _, a := range peer.Record.Addresses {
+			h.Addresses = append(h.Addresses, netip.AddrPortFrom(a, uint16(peer.Record.Port)).String())
+		}
+	}
+	return h
 }
 
 // learned keeps the key with which a peer proved itself.

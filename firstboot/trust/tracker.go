@@ -228,7 +228,9 @@ func (t *Tracker) pause(p *Peer) time.Duration {
 	case t.opts.Now().Sub(p.since) > lateAfter:
 		mean = askLate
 	default:
-		mean = askMissing
+		// Whoever starts knocks at all doors and is answered in kind, so that
+		// many peers need not knock often.
+		mean = askMissing * time.Duration(1+len(t.peers)/8)
 	}
 	return mean*3/4 + rand.N(mean/2)
 }
