@@ -267,7 +267,6 @@ func (t *Table) accept(seen Peer, e *entry) {
 	case e == nil || !e.peer.Verified:
 		e = &entry{oldRuns: map[string]old{}}
 		t.peers[r.Node] = e
-		t.tell("seen "+r.Node+r.Run, fmt.Sprintf("heard %s on %s (%s)", r.Node, seen.Via, seen.From))
 	case r.Run == e.peer.Record.Run:
 		seen.First, seen.Clash = e.peer.First, e.peer.Clash
 	case e.confirmed == r.Run:

@@ -34,6 +34,7 @@ type channel struct {
 	found   atomic.Pointer[discovery.Discovery]
 	targets map[string]trust.Target
 	members members
+	notes   chan string
 }
 
 // connect makes the channel and the services that run it, and sets Caller and
@@ -43,7 +44,7 @@ func connect(p *Parts) ([]Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &channel{p: p, id: id, targets: map[string]trust.Target{}}
+	c := &channel{p: p, id: id, targets: map[string]trust.Target{}, notes: make(chan string, maxNotes)}
 	c.facts = &step.LocalFacts{Host: p.Host, Seed: p.Seed, Agent: p.Version, Status: func() trust.Status { return p.Status() }}
 	port := strconv.Itoa(p.Profile.Agent.Port)
 	var targets []trust.Target
@@ -88,10 +89,29 @@ func identityOf(p *Parts) (*trust.Identity, error) {
 	return trust.ParseIdentity(texts[0], texts[1], texts[2])
 }
 
-// note writes to the node's history and to the system's journal.
+// maxNotes is how many notes may wait for the disk; more are only logged.
+const maxNotes = 256
+
+// note writes to the system's journal, and to the node's history as soon as
+// the disk has time: nobody who speaks to a peer waits for an fsync.
 func (c *channel) note(text string) {
 	c.p.Log(text)
-	_ = c.p.Journal.Note("", text) // the log has it
+	select {
+	case c.notes <- text:
+	default:
+	}
+}
+
+// write keeps the notes.
+func (c *channel) write(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case text := <-c.notes:
+			_ = c.p.Journal.Note("", text) // the log has it
+		}
+	}
 }
 
 // serve answers the other agents.
@@ -126,6 +146,7 @@ func (c *channel) hello(h *trust.Hello) {
 func (c *channel) track(ctx context.Context) error {
 	var all sync.WaitGroup
 	all.Go(func() { c.members.follow(ctx, c.p.Host.Files) })
+	all.Go(func() { c.write(ctx) })
 	c.tracker.Run(ctx)
 	all.Wait()
 	c.client.Close()
