@@ -3,7 +3,7 @@
 package step_test
 
 // crashRuns under the race detector, which makes each run ten times as slow.
-const crashRuns = 150
+const crashRuns = 40
 
 // crashStride leaves points out under the race detector.
-const crashStride = 23
+const crashStride = 97

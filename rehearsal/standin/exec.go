@@ -77,11 +77,30 @@ func (m *machine) check() {
 	}
 }
 
-func (m *machine) Name() string         { return m.n.name }
-func (m *machine) Now() time.Time       { return m.n.w.sim.now }
-func (m *machine) Random(n int) int     { return m.n.w.rnd.Intn(n) }
-func (m *machine) Addresses() []string  { return m.n.addrs }
-func (m *machine) Note(kind, t string)  { m.n.w.note(kind, t) }
+func (m *machine) Name() string        { return m.n.name }
+func (m *machine) Now() time.Time      { return m.n.w.sim.now }
+func (m *machine) Random(n int) int    { return m.n.w.rnd.Intn(n) }
+func (m *machine) Addresses() []string { return m.n.addrs }
+
+func (m *machine) Note(kind, t string) {
+	m.n.w.note(kind, t)
+	if kind == "create" {
+		m.n.w.secondFounder(m.n)
+	}
+}
+
+// secondFounder notes a cluster that is founded while another node already
+// belongs to one of the same name.
+func (w *World) secondFounder(n *Node) {
+	own, err := readConf(n.Machine())
+	for _, o := range w.order {
+		other, err2 := ParseConf(o.disk.live[hostCnf].content)
+		if o != n && err == nil && err2 == nil && other.Name == own.Name {
+			w.note("second-founder", n.name+" founds what "+o.name+" belongs to")
+		}
+	}
+}
+
 func (m *machine) Synced(n string) bool { return m.n.w.synced[n] }
 
 func (m *machine) Work(d time.Duration) { m.Sleep(m.n.w.scaled(d)) }
