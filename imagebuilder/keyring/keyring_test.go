@@ -31,6 +31,38 @@ func open(t *testing.T, dir string) *Keyring {
 	return k
 }
 
+// template is a keyring that was made once: a hash takes long under the race detector.
+var template = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "ringboot-keyring-")
+	if err != nil {
+		return "", err
+	}
+	_, err = Open(context.Background(), dir, Want{Profile: profiles.Default(), SSH: true})
+	return dir, err
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := template(); err == nil {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// filled returns a directory with a keyring in it.
+func filled(t *testing.T) string {
+	t.Helper()
+	from, err := template()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "philosophers")
+	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 func TestAKeyringStaysAsItIs(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "philosophers")
 	first := open(t, dir)
@@ -61,7 +93,7 @@ func TestAKeyringStaysAsItIs(t *testing.T) {
 }
 
 func TestNodesAndOperatorAreTold(t *testing.T) {
-	k := open(t, t.TempDir())
+	k := open(t, filled(t))
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(k.CA) {
 		t.Fatal("no CA")
@@ -100,7 +132,7 @@ func TestNodesAndOperatorAreTold(t *testing.T) {
 }
 
 func TestANewAddressMakesANewCertificateOfTheSameKey(t *testing.T) {
-	dir := t.TempDir()
+	dir := filled(t)
 	before := open(t, dir)
 	p := profiles.Default()
 	p.Nodes[0].Address = p.Nodes[0].Address.Next().Next().Next().Next()
@@ -129,7 +161,7 @@ func TestANewAddressMakesANewCertificateOfTheSameKey(t *testing.T) {
 
 func TestDebianTakesTheHashes(t *testing.T) {
 	need.Tools(t, "perl")
-	k := open(t, t.TempDir())
+	k := open(t, filled(t))
 	root, kellen := k.Nodes["frege"], k.Passwords["kellen"]
 	for _, p := range []Password{{root.RootPassword, root.RootHash}, kellen} {
 		if !strings.HasPrefix(p.Hash, "$y$j9T$") || len(p.Clear) != 23 {
@@ -153,7 +185,12 @@ func TestDebianTakesTheHashes(t *testing.T) {
 }
 
 func TestSSHKeysOnlyWhereWanted(t *testing.T) {
-	dir := t.TempDir()
+	dir := filled(t)
+	for _, name := range []string{"id_ed25519", "id_ed25519.pub"} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	k, err := Open(t.Context(), dir, Want{Profile: profiles.Default()})
 	if err != nil || k.SSHPublic != "" {
 		t.Fatalf("unwanted key %q, %v", k.SSHPublic, err)
@@ -179,8 +216,7 @@ func TestADamagedKeyIsNeverReplaced(t *testing.T) {
 		"node-frege.key": "node-frege.key holds no key in PEM form",
 		"passwords.json": "passwords.json is damaged or of a newer mkimage",
 	} {
-		dir := t.TempDir()
-		open(t, dir)
+		dir := filled(t)
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("rust"), 0o600); err != nil {
 			t.Fatal(err)
 		}

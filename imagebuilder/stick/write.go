@@ -12,7 +12,7 @@ import (
 const (
 	// chunk is what is read and written at once: large enough for any stick,
 	// and small enough that a slow one notices an interrupt within a second.
-	chunk = 2 << 20
+	chunk = 4 << 20
 	// head is written last. MBR, GPT and the volume descriptor lie in it, so a
 	// stick that was interrupted neither boots nor looks like a medium.
 	head = 64 << 10
