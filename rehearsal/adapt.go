@@ -30,7 +30,6 @@ type Machine struct {
 type Disk struct {
 	Serial string
 	Bytes  int64
-	NVMe   bool
 	System bool
 }
 
@@ -184,16 +183,24 @@ func (plan *Plan) Differences(practice bool) []string {
 		"the images speak on the serial port, too")
 }
 
-// hardware is a machine as QEMU starts it.
-func (m Machine) hardware(o Options, dirs paths) (qemu.Machine, error) {
+// hardware is a machine as QEMU starts it, without its network cards.
+func (m Machine) hardware(o Options, files paths) qemu.Machine {
 	v := qemu.Machine{Name: m.Node, Firmware: o.Firmware, MemoryMiB: o.MemoryMiB, CPUs: o.CPUs, Accel: o.Accel}
-	v.Media = []qemu.Medium{{Path: dirs.image(m.Node), Kind: qemu.Stick, BootIndex: 2, Writable: true}}
-	for i, d := range m.Disks {
-		disk := qemu.Disk{Path: dirs.disk(m.Node, i), Serial: d.Serial}
-		if d.System {
-			disk.BootIndex = 1
-		}
-		v.Disks = append(v.Disks, disk)
+	disk, stick := 1, 2
+	if o.StickFirst {
+		disk, stick = stick, disk
 	}
-	return v, nil
+	v.Media = []qemu.Medium{{Path: files.image(m.Node), Kind: qemu.Stick, BootIndex: stick, Writable: true}}
+	for i, d := range m.Disks {
+		serial := d.Serial
+		if other := o.Serials[serial]; other != "" {
+			serial = other
+		}
+		hw := qemu.Disk{Path: files.disk(m.Node, i), Serial: serial}
+		if d.System {
+			hw.BootIndex = disk
+		}
+		v.Disks = append(v.Disks, hw)
+	}
+	return v
 }

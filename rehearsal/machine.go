@@ -1,11 +1,9 @@
 package rehearsal
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -64,25 +62,20 @@ func (r *Rehearsal) PowerOn(ctx context.Context, node string) error {
 }
 
 func (r *Rehearsal) hardware(node string) (qemu.Machine, error) {
-	for _, m := range r.Plan.Machines {
-		if m.Node != node {
-			continue
-		}
-		hw, err := m.hardware(r.options, r.paths)
-		if err != nil {
-			return qemu.Machine{}, err
-		}
-		hw.Media[0].Path = r.stick(node)
-		if hw.Media[0].Path == "" {
-			hw.Media = nil
-		}
-		for _, nic := range m.NICs {
-			end := r.cables[node+"."+nic.ID]
-			hw.NICs = append(hw.NICs, qemu.NIC{ID: nic.ID, MAC: nic.MAC, Local: end.local, Remote: end.remote})
-		}
-		return hw, nil
+	m := r.machine(node)
+	if m.Node == "" {
+		return qemu.Machine{}, fmt.Errorf("the rehearsal has no machine %s", node)
 	}
-	return qemu.Machine{}, fmt.Errorf("the rehearsal has no machine %s", node)
+	hw := m.hardware(r.options, r.paths)
+	hw.Media[0].Path = r.stick(node)
+	if hw.Media[0].Path == "" {
+		hw.Media = nil
+	}
+	for _, nic := range m.NICs {
+		end := r.cables[node+"."+nic.ID]
+		hw.NICs = append(hw.NICs, qemu.NIC{ID: nic.ID, MAC: nic.MAC, Local: end.local, Remote: end.remote})
+	}
+	return hw, nil
 }
 
 // Cut takes the power of a machine away.
@@ -151,22 +144,3 @@ func (r *Rehearsal) follow(node string, vm *qemu.VM) {
 
 // followPause is how often consoles are read.
 const followPause = 250 * time.Millisecond
-
-// copyFile is cp --sparse: it keeps the holes of disks.
-func copyFile(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.Create(to)
-	if err != nil {
-		return err
-	}
-	w := bufio.NewWriterSize(out, 1<<20)
-	if _, err := io.Copy(w, in); err != nil {
-		out.Close()
-		return err
-	}
-	return errors.Join(w.Flush(), out.Close())
-}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,6 +30,13 @@ type Options struct {
 	Accel    qemu.Accel
 	// MemoryMiB and CPUs of each machine; 0: what the ISO needs.
 	MemoryMiB, CPUs int
+	// StickFirst makes firmware prefer the stick, so that nothing but the guard
+	// of the image keeps a machine from being installed again and again.
+	StickFirst bool
+	// Serials gives disks another serial number than the profile knows.
+	Serials map[string]string
+	// Bases are stock ISOs of single nodes, instead of Base.
+	Bases map[string]*imagebuilder.Base
 	// Say hears what happens; may be nil. It must not block.
 	Say func(Event)
 	// Change alters an image on its way to the stick, to seed a fault; may be nil.
@@ -141,7 +149,11 @@ func (r *Rehearsal) makeImages(ctx context.Context) error {
 		if err := r.watch.trust(m.Node, keys.Nodes[m.Node].Cert); err != nil {
 			return err
 		}
-		request := imagebuilder.Request{Profile: p, Node: m.Node, Base: r.options.Base, Keyring: keys, Agent: r.options.Agent, Builder: r.options.Builder, Serial: true}
+		base := r.options.Base
+		if other := r.options.Bases[m.Node]; other != nil {
+			base = other
+		}
+		request := imagebuilder.Request{Profile: p, Node: m.Node, Base: base, Keyring: keys, Agent: r.options.Agent, Builder: r.options.Builder, Serial: true}
 		if r.options.Change != nil {
 			if err := r.options.Change(m.Node, &request); err != nil {
 				return err
@@ -210,17 +222,12 @@ var ErrMachine = errors.New("a machine has failed")
 // fails, and its error says the one line that matters.
 func (r *Rehearsal) Wait(ctx context.Context, what string, ok func([]View) bool) error {
 	for {
-		r.watch.mu.Lock()
-		changed := r.watch.changed
-		var failed string
+		changed := r.watch.next()
+		failures := r.Failures()
 		for _, n := range r.watch.order {
-			if f := r.watch.failure[n]; f != "" && failed == "" {
-				failed = n + ": " + f
+			if failures[n] != "" {
+				return fmt.Errorf("%w: %s: %s (all of it: %s)", ErrMachine, n, failures[n], r.paths)
 			}
-		}
-		r.watch.mu.Unlock()
-		if failed != "" {
-			return fmt.Errorf("%w: %s (all of it: %s)", ErrMachine, failed, r.paths)
 		}
 		if ok(r.Views()) {
 			return nil
@@ -235,6 +242,36 @@ func (r *Rehearsal) Wait(ctx context.Context, what string, ok func([]View) bool)
 		case <-time.After(waitPause):
 		case <-ctx.Done():
 			return fmt.Errorf("%s: %w; %s (all of it: %s)", what, context.Cause(ctx), r.where(), r.paths)
+		}
+	}
+}
+
+// Failures are the lines in which machines said that they failed, by node.
+func (r *Rehearsal) Failures() map[string]string {
+	r.watch.mu.Lock()
+	defer r.watch.mu.Unlock()
+	return maps.Clone(r.watch.failure)
+}
+
+// WaitFailures waits until every one of the nodes has failed. A node that gets
+// as far as an agent has not failed, and ends the waiting.
+func (r *Rehearsal) WaitFailures(ctx context.Context, nodes ...string) error {
+	for {
+		changed := r.watch.next()
+		failures := r.Failures()
+		missing := slices.DeleteFunc(slices.Clone(nodes), func(n string) bool { return failures[n] != "" })
+		if len(missing) == 0 {
+			return nil
+		}
+		for _, n := range missing {
+			if v := r.view(n); v.Step > 0 {
+				return fmt.Errorf("%s should have failed, and is at step %s", n, v.Stage)
+			}
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("%s did not fail: %w; %s", strings.Join(missing, ", "), context.Cause(ctx), r.where())
 		}
 	}
 }

@@ -95,6 +95,13 @@ func (w *watch) wake() {
 	w.changed = make(chan struct{})
 }
 
+// next is closed at the next change.
+func (w *watch) next() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.changed
+}
+
 func (w *watch) event(node, text string) {
 	e := Event{At: time.Since(w.start), Node: node, Text: text}
 	w.events = append(w.events, e)

@@ -203,9 +203,17 @@ func (s *session) run(ctx context.Context, stdin []byte, argv ...string) ([]byte
 	}
 	if err != nil {
 		messages, _ := os.ReadFile(names[1].Name()) //nolint:errcheck // the error before it counts
-		return out, fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err, strings.TrimSpace(string(append(out, messages...))))
+		return out, fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err, oneLine(string(append(out, messages...))))
 	}
 	return out, nil
+}
+
+// oneLine is the last part of what a program said, on one line: the console is
+// read line by line.
+func oneLine(text string) string {
+	const enough = 400
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	return text[max(0, len(text)-enough):]
 }
 
 // inTarget runs a program of the installed system.
