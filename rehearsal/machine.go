@@ -20,7 +20,9 @@ func (p paths) disk(node string, i int) string {
 }
 func (p paths) node(node string) string { return filepath.Join(string(p), node) }
 func (p paths) events() string          { return filepath.Join(string(p), "events.log") }
-func (p paths) report() string          { return filepath.Join(string(p), "report.md") }
+
+// ReportFile is the name of a table's report in its directory.
+const ReportFile = "report.md"
 
 // makeDisks makes the empty disks of a machine.
 func (r *Rehearsal) makeDisks(m Machine) error {

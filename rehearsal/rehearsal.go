@@ -52,6 +52,7 @@ type Rehearsal struct {
 	ctx     context.Context // ends with Close
 	stop    context.CancelFunc
 	done    sync.WaitGroup
+	closing sync.Once
 	lan     *cable.Switch
 	watch   *watch
 	cables  map[string]end
@@ -331,7 +332,9 @@ func (r *Rehearsal) LoseAnnouncements(lose bool) {
 }
 
 // Close switches everything off. The directory stays.
-func (r *Rehearsal) Close() {
+func (r *Rehearsal) Close() { r.closing.Do(r.close) }
+
+func (r *Rehearsal) close() {
 	r.mu.Lock()
 	machines := make([]*qemu.VM, 0, len(r.vms))
 	for _, vm := range r.vms {
@@ -346,6 +349,22 @@ func (r *Rehearsal) Close() {
 	os.RemoveAll(r.sockets) //nolint:errcheck // sockets of ours
 	r.record()
 }
+
+// Clear removes what is large or secret: images, disks, keyring. Report,
+// consoles and events stay.
+func (r *Rehearsal) Clear() error {
+	errs := []error{os.RemoveAll(filepath.Join(string(r.paths), "keyring"))}
+	for _, m := range r.Plan.Machines {
+		errs = append(errs, os.Remove(r.paths.image(m.Node)))
+		for i := range m.Disks {
+			errs = append(errs, os.Remove(r.paths.disk(m.Node, i)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Dir is where everything of this table lies.
+func (r *Rehearsal) Dir() string { return string(r.paths) }
 
 // record writes down what happened.
 func (r *Rehearsal) record() {

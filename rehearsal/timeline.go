@@ -9,9 +9,9 @@ import (
 
 // StageTime is how long the machines together needed for a stage.
 type StageTime struct {
-	Stage string
-	Took  time.Duration
-	At    time.Duration // since power-on, when the last machine had done it
+	Stage string        `json:"stage"`
+	Took  time.Duration `json:"took_ns"`
+	At    time.Duration `json:"at_ns"` // since power-on, when the last machine had done it
 }
 
 // stages are all stages in order.

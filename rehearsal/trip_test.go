@@ -86,13 +86,15 @@ func target() string {
 
 func TestTrip(t *testing.T) {
 	needMachines(t)
-	r := table(t, rehearsal.Options{Firmware: qemu.UEFI})
-	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Minute)
+	r := table(t, rehearsal.Options{Firmware: qemu.UEFI, StickFirst: true, CPUs: 1})
+	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Minute)
 	defer cancel()
 	if err := r.PowerOnAll(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Wait(ctx, "the trip", rehearsal.AllPast(target())); err != nil {
+	err := r.Wait(ctx, "the trip", rehearsal.AllPast(target()))
+	t.Log("\n" + r.Report("The trip", err))
+	if err != nil {
 		t.Fatal(err)
 	}
 }

@@ -95,7 +95,7 @@ func commands() []func(*terminal) *cobra.Command {
 		newSecrets,
 		newAnsible,
 		newPracticeISO,
-		newPracticeISO,
+		newRehearse,
 		newMan,
 		newOpenDevice,
 	}

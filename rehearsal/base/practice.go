@@ -61,6 +61,12 @@ var ErrRoot = errors.New("the practice ISO is built with debootstrap, which need
 // Practice returns the practice ISO of this program, built when the cache has
 // none. report is told what is being done; it may be nil.
 func Practice(ctx context.Context, report func(string)) (string, error) {
+	return PracticeOf(ctx, "", report)
+}
+
+// PracticeOf is Practice with another version of pve-manager, for drills; "" is
+// the usual one.
+func PracticeOf(ctx context.Context, manager string, report func(string)) (string, error) {
 	if report == nil {
 		report = func(string) {}
 	}
@@ -72,10 +78,10 @@ func Practice(ctx context.Context, report func(string)) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := key("practice", string(tools), string(installer), rootKey(), string(mediumInit), string(startScript),
+	name := key("practice", manager, string(tools), string(installer), rootKey(), string(mediumInit), string(startScript),
 		fmt.Sprint(standin.Links(), standin.Services, standin.Units()), practiceVersion)
 	dir, err := cached(ctx, name, func(ctx context.Context, dir string) error {
-		return buildPractice(ctx, dir, tools, installer, report)
+		return buildPractice(ctx, dir, tools, installer, manager, report)
 	})
 	if err != nil {
 		return "", fmt.Errorf("practice ISO: %w", err)
@@ -87,14 +93,14 @@ func Practice(ctx context.Context, report func(string)) (string, error) {
 const PracticeFile = "ringboot-practice_9.2-1.iso"
 
 // practiceVersion changes when this file builds something else from the same parts.
-const practiceVersion = "1"
+const practiceVersion = "2"
 
 func rootKey() string {
 	return key("practice-root", suite, strings.Join(practiceBase, " "), strings.Join(practicePool, " "), strings.Join(systemModules, " "),
 		string(configureScript), string(systemInit), "1")
 }
 
-func buildPractice(ctx context.Context, dir string, tools, installer []byte, report func(string)) error {
+func buildPractice(ctx context.Context, dir string, tools, installer []byte, manager string, report func(string)) error {
 	for _, p := range []programs{mkrescuePrograms, kernelPrograms, practicePrograms} {
 		if err := p.check(); err != nil {
 			return err
@@ -121,7 +127,7 @@ func buildPractice(ctx context.Context, dir string, tools, installer []byte, rep
 	if err != nil {
 		return err
 	}
-	if err := practicePackages(tree, root, tools); err != nil {
+	if err := practicePackages(tree, root, tools, manager); err != nil {
 		return err
 	}
 	if err := linkOrCopy(filepath.Join(root, "pve-base.squashfs"), filepath.Join(tree, "pve-base.squashfs")); err != nil {
@@ -146,7 +152,7 @@ func buildPractice(ctx context.Context, dir string, tools, installer []byte, rep
 
 // practicePackages fills the pool: packages of Debian, the stand-ins of the
 // Proxmox tools, and the one by which an installer's version is known.
-func practicePackages(tree, root string, tools []byte) error {
+func practicePackages(tree, root string, tools []byte, manager string) error {
 	pool := filepath.Join(tree, "proxmox/packages")
 	files, err := filepath.Glob(filepath.Join(root, "pool/*.deb"))
 	if err != nil {
@@ -160,7 +166,8 @@ func practicePackages(tree, root string, tools []byte) error {
 	}
 	at := time.Unix(0, 0).UTC()
 	own := []deb.Package{
-		toolsPackage(tools, at),
+		toolsPackage(tools, manager, at),
+		sqlitePackage(at),
 		{
 			Name: "proxmox-first-boot", Version: "9.2.7", Architecture: "amd64", Section: "admin", Time: at,
 			Summary: "practice: tells which installer is imitated",

@@ -19,10 +19,11 @@ const (
 // probeTime is what a kernel needs to its first line with KVM, many times over.
 const probeTime = 20 * time.Second
 
-// Choose returns KVM if it really boots this kernel, and TCG otherwise. That
+// Choose returns KVM if it really boots this kernel as far as it goes without
+// an initial file system, and TCG otherwise. That
 // /dev/kvm is there and can be opened proves nothing: on some hosted machines
 // the first instruction that needs emulation ends the guest.
-func Choose(ctx context.Context, kernel, initrd string) Accel {
+func Choose(ctx context.Context, kernel string) Accel {
 	device, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
 	if err != nil {
 		return TCG
@@ -38,12 +39,12 @@ func Choose(ctx context.Context, kernel, initrd string) Accel {
 	for _, firmware := range []Firmware{BIOS, UEFI} {
 		vm, err := Start(ctx, Machine{
 			Name: "kvm-probe", Accel: KVM, MemoryMiB: 256, NoReboot: true, Firmware: firmware,
-			Kernel: kernel, Initrd: initrd, Append: "console=ttyS0 panic=-1 ringboot-probe",
+			Kernel: kernel, Append: "console=ttyS0 panic=-1",
 		}, filepath.Join(dir, string(firmware)))
 		if err != nil {
 			return TCG
 		}
-		_, err = vm.Console.Expect(ctx, `Freeing unused kernel|Run /init`)
+		_, err = vm.Console.Expect(ctx, `Unable to mount root fs`)
 		vm.Cut()
 		if err != nil {
 			return TCG

@@ -70,7 +70,6 @@ type Machine struct {
 	Disks     []Disk
 	NICs      []NIC
 	Kernel    string // boot this kernel without firmware's boot order; for probes
-	Initrd    string
 	Append    string
 	NoReboot  bool // a reboot of the guest ends the machine
 }
@@ -126,7 +125,7 @@ func (m Machine) Args(dir string) ([]string, error) {
 			"-drive", "if=pflash,format=raw,unit=1,file="+escape(filepath.Join(dir, varsFile)))
 	}
 	if m.Kernel != "" {
-		args = append(args, "-kernel", m.Kernel, "-initrd", m.Initrd, "-append", m.Append)
+		args = append(args, "-kernel", m.Kernel, "-append", m.Append)
 	}
 	port := 0
 	for i, medium := range m.Media {

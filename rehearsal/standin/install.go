@@ -10,6 +10,9 @@ import (
 // Program is where the stand-in of all tools lies on a practice machine.
 const Program = "/usr/libexec/ringboot-practice/standin"
 
+// VersionFile may hold the version of pve-manager that a practice machine says it has.
+const VersionFile = "/etc/ringboot-practice.version"
+
 // real are the names that a practice machine has programs of its own for.
 var realPrograms = map[string]bool{"systemctl": true, "sync": true, "true": true, "dpkg": true, "lsblk": true, "corosync-quorumtool": true, "corosync-cfgtool": true}
 

@@ -118,9 +118,13 @@ func syncTool(c *Call) int {
 
 func pveversion(c *Call) int {
 	c.Work(600 * time.Millisecond)
-	lines := []string{"pve-manager/9.2.11/0000000000000000 (running kernel: 6.17.2-1-pve)"}
+	version := "9.2.11"
+	if raw, err := c.ReadFile(VersionFile); err == nil {
+		version = strings.TrimSpace(string(raw))
+	}
+	lines := []string{"pve-manager/" + version + "/0000000000000000 (running kernel: 6.17.2-1-pve)"}
 	if len(c.Argv) > 1 && (c.Argv[1] == "-v" || c.Argv[1] == "--verbose") {
-		lines = []string{"proxmox-ve: 9.2.0 (running kernel: 6.17.2-1-pve)", "pve-manager: 9.2.11 (running version: 9.2.11/0000000000000000)", "corosync: 3.1.10-pve3"}
+		lines = []string{"proxmox-ve: 9.2.0 (running kernel: 6.17.2-1-pve)", "pve-manager: " + version + " (running version: " + version + "/0000000000000000)", "corosync: 3.1.10-pve3"}
 		if m, ok := c.Machine.(*machine); ok {
 			lines = m.n.Versions
 		}

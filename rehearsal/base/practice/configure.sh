@@ -26,6 +26,8 @@ printf 'PRACTICE system made by Ringboot from Debian packages: not Proxmox VE.\n
 printf '# GRUB: see grub.d\nGRUB_DEFAULT=0\nGRUB_CMDLINE_LINUX_DEFAULT=""\n' >/etc/default/grub
 printf 'PermitRootLogin yes\n' >/etc/ssh/sshd_config.d/practice.conf
 
+# Where this tree came from is no source of packages for a node.
+: >/etc/apt/sources.list
 ln -sf /usr/lib/systemd/system/multi-user.target /etc/systemd/system/default.target
 ln -sf ../usr/share/zoneinfo/Etc/UTC /etc/localtime
 mkdir -p /boot/grub /boot/efi /cdrom /target
