@@ -7,3 +7,6 @@ const crashRuns = 2000
 
 // crashStride is every point.
 const crashStride = 1
+
+// crashSample marks the figures of a sample: this is the whole.
+const crashSample = ""

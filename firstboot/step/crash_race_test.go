@@ -7,3 +7,6 @@ const crashRuns = 40
 
 // crashStride leaves points out under the race detector.
 const crashStride = 97
+
+// crashSample marks the figures of a sample.
+const crashSample = "_sample"

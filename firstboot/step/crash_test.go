@@ -16,7 +16,7 @@ import (
 const settleLimit = 30 * time.Minute
 
 // undisturbed counts the points of each agent.
-func undisturbed(t *testing.T) map[string]int {
+func undisturbed(t testing.TB) map[string]int {
 	t.Helper()
 	s := newSim(t, 1)
 	defer s.close()
@@ -41,7 +41,7 @@ type outcome struct {
 	hit        int // crashes that happened
 }
 
-func runWith(t *testing.T, seed int64, plan []crash) outcome {
+func runWith(t testing.TB, seed int64, plan []crash) outcome {
 	t.Helper()
 	s := newSim(t, seed)
 	s.plan = plan
@@ -76,7 +76,7 @@ func runWith(t *testing.T, seed int64, plan []crash) outcome {
 // matrix runs plans on all processors and counts; it prints the first few that
 // went wrong. Each run is a world of its own.
 type matrix struct {
-	t                            *testing.T
+	t                            testing.TB
 	work                         bounded
 	mu                           sync.Mutex
 	runs, hit, unwhole, violated int
@@ -89,7 +89,7 @@ type bounded struct {
 	all   sync.WaitGroup
 }
 
-func newMatrix(t *testing.T) *matrix {
+func newMatrix(t testing.TB) *matrix {
 	m := &matrix{t: t}
 	m.work.slots = make(chan struct{}, runtime.GOMAXPROCS(0))
 	return m
@@ -133,13 +133,17 @@ func (m *matrix) run(seed int64, plan []crash) {
 
 // A crash at every point of every agent, in every way.
 func TestCrashAtEveryPoint(t *testing.T) {
-	points := undisturbed(t)
-	t.Logf("points: %v", points)
-	m := newMatrix(t)
 	every := crashStride
 	if testing.Short() {
 		every = 31
 	}
+	crashEverywhere(t, every)
+}
+
+func crashEverywhere(t testing.TB, every int) {
+	points := undisturbed(t)
+	t.Logf("points: %v", points)
+	m := newMatrix(t)
 	for _, n := range testProfile().Nodes {
 		for point := 1; point <= points[n.Name]; point += every {
 			for i, mode := range crashModes {
@@ -152,14 +156,14 @@ func TestCrashAtEveryPoint(t *testing.T) {
 	if m.hit < m.runs*9/10 {
 		t.Errorf("only %d crashes in %d runs: the plan misses the agents", m.hit, m.runs)
 	}
-	need.Figure("cluster.crash_single", m.runs, "count")
-	need.Figure("cluster.crash_single_unwhole", m.unwhole, "count")
-	need.Figure("cluster.crash_single_violations", m.violated, "count")
+	need.Figure("cluster.crash_single"+crashSample, m.runs, "count")
+	need.Figure("cluster.crash_single_unwhole"+crashSample, m.unwhole, "count")
+	need.Figure("cluster.crash_single_violations"+crashSample, m.violated, "count")
 }
 
 // randomRuns is how many random combinations are tried: 2,000, or what
 // RINGBOOT_CRASH_RUNS says where the race detector makes them slow.
-func randomRuns(t *testing.T) int {
+func randomRuns(t testing.TB) int {
 	if n, err := strconv.Atoi(os.Getenv("RINGBOOT_CRASH_RUNS")); err == nil {
 		return n
 	}
@@ -170,12 +174,22 @@ func randomRuns(t *testing.T) int {
 }
 
 // Two to five crashes in random combinations, the same ones every time.
-func TestCrashesInRandomCombinations(t *testing.T) {
+func TestCrashesInRandomCombinations(t *testing.T) { crashAtRandom(t, randomRuns(t)) }
+
+// BenchmarkCrashes is the whole of both, without the race detector.
+func BenchmarkCrashes(b *testing.B) {
+	for b.Loop() {
+		crashEverywhere(b, 1)
+		crashAtRandom(b, 2000)
+	}
+}
+
+func crashAtRandom(t testing.TB, runs int) {
 	points := undisturbed(t)
 	names := []string{"frege", "russell", "wittgenstein"}
 	rnd := rand.New(rand.NewSource(20261123))
 	m := newMatrix(t)
-	for run := range randomRuns(t) {
+	for run := range runs {
 		var plan []crash
 		for range 2 + rnd.Intn(4) {
 			name := names[rnd.Intn(3)]
@@ -188,7 +202,7 @@ func TestCrashesInRandomCombinations(t *testing.T) {
 	if m.hit < m.runs*9/10 {
 		t.Errorf("only %d crashes in %d runs: the plan misses the agents", m.hit, m.runs)
 	}
-	need.Figure("cluster.crash_random", m.runs, "count")
-	need.Figure("cluster.unwhole", m.unwhole, "count")
-	need.Figure("cluster.safety_violations", m.violated, "count")
+	need.Figure("cluster.crash_random"+crashSample, m.runs, "count")
+	need.Figure("cluster.unwhole"+crashSample, m.unwhole, "count")
+	need.Figure("cluster.safety_violations"+crashSample, m.violated, "count")
 }
