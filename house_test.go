@@ -58,9 +58,10 @@ func within(path, root string) bool {
 // arrows lists, for each room of the house, the rooms that it may import. The
 // longest matching room counts.
 var arrows = map[string][]string{
-	"ringboot/cmd/mkimage":          {"ringboot/imagebuilder", "ringboot/profiles", "ringboot/rehearsal", "ringboot/ansible"},
-	"ringboot/cmd/firstboot":        {"ringboot/firstboot", "ringboot/profiles"},
-	"ringboot/cmd/peers":            {"ringboot/discovery", "ringboot/firstboot/trust", "ringboot/profiles"},
+	"ringboot/cmd/manual":           {},
+	"ringboot/cmd/mkimage":          {"ringboot/cmd/manual", "ringboot/imagebuilder", "ringboot/profiles", "ringboot/rehearsal", "ringboot/ansible"},
+	"ringboot/cmd/firstboot":        {"ringboot/cmd/manual", "ringboot/firstboot", "ringboot/profiles"},
+	"ringboot/cmd/peers":            {"ringboot/cmd/manual", "ringboot/discovery", "ringboot/firstboot/trust", "ringboot/profiles"},
 	"ringboot/imagebuilder":         {"ringboot/imagebuilder", "ringboot/profiles"},
 	"ringboot/imagebuilder/iso9660": {},
 	"ringboot/imagebuilder/deb":     {},

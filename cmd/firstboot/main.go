@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"ringboot/cmd/manual"
 )
 
 // version is set when the program is linked.
@@ -124,5 +126,6 @@ func commands() []func(*terminal) *cobra.Command {
 		newReplace,
 		newGuard,
 		newAccept,
+		func(t *terminal) *cobra.Command { return manual.New("firstboot", version, t.stdout) },
 	}
 }

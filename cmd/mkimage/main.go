@@ -17,6 +17,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"ringboot/cmd/manual"
 )
 
 // version is set when the program is linked.
@@ -96,7 +98,7 @@ func commands() []func(*terminal) *cobra.Command {
 		newAnsible,
 		newPracticeISO,
 		newRehearse,
-		newMan,
+		func(t *terminal) *cobra.Command { return manual.New("mkimage", version, t.stdout) },
 		newOpenDevice,
 	}
 }

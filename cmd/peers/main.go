@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"ringboot/cmd/manual"
 )
 
 // version is set when the program is linked.
@@ -113,6 +115,7 @@ details over the trusted channel; without, everything is marked unverified.`,
 	f.DurationVar(&w.timeout, "timeout", 45*time.Minute, "longest time to wait")
 	cmd.PersistentFlags().DurationVar(&w.listen, "listen", 3*time.Second, "longest time to listen for one picture")
 	f.IntVar(&w.width, "width", 0, "columns to draw in (default: the terminal's, or 80)")
+	cmd.AddCommand(manual.New("peers", version, stdout))
 	err := cmd.ExecuteContext(ctx)
 	var e *exit
 	if err != nil && !errors.As(err, &e) && strings.HasPrefix(err.Error(), "unknown command") {

@@ -1,4 +1,7 @@
-package main
+// Package manual writes the manual pages of a command from the command itself,
+// so that the two never disagree. It is for the commands of this module; it
+// knows nothing of what they do.
+package manual
 
 import (
 	"fmt"
@@ -11,39 +14,39 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// newMan writes manual pages from the commands themselves.
-func newMan(t *terminal) *cobra.Command {
+// New is the command "man" for the program of this version.
+func New(program, version string, stdout io.Writer) *cobra.Command {
 	return &cobra.Command{
 		Use:     "man [DIRECTORY]",
 		Short:   "Write the manual pages",
-		Example: "  mkimage man | man -l -        # read it\n  mkimage man /usr/local/share/man/man1",
+		Example: fmt.Sprintf("  %[1]s man | man -l -        # read it\n  %[1]s man /usr/local/share/man/man1", program),
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			root := cmd.Root()
 			if len(args) == 0 {
-				return page(t.stdout, root)
+				_, err := io.WriteString(stdout, page(root, version))
+				return err
 			}
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return err
 			}
 			for _, c := range append([]*cobra.Command{root}, root.Commands()...) {
-				if c.Hidden {
+				if c.Hidden || c.Name() == "help" {
 					continue
 				}
-				var text strings.Builder
-				if err := page(&text, c); err != nil {
+				name := filepath.Join(args[0], title(c)+".1")
+				if err := os.WriteFile(name, []byte(page(c, version)), 0o644); err != nil {
 					return err
 				}
-				name := filepath.Join(args[0], strings.ReplaceAll(c.CommandPath(), " ", "-")+".1")
-				if err := writeWhole(name, []byte(text.String()), 0o644); err != nil {
-					return err
-				}
-				fmt.Fprintln(t.stdout, name)
+				fmt.Fprintln(stdout, name)
 			}
 			return nil
 		},
 	}
 }
+
+// title is the name of a command's page.
+func title(c *cobra.Command) string { return strings.ReplaceAll(c.CommandPath(), " ", "-") }
 
 // roff escapes text for man(7).
 func roff(s string) string {
@@ -57,10 +60,19 @@ func roff(s string) string {
 	return strings.Join(lines, "\n")
 }
 
-// page writes one manual page.
-func page(w io.Writer, c *cobra.Command) error {
+// paragraphs escapes text and keeps its empty lines.
+func paragraphs(s string) string {
+	parts := strings.Split(s, "\n\n")
+	for i, p := range parts {
+		parts[i] = roff(strings.Trim(p, "\n"))
+	}
+	return strings.Join(parts, "\n.PP\n")
+}
+
+// page is one manual page.
+func page(c *cobra.Command, version string) string {
 	var b strings.Builder
-	name := strings.ReplaceAll(c.CommandPath(), " ", "-")
+	name := title(c)
 	fmt.Fprintf(&b, ".TH %s 1 \"\" \"Ringboot %s\" \"Ringboot\"\n", roff(strings.ToUpper(name)), roff(version))
 	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", roff(name), roff(c.Short))
 	fmt.Fprintf(&b, ".SH SYNOPSIS\n.B %s\n", roff(c.UseLine()))
@@ -68,26 +80,13 @@ func page(w io.Writer, c *cobra.Command) error {
 	if long == "" {
 		long = c.Short + "."
 	}
-	fmt.Fprintf(&b, ".SH DESCRIPTION\n%s\n", roff(strings.ReplaceAll(long, "\n\n", "\n.PP\n")))
+	fmt.Fprintf(&b, ".SH DESCRIPTION\n%s\n", paragraphs(long))
 	if c.Example != "" {
 		fmt.Fprintf(&b, ".SH EXAMPLES\n.nf\n%s\n.fi\n", roff(c.Example))
 	}
 	if c.HasAvailableLocalFlags() {
 		b.WriteString(".SH OPTIONS\n")
-		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
-			if f.Hidden {
-				return
-			}
-			word, usage := pflag.UnquoteUsage(f)
-			head := "--" + f.Name
-			if f.Shorthand != "" {
-				head = "-" + f.Shorthand + ", " + head
-			}
-			if word != "" {
-				head += " " + word
-			}
-			fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", roff(head), roff(usage))
-		})
+		c.LocalFlags().VisitAll(func(f *pflag.Flag) { option(&b, f) })
 	}
 	if c.HasAvailableSubCommands() {
 		b.WriteString(".SH COMMANDS\n")
@@ -98,6 +97,20 @@ func page(w io.Writer, c *cobra.Command) error {
 		}
 	}
 	b.WriteString(".SH EXIT STATUS\n0 done, 1 unexpected, 2 usage, 3 profile invalid, 4 precondition missing, 5 verification failed,\n6 refused for safety, 7 time\\-out, 8 partial.\n")
-	_, err := io.WriteString(w, b.String())
-	return err
+	return b.String()
+}
+
+func option(b *strings.Builder, f *pflag.Flag) {
+	if f.Hidden {
+		return
+	}
+	word, usage := pflag.UnquoteUsage(f)
+	head := "--" + f.Name
+	if f.Shorthand != "" {
+		head = "-" + f.Shorthand + ", " + head
+	}
+	if word != "" {
+		head += " " + word
+	}
+	fmt.Fprintf(b, ".TP\n.B %s\n%s\n", roff(head), roff(usage))
 }
