@@ -142,8 +142,10 @@ func (s *Accept) Apply(ctx context.Context) error {
 	if err != nil || r.Done {
 		return err
 	}
-	if err := s.clean(ctx, r); err != nil {
-		return fmt.Errorf("remove what an interrupted drill left: %w", err)
+	if !r.watching() { // the guest of a power cut under way is still needed
+		if err := s.clean(ctx, r); err != nil {
+			return fmt.Errorf("remove what an interrupted drill left: %w", err)
+		}
 	}
 	for _, name := range report.DrillNames() {
 		if r.drill(name) != nil {
@@ -165,7 +167,7 @@ func (s *Accept) Apply(ctx context.Context) error {
 func (s *Accept) begin(ctx context.Context) (*acceptRecord, error) {
 	r, err := s.load()
 	if err != nil || r != nil {
-		if r != nil && r.Cut != nil && r.Cut.Sent && r.drill(report.DrillPowerCut) == nil && !r.Cut.Interrupted {
+		if r != nil && r.watching() && !r.Cut.Interrupted {
 			r.Cut.Interrupted = true
 			err = s.save(r)
 		}
@@ -199,19 +201,29 @@ func (s *Accept) one(ctx context.Context, r *acceptRecord, name string) error {
 	}[name]
 	var last error
 	for try := range drillTries {
-		if try > 0 {
+		watching := name == report.DrillPowerCut && r.watching()
+		if try > 0 && !watching {
 			if err := s.clean(ctx, r); err != nil {
 				return err
 			}
 		}
 		// A cut that was sent is watched, whatever the cluster looks like now.
-		if watching := name == report.DrillPowerCut && r.Cut != nil && r.Cut.Sent; !watching {
+		boots := map[string]string{}
+		if !watching {
 			if err := s.ready(ctx, r); err != nil {
+				return err
+			}
+			var err error
+			if boots, err = s.boots(ctx); err != nil {
 				return err
 			}
 		}
 		began := s.o.Host.Clock.Now().UTC()
 		d, err := run(ctx, r)
+		if err == nil && d.Outcome == report.Failed && name != report.DrillPowerCut {
+			// A node that went down meanwhile is not what the drill was about.
+			err = s.sameBoots(ctx, boots)
+		}
 		if err == nil {
 			d.Name, d.Started, d.Ended = name, began, s.o.Host.Clock.Now().UTC()
 			return s.enter(r, d)
@@ -225,7 +237,7 @@ func (s *Accept) one(ctx context.Context, r *acceptRecord, name string) error {
 			return err
 		}
 	}
-	if name == report.DrillPowerCut && r.Cut != nil && r.Cut.Sent {
+	if name == report.DrillPowerCut && r.watching() {
 		return last
 	}
 	return s.enter(r, report.Drill{Name: name, Outcome: report.Failed, Sentence: last.Error(), Ended: s.o.Host.Clock.Now().UTC()})
@@ -334,4 +346,31 @@ func (s *Accept) unready(ctx context.Context, r *acceptRecord) string {
 	}
 	wait, stop, _ := healthVerdict(h, h.OSDs)
 	return wait + stop
+}
+
+// boots are the boot ids of all nodes.
+func (s *Accept) boots(ctx context.Context) (map[string]string, error) {
+	out := map[string]string{}
+	for _, n := range s.o.Profile.Nodes {
+		st, err := s.state(ctx, n.Name)
+		if err != nil {
+			return nil, fmt.Errorf("%s does not answer: %w", n.Name, err)
+		}
+		out[n.Name] = st.Boot
+	}
+	return out, nil
+}
+
+// sameBoots is an error if a node is away or has started anew.
+func (s *Accept) sameBoots(ctx context.Context, before map[string]string) error {
+	now, err := s.boots(ctx)
+	if err != nil {
+		return err
+	}
+	for name, boot := range before {
+		if now[name] != boot {
+			return fmt.Errorf("%s started anew in the middle of the drill", name)
+		}
+	}
+	return nil
 }

@@ -62,6 +62,11 @@ func (r *acceptRecord) drill(name string) *report.Drill {
 	return nil
 }
 
+// watching tells whether a power cut was ordered and its end not seen yet.
+func (r *acceptRecord) watching() bool {
+	return r.Cut != nil && r.Cut.Sent && r.drill(report.DrillPowerCut) == nil
+}
+
 // moment adds a point to the time line, once.
 func (r *acceptRecord) moment(at time.Time, text string) bool {
 	for _, m := range r.TimeLine {
@@ -144,7 +149,7 @@ func (s *Accept) Skip(ctx context.Context) error {
 	if err != nil || r.Done {
 		return err
 	}
-	if r.Cut != nil && r.Cut.Sent && r.drill(report.DrillPowerCut) == nil {
+	if r.watching() {
 		return fmt.Errorf("%s was reset by the drill and is watched until it is back: wait for the end", r.Cut.Victim)
 	}
 	if err := s.clean(ctx, r); err != nil {

@@ -144,3 +144,22 @@ func Leftovers(m Machine) []string {
 	sort.Strings(out)
 	return out
 }
+
+// Unhealthy says what is wrong with the storage of a cluster that should have
+// so many OSDs, "" if nothing is.
+func Unhealthy(m Machine, osds int) string {
+	k, ok := judge(m)
+	switch {
+	case !ok:
+		return "no monitor quorum"
+	case k.severity != "HEALTH_OK":
+		return fmt.Sprint(k.severity, " ", k.checks)
+	case len(k.store.OSDs) != osds || k.up != osds || k.in != osds:
+		return fmt.Sprintf("%d OSDs, %d up, %d in", len(k.store.OSDs), k.up, k.in)
+	case len(k.quorum) != len(k.all):
+		return fmt.Sprintf("monitors %v of %v", k.quorum, k.all)
+	case len(k.standby)+1 != len(k.all):
+		return fmt.Sprintf("managers %s and %v", k.active, k.standby)
+	}
+	return ""
+}
