@@ -27,7 +27,7 @@ const webTimeout = 10 * time.Second
 func proving(p *Parts, proof step.Step) []step.Step {
 	o := step.StorageOptions{Host: p.Host, Profile: p.Profile, Node: p.Node.Name, Seed: p.Seed, Agent: p.Version, Peers: p.Caller, Ring: p.Ring, Proof: proof}
 	ceph, ha := step.NewCeph(o), step.NewHA(o)
-	accept := step.NewAccept(o, links{}, askWeb)
+	accept := step.NewAccept(o, links{}, askWeb, ceph, ha)
 	report := step.NewReport(o, accept, p.Status)
 	ceph.Register(p.Methods)
 	accept.Register(p.Methods)

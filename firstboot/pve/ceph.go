@@ -110,7 +110,7 @@ func (c Ceph) Install(ctx context.Context, version, repository string) error {
 	} else if !i.Whole() {
 		return offline(&Refused{Argv: []string{"pveceph", "install"}, Said: telling(r)})
 	}
-	return nil
+	return c.Host.Files.Remove(aptAnswersFile)
 }
 
 // offline explains the words of apt on a machine that reaches no repository.

@@ -49,12 +49,14 @@ type Accept struct {
 	guests pve.Guests
 	links  LinkTester
 	web    WebProbe
+	before []Step // must be done on every node
 }
 
-// NewAccept returns the step accept.
-func NewAccept(o StorageOptions, links LinkTester, web WebProbe) *Accept {
+// NewAccept returns the step accept. The steps before are asked on every node
+// before the first drill.
+func NewAccept(o StorageOptions, links LinkTester, web WebProbe, before ...Step) *Accept {
 	sh := pve.Shell{Host: o.Host, Node: o.Node}
-	return &Accept{o: o, ceph: pve.Ceph{Shell: sh}, ha: pve.HA{Shell: sh}, guests: pve.Guests{Shell: sh}, links: links, web: web}
+	return &Accept{o: o, ceph: pve.Ceph{Shell: sh}, ha: pve.HA{Shell: sh}, guests: pve.Guests{Shell: sh}, links: links, web: web, before: before}
 }
 
 // Name implements Step.
@@ -98,6 +100,11 @@ func (s *Accept) Check(ctx context.Context) (Verdict, error) {
 	}
 	if why, err := s.foreign(ctx, r); err != nil || why != "" {
 		return Stop(why), err
+	}
+	if r == nil {
+		if why := s.unfinished(ctx); why != "" {
+			return Wait("the acceptance waits for " + why), ctx.Err()
+		}
 	}
 	var names []string
 	for _, name := range report.DrillNames() {
@@ -157,6 +164,9 @@ func (s *Accept) Apply(ctx context.Context) error {
 	}
 	if err := s.clean(ctx, r); err != nil {
 		return fmt.Errorf("clean up after the acceptance: %w", err)
+	}
+	if err := s.again(ctx, r); err != nil {
+		return err
 	}
 	r.Done, r.Ended = true, s.o.Host.Clock.Now().UTC()
 	return s.save(r)
@@ -371,6 +381,49 @@ func (s *Accept) sameBoots(ctx context.Context, before map[string]string) error 
 		if now[name] != boot {
 			return fmt.Errorf("%s started anew in the middle of the drill", name)
 		}
+	}
+	return nil
+}
+
+// unfinished names a node that is not as far as this one, and why.
+func (s *Accept) unfinished(ctx context.Context) string {
+	for _, n := range s.o.Profile.Nodes {
+		why, err := ask[string](ctx, s, 2*time.Minute, n.Name, methodAcceptReady, nil, func() (any, error) { return s.ownReadiness(ctx), nil })
+		if err != nil {
+			return fmt.Sprintf("%s, which does not answer: %v", n.Name, err)
+		}
+		if why != "" {
+			return n.Name + ": " + why
+		}
+	}
+	return ""
+}
+
+// ownReadiness is the reason of the first step before this one that is not done.
+func (s *Accept) ownReadiness(ctx context.Context) string {
+	for _, b := range s.before {
+		v, err := b.Check(ctx)
+		if err != nil {
+			return err.Error()
+		}
+		if v.State != Done {
+			return v.Reason
+		}
+	}
+	return ""
+}
+
+// again looks at corosync once more: what the drills have shaken must carry.
+func (s *Accept) again(ctx context.Context, r *acceptRecord) error {
+	if err := s.ready(ctx, r); err != nil {
+		return err
+	}
+	d, err := s.corosync(ctx, r)
+	if err != nil {
+		return err
+	}
+	if first := r.drill(report.DrillCorosync); first != nil && first.Outcome == report.Passed && d.Outcome == report.Failed {
+		first.Outcome, first.Sentence = d.Outcome, "after the drills: "+d.Sentence
 	}
 	return nil
 }

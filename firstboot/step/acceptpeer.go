@@ -34,6 +34,7 @@ const (
 	methodAcceptDestroy = "accept.destroy"
 	methodAcceptWeb     = "accept.management"
 	methodAcceptLinks   = "accept.corosync"
+	methodAcceptReady   = "accept.ready"
 	methodAcceptCut     = "accept.cut"
 	methodAcceptForget  = "accept.forget"
 )
@@ -100,6 +101,7 @@ func (s *Accept) Register(r trust.Registry) {
 		return rec, err
 	})
 	order(methodAcceptState, func(ctx context.Context, _ json.RawMessage) (any, error) { return s.ownState(ctx) })
+	order(methodAcceptReady, func(ctx context.Context, _ json.RawMessage) (any, error) { return s.ownReadiness(ctx), nil })
 	order(methodAcceptPut, func(_ context.Context, in json.RawMessage) (any, error) {
 		var rec acceptRecord
 		if err := json.Unmarshal(in, &rec); err != nil {

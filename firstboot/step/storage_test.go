@@ -52,7 +52,7 @@ func disksOf(node string) []standin.BlockDevice {
 }
 
 func newBench(t testing.TB, seed int64, p *profiles.Profile) *bench {
-	b := &bench{sim: newSim(t, seed), gbit: map[string]float64{}, dead: map[string]bool{}, silent: map[string]bool{}, base: map[string]int{}, steps: map[string][]step.Step{}, boots: 90 * time.Second}
+	b := &bench{sim: newSim(t, seed), gbit: map[string]float64{}, dead: map[string]bool{}, silent: map[string]bool{}, base: map[string]int{}, steps: map[string][]step.Step{}, boots: 240 * time.Second}
 	b.p = p
 	for _, a := range b.agents {
 		a.profile = p
@@ -88,7 +88,7 @@ func (b *bench) further(a *simAgent, o step.ClusterOptions, proof step.Step) []s
 	node := b.mem.Node(a.name)
 	node.Handle(trust.MethodRing, func(context.Context, string, json.RawMessage) (any, error) { return b.ring(a.name), nil })
 	ceph, ha := step.NewCeph(so), step.NewHA(so)
-	accept := step.NewAccept(so, simLinks{b, a}, func(ctx context.Context, addr string) (string, error) { return b.web(a.name, addr) })
+	accept := step.NewAccept(so, simLinks{b, a}, func(ctx context.Context, addr string) (string, error) { return b.web(a.name, addr) }, ceph, ha)
 	rep := step.NewReport(so, accept, nil)
 	ceph.Register(node)
 	accept.Register(node)
