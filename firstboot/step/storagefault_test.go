@@ -14,8 +14,8 @@ import (
 	"ringboot/rehearsal/standin"
 )
 
-// fault is one thing that goes wrong, and the sentence that must say so.
-type fault struct {
+// storageFault is one thing that goes wrong, and the sentence that must say so.
+type storageFault struct {
 	name  string
 	spoil func(b *bench)
 	late  bool // only once the cluster stands
@@ -46,8 +46,8 @@ func (b *bench) setDisks(node string, edit func([]standin.BlockDevice) []standin
 	standin.SetDisks(b.w.Node(node).Machine(), edit(disksOf(node))...)
 }
 
-func faults() []fault {
-	return []fault{
+func storageFaults() []storageFault {
+	return []storageFault{
 		{name: "a disk of the plan is missing", node: "russell", step: "ceph", state: step.Waiting,
 			spoil: func(b *bench) {
 				b.setDisks("russell", func(d []standin.BlockDevice) []standin.BlockDevice { return d[:1] })
@@ -153,7 +153,7 @@ func (b *bench) whenAccepting(do func()) {
 func (b *bench) verdictOf(node, name string) step.Verdict { return b.agents[node].verdict[name] }
 
 // try runs one fault and says what was wrong about its report, "" if nothing.
-func (f fault) try(t *testing.T, seed int64) string {
+func (f storageFault) try(t *testing.T, seed int64) string {
 	p := storageProfile()
 	b := newBench(t, seed, p)
 	defer b.close()
@@ -205,7 +205,7 @@ func TestFaultsOfStorageAndDrillsAreNamed(t *testing.T) {
 	var mu sync.Mutex
 	tried, wrong := 0, 0
 	t.Run("all", func(t *testing.T) {
-		for i, f := range faults() {
+		for i, f := range storageFaults() {
 			t.Run(f.name, func(t *testing.T) {
 				t.Parallel()
 				why := f.try(t, int64(i+1))
