@@ -32,6 +32,7 @@ const (
 // Times of the cluster step.
 const (
 	askTime   = 4 * time.Second  // a view
+	flushTime = 30 * time.Second // sync of a busy disk
 	serveTime = 90 * time.Second // addnode with its locks
 	turnPoll  = 300 * time.Millisecond
 	turnTime  = 30 * time.Second  // how long a joiner waits for its turn before it says so
@@ -274,7 +275,7 @@ func (s *Cluster) settle(ctx context.Context) error {
 	}
 	for _, n := range s.o.Profile.Others(s.o.Node) {
 		// A peer that does not answer now flushes at its own next step.
-		_ = s.call(ctx, askTime, n.Name, methodSync, nil, nil)
+		_ = s.call(ctx, flushTime, n.Name, methodSync, nil, nil)
 		_ = s.call(ctx, askTime, n.Name, methodKick, nil, nil)
 	}
 	return ctx.Err()

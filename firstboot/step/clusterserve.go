@@ -140,7 +140,7 @@ func (s *Cluster) handOver(ctx context.Context, peer string) (served, error) {
 		if _, member := c.Node(n.Name); !member {
 			continue
 		}
-		if err := s.call(ctx, askTime, n.Name, methodSync, nil, nil); err != nil {
+		if err := s.call(ctx, flushTime, n.Name, methodSync, nil, nil); err != nil {
 			return served{Wait: fmt.Sprintf("%s does not answer %s (%v)", n.Name, s.o.Node, err)}, nil
 		}
 	}

@@ -16,7 +16,6 @@ import (
 	"math/big"
 	"net"
 	"strings"
-	"time"
 )
 
 const (
@@ -133,6 +132,3 @@ func unpackedEquals(packed, raw []byte) bool {
 	text, err := io.ReadAll(z)
 	return err == nil && bytes.Equal(text, dump(raw))
 }
-
-// Age is how long ago a time was on a machine.
-func age(m Machine, t time.Time) time.Duration { return m.Now().Sub(t) }
