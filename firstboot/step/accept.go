@@ -2,6 +2,7 @@ package step
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -347,6 +348,9 @@ func (s *Accept) unready(ctx context.Context, r *acceptRecord) string {
 	if !state.Quorate {
 		return "the cluster has no quorum"
 	}
+	if away := s.away(); away != "" {
+		return away + " is not in the cluster's membership"
+	}
 	if !s.o.Profile.Ceph.Enabled {
 		return ""
 	}
@@ -426,4 +430,23 @@ func (s *Accept) again(ctx context.Context, r *acceptRecord) error {
 		first.Outcome, first.Sentence = d.Outcome, "after the drills: "+d.Sentence
 	}
 	return nil
+}
+
+// away names a node that is not a member now, as pmxcfs sees it.
+func (s *Accept) away() string {
+	var doc struct {
+		Nodes map[string]struct {
+			Online int `json:"online"`
+		} `json:"nodelist"`
+	}
+	text, err := s.o.Host.Files.ReadFile(pve.Members)
+	if err != nil || json.Unmarshal(text, &doc) != nil {
+		return s.o.Node
+	}
+	for _, n := range s.o.Profile.Nodes {
+		if doc.Nodes[n.Name].Online != 1 {
+			return n.Name
+		}
+	}
+	return ""
 }
