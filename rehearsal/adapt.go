@@ -95,9 +95,20 @@ func Adapt(p *profiles.Profile, practice bool) (*Plan, error) {
 		m := plan.machine(i, practice, changed)
 		plan.Machines = append(plan.Machines, m)
 	}
+	for j := range q.Ring.Ports {
+		// Every node has ports of its own; what all would share fits no node.
+		q.Ring.Ports[j] = profiles.RingPort{Name: q.Ring.Ports[j].Name, Interface: fmt.Sprintf("ring%d", j)}
+	}
 	if err := q.Resolve(func(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: key files are read before a rehearsal is made", path)
 	}); err != nil {
+		return nil, err
+	}
+	// The nodes will read it as a file, and refuse what is wrong in it.
+	if text, err = profiles.Marshal(q); err != nil {
+		return nil, err
+	}
+	if _, err = profiles.Load("the profile of the rehearsal", text); err != nil {
 		return nil, err
 	}
 	return plan, nil
