@@ -39,6 +39,13 @@ bin: $(AGENT) $(STANDIN) $(SETUP)
 image: bin ## make one image: make image NODE=frege [ISO=proxmox-ve_9.2-1.iso | ISO=practice]
 	build/bin/mkimage --node $(NODE) $(if $(ISO),--iso $(ISO))
 
+practice-iso: bin ## make the practice ISO (root, on Debian): an installer to practise with, without Proxmox VE
+	build/bin/mkimage practice-iso
+
+rehearse: bin ## play the whole trip in virtual machines, and then every drill: make rehearse [ISO=...] [DRILL=name]
+	build/bin/mkimage rehearse --dir build/rehearsal $(if $(ISO),--iso $(ISO)) $(if $(DRILL),--drill $(DRILL))
+	$(if $(DRILL),,build/bin/mkimage rehearse --dir build/drills $(if $(ISO),--iso $(ISO)) --drill all)
+
 test: bin ## run every test (root, KVM-less QEMU and namespaces are used where they are)
 	.ci/stages
 

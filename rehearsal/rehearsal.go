@@ -39,8 +39,10 @@ type Options struct {
 	Bases map[string]*imagebuilder.Base
 	// Say hears what happens; may be nil. It must not block.
 	Say func(Event)
-	// Change alters an image on its way to the stick, to seed a fault; may be nil.
+	// Change alters what an image is made of, and Spoil the finished file, to
+	// seed a fault; both may be nil.
 	Change func(node string, r *imagebuilder.Request) error
+	Spoil  func(node, path string) error
 }
 
 // Rehearsal is a set of machines on the table, cabled, with a stick in each.
@@ -166,6 +168,11 @@ func (r *Rehearsal) makeImages(ctx context.Context) error {
 		}
 		if err := output.File(ctx, r.paths.image(m.Node), image.Patched, output.Options{Replace: true}); err != nil {
 			return fmt.Errorf("image of %s: %w", m.Node, err)
+		}
+		if r.options.Spoil != nil {
+			if err := r.options.Spoil(m.Node, r.paths.image(m.Node)); err != nil {
+				return err
+			}
 		}
 		r.sticks[m.Node] = r.paths.image(m.Node)
 	}

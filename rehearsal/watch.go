@@ -135,9 +135,8 @@ var (
 	lineAgent     = regexp.MustCompile(`(?:firstboot|ringboot)\[\d+\]: (.*)`)
 	lineStep      = regexp.MustCompile(`step (\d+) of (\d+), ([a-z]+): (.*)`)
 	lineFormed    = regexp.MustCompile(`all (\d+) steps are done`)
-	lineFatal     = regexp.MustCompile(`installation failed: .*|no device with valid ISO found.*|Kernel panic - not syncing.*|boot: no root file system.*|error: unknown filesystem.*|Failed to start ringboot\.service.*|grub rescue>`)
+	lineFatal     = regexp.MustCompile(`installation failed: .*|no device with valid ISO found.*|Kernel panic - not syncing.*|boot: no root file system.*|error: unknown filesystem.*|ringboot\.service: Failed with result.*|grub rescue>`)
 	lineInstalled = regexp.MustCompile(`root=UUID=|root=/dev/`)
-	lineGuard     = regexp.MustCompile(`(?i)already installed|has done its work|start.*installed system`)
 )
 
 // line takes one line of a console.
