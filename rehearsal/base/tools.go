@@ -31,6 +31,9 @@ func toolsPackage(program []byte, manager string, at time.Time) deb.Package {
 	for _, path := range slices.Sorted(maps.Keys(units)) {
 		p.Entries = append(p.Entries, deb.Entry{Path: path, Mode: 0o644, Content: units[path]})
 	}
+	for _, path := range slices.Sorted(maps.Keys(settledNetwork)) {
+		p.Entries = append(p.Entries, deb.Entry{Path: path, Mode: 0o644, Content: []byte(settledNetwork[path])})
+	}
 	for _, service := range standin.Services {
 		p.Entries = append(p.Entries, deb.Entry{
 			Path:   "/etc/systemd/system/multi-user.target.wants/" + service + ".service",
@@ -38,6 +41,15 @@ func toolsPackage(program []byte, manager string, at time.Time) deb.Package {
 		})
 	}
 	return p
+}
+
+// settledNetwork makes the network wait until udev has found and named the
+// cards, as Proxmox's build of ifupdown2 does and Debian's does not.
+var settledNetwork = map[string]string{
+	"/usr/lib/systemd/system/ifupdown2-pre.service": "[Unit]\nDescription=Helper to synchronize boot up for ifupdown\nDefaultDependencies=no\n" +
+		"Wants=systemd-udevd.service systemd-udev-trigger.service\nAfter=systemd-udevd.service systemd-udev-trigger.service\nBefore=network.target\n\n" +
+		"[Service]\nType=oneshot\nRemainAfterExit=yes\nTimeoutSec=600\nExecStart=/usr/bin/udevadm settle --timeout=600\n",
+	"/usr/lib/systemd/system/networking.service.d/settled.conf": "[Unit]\nWants=ifupdown2-pre.service\nAfter=ifupdown2-pre.service\n",
 }
 
 // sqlitePath is a tool that has a package of its own, as on a real node.

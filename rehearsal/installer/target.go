@@ -62,6 +62,8 @@ func (s *session) blkid(ctx context.Context, tag, device string) (string, error)
 	return strings.TrimSpace(string(out)), err
 }
 
+// The time-out of the EFI partition is for emulated machines, which may need
+// longer than the usual 90 s to see it.
 func (s *session) configureBase(ctx context.Context) error {
 	rootID, err := s.blkid(ctx, "UUID", s.parts.root)
 	if err != nil {
@@ -74,7 +76,7 @@ func (s *session) configureBase(ctx context.Context) error {
 	files := map[string]string{
 		"etc/fstab": "# <file system> <mount point> <type> <options> <dump> <pass>\n" +
 			"UUID=" + rootID + " / ext4 errors=remount-ro 0 1\n" +
-			"UUID=" + espID + " /boot/efi vfat defaults 0 1\nproc /proc proc defaults 0 0\n",
+			"UUID=" + espID + " /boot/efi vfat defaults,x-systemd.device-timeout=600 0 1\nproc /proc proc defaults 0 0\n",
 		"etc/timezone":         s.answer.Timezone + "\n",
 		"etc/default/keyboard": "XKBMODEL=\"pc105\"\nXKBLAYOUT=\"" + strings.SplitN(s.answer.Keyboard, "-", 2)[0] + "\"\nXKBVARIANT=\"\"\nXKBOPTIONS=\"\"\n",
 	}
