@@ -84,7 +84,7 @@ func notInitialised(m Machine) string {
 			missing = append(missing, "'"+p+"'")
 		}
 	}
-	return strings.Join(missing, ", ")
+	return strings.Join(missing, ", missing ")
 }
 
 func cephInstall(c *Call, opt map[string]string) int {
