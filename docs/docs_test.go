@@ -128,6 +128,10 @@ func lay(whole, part any) any {
 			return part
 		}
 		for k, v := range p {
+			if k == "root_disk" { // one of several ways to name it
+				w[k] = v
+				continue
+			}
 			w[k] = lay(w[k], v)
 		}
 		return w
