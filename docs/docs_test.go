@@ -27,6 +27,8 @@ import (
 //	sh           is run, in one directory for each document, block after block
 //	sh hardware  needs machines, a network or root: its commands are parsed by
 //	             the real command lines, and not run
+//	console      lines "node# command": those of the Proxmox tools are run against
+//	             the stand-ins by package rehearsal/standin, ours are parsed here
 //	text         is shown, not tried
 type block struct {
 	file string
@@ -37,7 +39,7 @@ type block struct {
 
 func (b block) at() string { return fmt.Sprintf("%s:%d", b.file, b.line) }
 
-var infos = []string{"yaml", "sh", "sh hardware", "text"}
+var infos = []string{"yaml", "sh", "sh hardware", "console", "text"}
 
 // blocks returns the fenced blocks of a document.
 func blocks(t *testing.T, file string) []block {
@@ -173,7 +175,7 @@ func TestPartsAreLaidOverTheBuiltInProfile(t *testing.T) {
 }
 
 // tools of others that a block for hardware may call. They are not tried.
-var foreign = []string{"apt", "apt-get", "ansible-playbook", "ansible-vault", "brew", "cd", "ceph", "cp", "corosync-quorumtool",
+var foreign = []string{"apt", "apt-get", "ansible-playbook", "ansible-vault", "brew", "cd", "ceph", "cp", "corosync-cfgtool", "corosync-quorumtool",
 	"curl", "export", "git", "ha-manager", "ip", "journalctl", "lsblk", "lscpu", "make", "man", "modprobe", "pvecm", "pveceph", "pvesm",
 	"qm", "qmrestore", "rm", "scp", "sha256sum", "ssh", "systemctl", "vzdump"}
 
@@ -190,7 +192,7 @@ func TestCommandsOfTheDocuments(t *testing.T) {
 			switch b.info {
 			case "yaml":
 				err = loadBlock(b)
-			case "sh hardware":
+			case "sh hardware", "console":
 				err = parses(t.Context(), bin, b)
 			case "sh":
 				if dir == "" {
@@ -272,11 +274,14 @@ func runs(ctx context.Context, bin, dir string, b block) error {
 // comment is what follows a command.
 var comment = regexp.MustCompile(`\s+#.*$`)
 
+// prompt names the machine on which a line is typed.
+var prompt = regexp.MustCompile(`^[a-z]+# `)
+
 // parses has the command line of each of our commands accept its words.
 func parses(ctx context.Context, bin string, b block) error {
 	text := strings.ReplaceAll(b.text, "\\\n", " ")
 	for _, line := range strings.Split(text, "\n") {
-		line = strings.TrimSpace(comment.ReplaceAllString(" "+line, ""))
+		line = strings.TrimSpace(comment.ReplaceAllString(" "+prompt.ReplaceAllString(line, ""), ""))
 		if line == "" {
 			continue
 		}
@@ -322,6 +327,36 @@ func accepts(ctx context.Context, bin string, words []string) error {
 		return fmt.Errorf("there is no command %q", want)
 	}
 	return nil
+}
+
+// inline is a command of ours within a sentence.
+var inline = regexp.MustCompile("`((?:mkimage|peers|firstboot)(?: [^`]*)?)`")
+
+// TestCommandsWithinSentences has the real command lines parse those, too.
+func TestCommandsWithinSentences(t *testing.T) {
+	need.Slow(t)
+	bin := products(t)
+	seen := map[string]bool{}
+	for _, file := range documents(t) {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, line := range strings.Split(string(content), "\n") {
+			for _, m := range inline.FindAllStringSubmatch(line, -1) {
+				if seen[m[1]] || strings.Contains(m[1], "…") {
+					continue
+				}
+				seen[m[1]] = true
+				if err := parses(t.Context(), bin, block{text: m[1]}); err != nil {
+					t.Errorf("%s:%d: %v", file, i+1, err)
+				}
+			}
+		}
+	}
+	if len(seen) < 10 {
+		t.Errorf("only %d commands were found: %v", len(seen), seen)
+	}
 }
 
 func TestWrongCommandsAreFound(t *testing.T) {
