@@ -58,6 +58,7 @@ type Rehearsal struct {
 	lan     *cable.Switch
 	watch   *watch
 	cables  map[string]end
+	wires   map[string]*cable.Switch // of the ring, by one of their ends
 
 	mu     sync.Mutex
 	vms    map[string]*qemu.VM
@@ -99,7 +100,7 @@ func New(ctx context.Context, o Options) (*Rehearsal, error) {
 	for _, m := range plan.Machines {
 		names = append(names, m.Node)
 	}
-	r := &Rehearsal{Plan: plan, options: o, paths: paths(o.Dir), watch: newWatch(names, o.Say), cables: map[string]end{}, vms: map[string]*qemu.VM{}, sticks: map[string]string{}}
+	r := &Rehearsal{Plan: plan, options: o, paths: paths(o.Dir), watch: newWatch(names, o.Say), cables: map[string]end{}, wires: map[string]*cable.Switch{}, vms: map[string]*qemu.VM{}, sticks: map[string]string{}}
 	if r.sockets, err = os.MkdirTemp("", "rb-"); err != nil {
 		return nil, err
 	}
@@ -109,6 +110,9 @@ func New(ctx context.Context, o Options) (*Rehearsal, error) {
 		return nil, err
 	}
 	r.done.Go(func() { r.lan.Run(r.ctx) })
+	for _, wire := range r.wires {
+		r.done.Go(func() { wire.Run(r.ctx) })
+	}
 	return r, nil
 }
 
@@ -120,18 +124,17 @@ func (r *Rehearsal) layOut(ctx context.Context) error {
 	r.lan = cable.NewSwitch(r.sockets)
 	r.lan.AddRouter(r.Plan.Profile.Management.Gateway, r.Plan.Profile.Management.NTP)
 	r.lan.Tap(r.watch.frame)
-	socket := func(node, nic string) string { return filepath.Join(r.sockets, node+"."+nic) }
 	for _, m := range r.Plan.Machines {
 		if err := r.makeDisks(m); err != nil {
 			return err
 		}
 		for _, nic := range m.NICs {
 			name := m.Node + "." + nic.ID
+			wire := r.lan
 			if nic.Ring {
-				r.cables[name] = end{socket(m.Node, nic.ID), socket(nic.Peer, nic.To)}
-				continue
+				wire = r.cable(name, nic.Peer+"."+nic.To)
 			}
-			local, remote, err := r.lan.Plug(name)
+			local, remote, err := wire.Plug(name)
 			if err != nil {
 				return err
 			}
@@ -139,6 +142,17 @@ func (r *Rehearsal) layOut(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// cable is the wire between two cards of the ring: a switch of two ports, which
+// drops what a machine that is off or busy does not take. Sockets alone would
+// stop the sender.
+func (r *Rehearsal) cable(one, other string) *cable.Switch {
+	key := min(one, other)
+	if r.wires[key] == nil {
+		r.wires[key] = cable.NewSwitch(r.sockets)
+	}
+	return r.wires[key]
 }
 
 // makeImages builds each node's image with the code of mkimage.

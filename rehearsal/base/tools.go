@@ -49,7 +49,8 @@ var settledNetwork = map[string]string{
 	"/usr/lib/systemd/system/ifupdown2-pre.service": "[Unit]\nDescription=Helper to synchronize boot up for ifupdown\nDefaultDependencies=no\n" +
 		"Wants=systemd-udevd.service systemd-udev-trigger.service\nAfter=systemd-udevd.service systemd-udev-trigger.service\nBefore=network.target\n\n" +
 		"[Service]\nType=oneshot\nRemainAfterExit=yes\nTimeoutSec=600\nExecStart=/usr/bin/udevadm settle --timeout=600\n",
-	"/usr/lib/systemd/system/networking.service.d/settled.conf": "[Unit]\nWants=ifupdown2-pre.service\nAfter=ifupdown2-pre.service\n",
+	"/usr/lib/systemd/system/networking.service.d/settled.conf": "[Unit]\nWants=ifupdown2-pre.service\n" +
+		"After=local-fs.target network-pre.target systemd-sysctl.service ifupdown2-pre.service\nBefore=network.target network-online.target\n",
 }
 
 // sqlitePath is a tool that has a package of its own, as on a real node.
