@@ -12,6 +12,7 @@ import (
 const (
 	MethodLeave   = "cluster.leave-here"   // take this node out again
 	MethodReplace = "cluster.replace-here" // consent: this machine takes a lost one's place
+	MethodAdmit   = "cluster.admit-here"   // consent: this member hands out the cluster's key once more
 )
 
 // formation is the steps cluster and proof, with what peers and root may ask
@@ -27,6 +28,16 @@ func formation(p *Parts) []step.Step {
 	p.Local.Handle(MethodReplace, func(context.Context, string, json.RawMessage) (any, error) {
 		defer p.Kick()
 		return nil, step.Consent(p.Host.Files, p.Node.Name)
+	})
+	p.Local.Handle(MethodAdmit, func(_ context.Context, _ string, in json.RawMessage) (any, error) {
+		var node string
+		if err := json.Unmarshal(in, &node); err != nil {
+			return nil, err
+		}
+		if _, ok := p.Profile.Node(node); !ok || node == p.Node.Name {
+			return nil, fmt.Errorf("%q is no other node of %s", node, p.Profile.Cluster.Name)
+		}
+		return nil, step.OpenWindow(p.Host.Files)
 	})
 	return []step.Step{cluster, proof}
 }

@@ -30,7 +30,7 @@ resources. The agent goes on with its plan after that: stop it first
 			if !yes {
 				return &exit{exitRefused, errors.New("nothing was changed: say --yes to take this node out of its cluster")}
 			}
-			if err := askAgent(cmd.Context(), t, firstboot.MethodLeave); err != nil {
+			if err := askAgent(cmd.Context(), t, firstboot.MethodLeave, nil); err != nil {
 				return err
 			}
 			fmt.Fprintln(t.stderr, "this node is in no cluster now")
@@ -66,11 +66,28 @@ never run again: two machines of one name destroy the cluster.`,
 			if name != host {
 				return &exit{exitRefused, fmt.Errorf("nothing was changed: this node is %s, not %q", host, name)}
 			}
-			return askAgent(cmd.Context(), t, firstboot.MethodReplace)
+			return askAgent(cmd.Context(), t, firstboot.MethodReplace, nil)
 		},
 	}
 	cmd.Flags().StringVar(&name, "name", "", "`name` of this node, in place of typing it")
 	return cmd
+}
+
+func newAdmit(t *terminal) *cobra.Command {
+	return &cobra.Command{
+		Use:   "admit NODE",
+		Short: "Let a new machine take the place of a lost node",
+		Long: `Let a new machine take the place of a lost node. Run it on a member.
+
+A finished cluster hands out its key no more, not even to its own nodes. After
+this the member does so once more, until all nodes are in and the report is
+written again.`,
+		Example: "  firstboot admit wittgenstein",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return askAgent(cmd.Context(), t, firstboot.MethodAdmit, args[0])
+		},
+	}
 }
 
 func newGuard(t *terminal) *cobra.Command {
@@ -94,8 +111,8 @@ func newGuard(t *terminal) *cobra.Command {
 // guardTime is how long a boot waits at most for the peers.
 const guardTime = 20 * time.Second
 
-func askAgent(ctx context.Context, t *terminal, method string) error {
-	err := firstboot.Ask(ctx, t.root, method, nil, nil)
+func askAgent(ctx context.Context, t *terminal, method string, in any) error {
+	err := firstboot.Ask(ctx, t.root, method, in, nil)
 	if errors.Is(err, firstboot.ErrNotRunning) {
 		return &exit{exitPrecondition, err}
 	}

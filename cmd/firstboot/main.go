@@ -124,6 +124,7 @@ func commands() []func(*terminal) *cobra.Command {
 		newInstalled,
 		newLeave,
 		newReplace,
+		newAdmit,
 		newGuard,
 		newAccept,
 		func(t *terminal) *cobra.Command { return manual.New("firstboot", version, t.stdout) },

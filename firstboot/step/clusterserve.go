@@ -67,6 +67,10 @@ func (s *Cluster) serve(ctx context.Context, peer string, req serveRequest) (ser
 	if !ok || peer == s.o.Node {
 		return served{Refused: fmt.Sprintf("%s is no node of %s", peer, s.o.Profile.Cluster.Name)}, nil
 	}
+	if !WindowOpen(s.o.Host.Files) {
+		return served{Refused: fmt.Sprintf("%s is finished and %s hands out its key no more: if a new machine takes the place of %s, run firstboot admit %s on %s",
+			s.o.Profile.Cluster.Name, s.o.Node, peer, peer, s.o.Node)}, nil
+	}
 	if !s.busy.CompareAndSwap(false, true) {
 		return served{Wait: fmt.Sprintf("%s is adding another node", s.o.Node)}, nil
 	}

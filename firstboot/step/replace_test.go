@@ -105,6 +105,32 @@ func TestReplaceNeedsConsent(t *testing.T) {
 	}
 }
 
+// A finished cluster hands out its key no more, until a person admits the
+// machine that takes a lost one's place.
+func TestFinishedClusterHandsOutNoKey(t *testing.T) {
+	s := formed(t)
+	for _, node := range []string{"frege", "russell", "wittgenstein"} {
+		if err := s.w.Node(node).Files().WriteFile("/var/lib/ringboot/window-closed", nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.reinstall("wittgenstein", true)
+	s.runUntil(10*time.Minute, func() bool { return false })
+	want := "principia is finished and frege hands out its key no more: if a new machine takes the place of wittgenstein, run firstboot admit wittgenstein on frege"
+	if got := s.agents["wittgenstein"].status(); got != want {
+		t.Errorf("wittgenstein says %q, want %q", got, want)
+	}
+	if _, err := s.w.Node("wittgenstein").Files().Lstat("/etc/corosync/authkey"); err == nil {
+		t.Error("the key was handed out")
+	}
+	if err := step.OpenWindow(s.w.Node("frege").Files()); err != nil {
+		t.Fatal(err)
+	}
+	if !s.runUntil(10*time.Minute, s.allFormed) {
+		t.Fatalf("not formed after it was admitted:\n%s", s.tail(40))
+	}
+}
+
 // A node leaves while the cluster carries nothing, and joins again.
 func TestLeaveAndJoinAgain(t *testing.T) {
 	s := formed(t)

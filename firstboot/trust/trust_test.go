@@ -100,22 +100,15 @@ func TestErrorsOfAHandlerArriveAsSuch(t *testing.T) {
 	s := NewServer(ServerOptions{Identity: identity(t, p, "russell"), Nodes: three})
 	s.Handle("no", func(context.Context, string, json.RawMessage) (any, error) { return nil, errors.New("disk is full") })
 	s.Handle("panic", func(context.Context, string, json.RawMessage) (any, error) { panic("oops") })
-	s.Handle("late", InWindow(func() bool { return false }, nil))
-	s.Handle("founder", OnlyFrom(func(peer string) bool { return peer == "wittgenstein" }, nil))
 	c := client(t, identity(t, p, "frege"), serve(t, s))
 	for method, want := range map[string]string{
 		"no":      "russell answered to no: disk is full",
 		"panic":   "russell answered to panic: handler of panic panicked: oops",
-		"late":    "russell answered to late: the join window is closed: the cluster is formed",
-		"founder": "russell answered to founder: frege may not ask this",
 		"nothing": `russell answered to nothing: method "nothing" is not known here`,
 	} {
 		err := c.Call(t.Context(), "russell", method, nil, nil)
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", method, err, want)
-		}
-		if got := errors.Is(err, ErrWindowClosed); got != (method == "late") {
-			t.Errorf("%s: errors.Is(ErrWindowClosed) is %v", method, got)
 		}
 	}
 }
