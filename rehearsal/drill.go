@@ -27,6 +27,7 @@ func Drills() []Drill {
 	}
 	return []Drill{
 		{"wrong-disks", "two sticks are swapped, and a third machine has another disk: nothing is erased", (*drilling).wrongDisks},
+		{"seeded-faults", "a wrong key in the answers, a damaged package, an agent that does not start: each is named in one line", (*drilling).seededFaults},
 		{"stick-left-in", "the stick stays in and is first in the boot order: the machine is installed once", (*drilling).stickLeftIn},
 		{"cable-pulled", "a cable of the ring is pulled and put back: both ends say so", (*drilling).cablePulled},
 		{"other-version", "one node has another version of Proxmox VE: no cluster is formed, and the reason is named", (*drilling).otherVersion},

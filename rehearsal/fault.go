@@ -1,0 +1,93 @@
+package rehearsal
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"ringboot/imagebuilder"
+)
+
+// seededFaults gives each of three machines another fault. Each must be named
+// by the machine itself, in one line: an answer file with a wrong key, a
+// package that dpkg cannot unpack, an agent that does not start.
+func (d *drilling) seededFaults(ctx context.Context) error {
+	nodes := d.o.Profile.Nodes
+	if len(nodes) < 3 {
+		return fmt.Errorf("this drill needs three machines, the profile has %d", len(nodes))
+	}
+	key, pkg, agent := nodes[0].Name, nodes[1].Name, nodes[2].Name
+	r, err := d.table(ctx, func(o *Options) {
+		o.Change = func(node string, request *imagebuilder.Request) error {
+			if node == agent {
+				request.Agent = []byte("#!/bin/sh\nexit 1\n")
+			}
+			return nil
+		}
+		o.Spoil = func(node, path string) error {
+			switch node {
+			case key:
+				return replace(path, []byte("reboot-mode"), []byte("reboot-mood"))
+			case pkg:
+				return spoilPackage(path)
+			}
+			return nil
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.PowerOnAll(ctx); err != nil {
+		return err
+	}
+	if err := r.WaitFailures(ctx, r.Nodes()...); err != nil {
+		return err
+	}
+	said := r.Failures()
+	for node, want := range map[string]string{
+		key: "unknown field `reboot-mood`", pkg: "installation of package ringboot_", agent: "ringboot.service: Failed with result",
+	} {
+		if !strings.Contains(said[node], want) {
+			return fmt.Errorf("%s said %q, not %q", node, said[node], want)
+		}
+	}
+	return nil
+}
+
+// replace replaces the only place of some bytes in an image.
+func replace(path string, old, new []byte) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if n := bytes.Count(content, old); n != 1 {
+		return fmt.Errorf("%q stands %d times in %s, not once", old, n, path)
+	}
+	copy(content[bytes.Index(content, old):], new)
+	return os.WriteFile(path, content, 0o600)
+}
+
+// spoilPackage damages the last large package of an image, which is the agent's.
+func spoilPackage(path string) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	const block, enough = 2048, 1 << 20
+	last := len(content)
+	for at := len(content) / block * block; at >= 0; at -= block {
+		if !bytes.HasPrefix(content[at:], []byte("!<arch>\n")) {
+			continue
+		}
+		if last-at > enough {
+			for i := range 64 {
+				content[at+enough/2+i] ^= 0xff
+			}
+			return os.WriteFile(path, content, 0o600)
+		}
+		last = at
+	}
+	return fmt.Errorf("no large package in %s", path)
+}
