@@ -95,7 +95,7 @@ func (f File) write(path string) error {
 func (s *System) await(ctx context.Context) error {
 	for {
 		if s.init == 0 {
-			s.init = child(s.cmd.Process.Pid)
+			s.init = firstOf(s.cmd.Process.Pid)
 		}
 		if s.init != 0 {
 			state, _ := s.Run(ctx, "systemctl", "is-system-running")
@@ -115,15 +115,27 @@ func (s *System) await(ctx context.Context) error {
 	}
 }
 
-// child is the first child of a process, or 0.
-func child(pid int) int {
+// firstOf finds the child that is the first process of a pid namespace of its
+// own. The starting script has other children, which come and go.
+func firstOf(pid int) int {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
 	if err != nil {
 		return 0
 	}
-	first, _, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
-	n, _ := strconv.Atoi(first)
-	return n
+	for _, word := range strings.Fields(string(text)) {
+		status, err := os.ReadFile("/proc/" + word + "/status")
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(status)) {
+			numbers, is := strings.CutPrefix(line, "NSpid:")
+			if f := strings.Fields(numbers); is && len(f) > 1 && f[len(f)-1] == "1" {
+				n, _ := strconv.Atoi(word)
+				return n
+			}
+		}
+	}
+	return 0
 }
 
 // Run runs a command in the system and returns its standard output; the error
@@ -141,7 +153,7 @@ func (s *System) Feed(ctx context.Context, stdin []byte, argv ...string) ([]byte
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
-		return out.Bytes(), fmt.Errorf("%s: %s: %w: %s", s.Name, strings.Join(argv, " "), err, lastLine(errs.Bytes()))
+		return out.Bytes(), fmt.Errorf("%s: %s: %w: %s", s.Name, strings.Join(argv, " "), err, bytes.TrimSpace(errs.Bytes()))
 	}
 	return out.Bytes(), nil
 }
