@@ -10,7 +10,7 @@ SETUP   := rehearsal/base/embedded/installer
 GO      ?= go
 export GOFLAGS ?= -buildvcs=false
 
-.PHONY: all help bin image practice-iso test check bench fuzz figures rehearse ansible-test lint dist clean FORCE
+.PHONY: all help bin image practice-iso test check bench fuzz figures rehearse practice-iso lint dist clean FORCE
 
 all: bin ## build mkimage, firstboot and peers into build/bin
 
