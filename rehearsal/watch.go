@@ -57,7 +57,6 @@ type watch struct {
 	failure map[string]string
 	changed chan struct{}
 	keys    map[string]ed25519.PublicKey
-	cluster string
 	say     func(Event)
 }
 
@@ -129,7 +128,6 @@ func (w *watch) stage(node, stage, text string) {
 // the practice medium; the real one has others, and the kernel's first line
 // tells it as well.
 var (
-	lineKernel    = regexp.MustCompile(`Linux version |EFI stub: Loaded initrd`)
 	lineMedium    = regexp.MustCompile(`^medium: found (\S+)`)
 	lineInstaller = regexp.MustCompile(`^installer: +([0-9.]+) (.*)`)
 	lineAgent     = regexp.MustCompile(`(?:firstboot|ringboot)\[\d+\]: (.*)`)

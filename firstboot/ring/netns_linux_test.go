@@ -124,7 +124,6 @@ type testNode struct {
 	ended chan struct{}
 	mu    sync.Mutex
 	last  told
-	woken chan struct{}
 }
 
 // testRing is three nodes without cables.

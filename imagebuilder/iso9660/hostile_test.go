@@ -42,9 +42,6 @@ func extentOf(record []byte) uint32 { return binary.LittleEndian.Uint32(record[2
 
 func dotOf(b, record []byte) []byte { return b[int(extentOf(record))*block:] }
 
-// rootOf is the root directory's own record.
-func rootOf(b []byte) []byte { return b[int(rootExtent(b))*block:] }
-
 func TestHostileImagesGetOneSentence(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -81,11 +81,10 @@ func ordered2(doc any) any {
 
 // stage is a world on which transcripts are played.
 type stage struct {
-	t                 *testing.T
-	w                 *World
-	matched, failed   int
-	used              map[string]bool
-	realFP, standinFP string
+	t               *testing.T
+	w               *World
+	matched, failed int
+	used            map[string]bool
 }
 
 func newStage(t *testing.T, links int) *stage {
