@@ -37,7 +37,8 @@ const (
 	quickPerOne = 10 * time.Millisecond
 	slowRound   = 2 * time.Second // plus or minus a quarter; both are longer for each peer that is heard
 	slowPerOne  = 50 * time.Millisecond
-	bothRounds  = 3 // rounds over both address families; then they take turns where a link has both
+	quietRound  = 15 * time.Second // plus or minus a quarter, while nobody waits for anything
+	bothRounds  = 3                // rounds over both address families; then they take turns where a link has both
 )
 
 // Options say what to announce and whom to listen for.
@@ -54,6 +55,7 @@ type Options struct {
 	// to tell where it can. They are listed in every round anyway.
 	Links <-chan struct{}
 	Event func(text string) // a bounded number of lines; may be nil
+	Quiet func() bool       // nobody waits for anything: rounds may be far apart; nil: never
 	Now   func() time.Time  // nil: time.Now
 }
 
@@ -203,7 +205,11 @@ func settle(ctx context.Context, events <-chan struct{}) {
 func (d *Discovery) pause(quick bool) time.Duration {
 	peers := time.Duration(len(d.table.Peers()))
 	mean := quickRound + peers*quickPerOne
-	if !quick {
+	switch {
+	case quick:
+	case d.opts.Quiet != nil && d.opts.Quiet():
+		mean = quietRound
+	default:
 		mean = slowRound + peers*slowPerOne
 	}
 	return mean*3/4 + mathrand.N(mean/2)

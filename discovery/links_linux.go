@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -18,33 +19,32 @@ func enslaved(name string) bool {
 // Without a socket the channel stays silent and the rounds notice.
 func (d *Discovery) watchLinks(ctx context.Context) <-chan struct{} {
 	news := make(chan struct{}, 1)
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
 		return news
 	}
 	const groups = unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR
-	// The time-out is how long Close waits for the reader.
-	if unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}) != nil ||
-		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 250_000}) != nil {
+	if unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}) != nil {
 		_ = unix.Close(fd)
 		return news
 	}
+	// As a file that does not block, it waits with all others and can be closed.
+	socket := os.NewFile(uintptr(fd), "netlink")
 	d.done.Add(1)
 	go func() {
 		defer d.done.Done()
-		defer unix.Close(fd)
+		defer socket.Close()
+		stop := context.AfterFunc(ctx, func() { socket.Close() })
+		defer stop()
 		buf := make([]byte, 8192)
 		for ctx.Err() == nil {
-			_, _, err := unix.Recvfrom(fd, buf, 0)
-			switch err {
-			case nil, unix.ENOBUFS: // some news were lost: that is news
-				select {
-				case news <- struct{}{}:
-				default:
-				}
-			case unix.EAGAIN, unix.EINTR:
-			default:
+			_, err := socket.Read(buf)
+			if err != nil && !errors.Is(err, unix.ENOBUFS) { // some news were lost: that is news
 				return // the rounds notice from now on
+			}
+			select {
+			case news <- struct{}{}:
+			default:
 			}
 		}
 	}()

@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +34,9 @@ type channel struct {
 	targets map[string]trust.Target
 	members members
 	notes   chan string
+	boot    string // of the machine, as records show it
+	quiet   atomic.Bool
+	proven  sync.Map // node to the key with which it proved itself
 }
 
 // connect makes the channel and the services that run it, and sets Caller and
@@ -45,6 +47,7 @@ func connect(p *Parts) ([]Service, error) {
 		return nil, err
 	}
 	c := &channel{p: p, id: id, targets: map[string]trust.Target{}, notes: make(chan string, maxNotes)}
+	c.boot = bootOf(p)
 	c.facts = &step.LocalFacts{Host: p.Host, Seed: p.Seed, Agent: p.Version, Status: func() trust.Status { return p.Status() }}
 	port := strconv.Itoa(p.Profile.Agent.Port)
 	var targets []trust.Target
@@ -58,7 +61,7 @@ func connect(p *Parts) ([]Service, error) {
 	}
 	c.client = trust.NewClient(trust.ClientOptions{Identity: id, Addresses: c.addresses, Learned: c.learned})
 	c.tracker = trust.NewTracker(c.client, c.client.Address, trust.TrackerOptions{
-		Targets: targets, Hints: c.hints, Member: c.members.states, Hello: c.heardHello, Event: c.note, Changed: func() { p.Kick() },
+		Targets: targets, Hints: c.hints, Member: c.members.states, Hello: c.heardHello, Event: c.note, Changed: func() { p.Kick() }, Quiet: c.quiet.Load,
 	})
 	p.Peers = c.tracker.Peers
 	p.Methods.Handle(trust.MethodFacts, func(ctx context.Context, _ string, _ json.RawMessage) (any, error) { return c.facts.Read(ctx) })
@@ -70,11 +73,20 @@ func connect(p *Parts) ([]Service, error) {
 		return nil, nil
 	}
 	p.Caller = c.client
-	out := []Service{{"trusted channel", c.serve}, {"peers", c.track}, {"discovery", c.discover}, consoleService(p)}
+	out := []Service{{"trusted channel", c.serve}, {"peers", c.track}, {"discovery", c.discover}, consoleService(p, c.quiet.Load)}
 	if p.Profile.Agent.StatusPage {
 		out = append(out, pageService(p, c.picture))
 	}
 	return out, nil
+}
+
+// bootOf is how records show this start of the machine.
+func bootOf(p *Parts) string {
+	boot, err := p.Host.Files.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil || len(boot) < 8 {
+		return "00000000"
+	}
+	return string(boot[:8])
 }
 
 func identityOf(p *Parts) (*trust.Identity, error) {
@@ -145,7 +157,7 @@ func (c *channel) hello(h *trust.Hello) {
 // track keeps the peers' states.
 func (c *channel) track(ctx context.Context) error {
 	var all sync.WaitGroup
-	all.Go(func() { c.members.follow(ctx, c.p.Host.Files) })
+	all.Go(func() { c.members.follow(ctx, c.p.Host.Files, c.quiet.Load) })
 	all.Go(func() { c.write(ctx) })
 	c.tracker.Run(ctx)
 	all.Wait()
@@ -166,14 +178,21 @@ func (c *channel) discover(ctx context.Context) error {
 		nodes = append(nodes, n.Name)
 	}
 	record := c.record()
-	d, err := discovery.Start(ctx, discovery.Options{ClusterID: c.id.ClusterID, Nodes: nodes, Record: record, Key: c.id.Key, Keys: keys, Event: c.note})
+	d, err := discovery.Start(ctx, discovery.Options{ClusterID: c.id.ClusterID, Nodes: nodes, Record: record, Key: c.id.Key, Keys: keys, Event: c.note, Quiet: c.quiet.Load})
 	if err != nil {
 		return err
 	}
 	c.found.Store(d)
 	defer d.Close()
+	// A peer may have proved itself before there was anybody to tell.
+	c.proven.Range(func(node, key any) bool {
+		d.Table().Learn(node.(string), key.(ed25519.PublicKey))
+		return true
+	})
 	heard := map[string]string{}
-	tick := time.NewTicker(time.Second)
+	c.quiet.Store(false)
+	still := stillness{since: time.Now()}
+	tick := time.NewTimer(recordEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -191,12 +210,20 @@ func (c *channel) discover(ctx context.Context) error {
 				heard[node] = run
 			}
 		case <-tick.C:
-			if next := c.record(); !sameRecord(record, next) {
+			next := c.record()
+			same := sameRecord(record, next)
+			if !same {
 				if err := d.Publish(next); err != nil {
 					return err
 				}
 				record = next
 			}
+			c.quiet.Store(still.after(same, c.tracker.Peers(), time.Now()))
+			every := recordEvery
+			if c.quiet.Load() {
+				every = recordQuiet
+			}
+			tick.Reset(every)
 		}
 	}
 }
@@ -204,12 +231,8 @@ func (c *channel) discover(ctx context.Context) error {
 // record is what this node tells everyone.
 func (c *channel) record() discovery.Record {
 	s := c.p.Status()
-	boot, err := c.p.Host.Files.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil || len(boot) < 8 {
-		boot = []byte("00000000")
-	}
 	r := discovery.Record{
-		Node: c.id.Name, Boot: string(boot[:8]), Phase: s.Phase, Step: s.Step, Steps: s.Steps, Waiting: s.Waiting,
+		Node: c.id.Name, Boot: c.boot, Phase: s.Phase, Step: s.Step, Steps: s.Steps, Waiting: s.Waiting,
 		Port: c.p.Profile.Agent.Port, Fingerprint: c.id.Fingerprint(), Plan: s.Plan, Addresses: c.ownAddresses(),
 	}
 	for _, port := range s.Ring.Ports {
@@ -294,7 +317,11 @@ func hintOf(peer discovery.Peer) trust.Hint {
 // learned keeps the key with which a peer proved itself.
 func (c *channel) learned(node string, cert *x509.Certificate) {
 	key, ok := cert.PublicKey.(ed25519.PublicKey)
-	if d := c.found.Load(); ok && d != nil {
+	if !ok {
+		return
+	}
+	c.proven.Store(node, key)
+	if d := c.found.Load(); d != nil {
 		d.Table().Learn(node, key)
 	}
 }
@@ -304,85 +331,4 @@ func (c *channel) heardHello(node string, h trust.Hello) {
 	if d := c.found.Load(); d != nil {
 		d.Table().Confirm(node, h.Run)
 	}
-}
-
-// members is what pmxcfs says of the cluster's membership.
-type members struct {
-	mu  sync.Mutex
-	now map[string]trust.State
-}
-
-// states returns the last reading.
-func (m *members) states() map[string]trust.State {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.now
-}
-
-// follow reads membership now and then, apart from everything else: reading
-// /etc/pve may hang for as long as pmxcfs does.
-func (m *members) follow(ctx context.Context, files interface{ ReadFile(string) ([]byte, error) }) {
-	tick := time.NewTicker(3 * time.Second)
-	defer tick.Stop()
-	answers := make(chan map[string]trust.State, 1)
-	asking := false
-	for {
-		if !asking {
-			asking = true
-			go func() {
-				text, err := files.ReadFile("/etc/pve/.members")
-				if err != nil {
-					text = nil
-				}
-				answers <- parseMembers(text)
-			}()
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case got := <-answers:
-			asking = false
-			m.mu.Lock()
-			m.now = got
-			m.mu.Unlock()
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-		case <-tick.C:
-		}
-	}
-}
-
-// parseMembers reads /etc/pve/.members. A node outside any cluster has a file
-// without a cluster in it.
-func parseMembers(text []byte) map[string]trust.State {
-	var file struct {
-		Cluster *struct {
-			Name    string
-			Quorate int
-		}
-		Nodelist map[string]struct {
-			Online int
-			IP     string
-		}
-	}
-	out := map[string]trust.State{}
-	if len(strings.TrimSpace(string(text))) == 0 || json.Unmarshal(text, &file) != nil || file.Cluster == nil {
-		return out
-	}
-	for node, n := range file.Nodelist {
-		switch {
-		case n.Online != 1:
-			out[node] = trust.State{Why: "in cluster " + file.Cluster.Name + ", not online"}
-		case n.IP == "":
-			out[node] = trust.State{Why: "in cluster " + file.Cluster.Name + ", its /etc/pve is not in step yet"}
-		case file.Cluster.Quorate != 1:
-			out[node] = trust.State{Why: "cluster " + file.Cluster.Name + " has no quorum"}
-		default:
-			out[node] = trust.State{OK: true}
-		}
-	}
-	return out
 }

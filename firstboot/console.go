@@ -17,14 +17,16 @@ const (
 	consoleTTY    = 4<<8 | 1 // device number of tty1, as in the field tty_nr of /proc/PID/stat
 	consoleWidth  = 80
 	consoleEvery  = 2 * time.Second
+	consoleQuiet  = 6 * time.Second // while nothing happens
 )
 
 // consoleService shows the card on the machine's own screen, as long as nobody
 // works there. When the cluster is formed it is drawn once more and then left alone.
-func consoleService(p *Parts) Service {
+func consoleService(p *Parts, quiet func() bool) Service {
 	return Service{Name: "console", Run: func(ctx context.Context) error {
-		tick := time.NewTicker(consoleEvery)
+		tick := time.NewTimer(0)
 		defer tick.Stop()
+		<-tick.C
 		last := ""
 		for {
 			s := p.Status()
@@ -36,6 +38,11 @@ func consoleService(p *Parts) Service {
 				}
 				last = card
 			}
+			every := consoleEvery
+			if quiet() {
+				every = consoleQuiet
+			}
+			tick.Reset(every)
 			select {
 			case <-ctx.Done():
 				return nil

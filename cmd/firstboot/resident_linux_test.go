@@ -3,12 +3,10 @@ package main
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,7 +39,7 @@ users:
 func build(b testing.TB, dir string) string {
 	b.Helper()
 	path := filepath.Join(dir, "firstboot")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X main.version=bench", "-o", path, ".")
+	cmd := exec.Command("go", "build", "-tags", "nethttpomithttp2", "-trimpath", "-ldflags", "-s -w -X main.version=bench", "-o", path, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		b.Fatalf("%v: %s", err, out)
@@ -49,21 +47,27 @@ func build(b testing.TB, dir string) string {
 	return path
 }
 
-// room is a root directory with a seed and the agent in it.
-func room(b testing.TB) string {
+// keys makes the keys of a cluster.
+func keys(b testing.TB) *testpki.PKI {
 	b.Helper()
-	root := b.TempDir()
 	pki, err := testpki.New()
 	if err != nil {
 		b.Fatal(err)
 	}
-	cert, key, err := pki.Issue("frege")
+	return pki
+}
+
+// room is a root directory with a node's seed in it.
+func room(b testing.TB, pki *testpki.PKI, node string) string {
+	b.Helper()
+	root := b.TempDir()
+	cert, key, err := pki.Issue(node)
 	if err != nil {
 		b.Fatal(err)
 	}
 	h := host.New(root)
 	for path, text := range map[string][]byte{profiles.ProfileFile: []byte(residentProfile), profiles.CAFile: pki.CA, profiles.CertFile: cert, profiles.KeyFile: key,
-		"/etc/hostname": []byte("frege\n"), "/etc/hosts": []byte("127.0.0.1 localhost\n10.203.3.11 frege\n"), "/dev/null": nil} {
+		"/etc/hostname": []byte(node + "\n"), "/etc/hosts": []byte("127.0.0.1 localhost\n10.203.3.11 frege\n10.203.3.12 russell\n10.203.3.13 wittgenstein\n"), "/dev/null": nil} {
 		if err := h.Files.WriteFile(path, text, 0o600); err != nil {
 			b.Fatal(err)
 		}
@@ -73,7 +77,7 @@ func room(b testing.TB) string {
 			b.Fatal(err)
 		}
 	}
-	if _, err := (step.NewSeed{Node: "frege"}).Write(h, false); err != nil {
+	if _, err := (step.NewSeed{Node: node}).Write(h, false); err != nil {
 		b.Fatal(err)
 	}
 	return root
@@ -106,93 +110,13 @@ exec chroot "$1" /firstboot run`
 	return cmd, stderr
 }
 
-// cpu is the processor time that a process has used.
-func cpu(b testing.TB, pid int) time.Duration {
-	b.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		b.Fatal(err)
-	}
-	// proc_pid_stat(5): after the name in brackets, utime and stime are the
-	// 12th and 13th field, in ticks of 10 ms.
-	f := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	user, _ := strconv.Atoi(f[11])
-	system, _ := strconv.Atoi(f[12])
-	return time.Duration(user+system) * 10 * time.Millisecond
-}
-
-// rss is a process's resident memory in MiB.
-func rss(b testing.TB, pid int) float64 {
-	b.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		b.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kib, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 64)
-			if err != nil {
-				b.Fatal(err)
-			}
-			return kib / 1024
-		}
-	}
-	b.Fatal("no VmRSS")
-	return 0
-}
-
-// BenchmarkResident measures what the agent costs a node that it only keeps:
-// memory, processor time over a minute, and the size of the program.
-func BenchmarkResident(b *testing.B) {
-	need.Root(b)
-	need.Tools(b, "unshare:util-linux", "ip:iproute2", "chroot:coreutils", "go")
-	for b.Loop() {
-		root := room(b)
-		info, err := os.Stat(build(b, root))
-		if err != nil {
-			b.Fatal(err)
-		}
-		cmd, stderr := resident(b, root)
-		killer := time.AfterFunc(5*time.Minute, func() { cmd.Process.Kill() })
-		defer killer.Stop()
-		lines := bufio.NewScanner(stderr)
-		said := ""
-		for !strings.Contains(said, "no Debian system") && lines.Scan() {
-			said += lines.Text() + "\n"
-		}
-		if !strings.Contains(said, "no Debian system") {
-			b.Fatalf("the agent did not start: %s", said)
-		}
-		drained := make(chan struct{})
-		go func() { io.Copy(io.Discard, stderr); close(drained) }()
-		time.Sleep(20 * time.Second) // past its start, and the quick rounds of its first half minute
-		const window = 60 * time.Second
-		before := cpu(b, cmd.Process.Pid)
-		time.Sleep(window)
-		used := cpu(b, cmd.Process.Pid) - before
-		memory := rss(b, cmd.Process.Pid)
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			b.Fatal(err)
-		}
-		at := time.Now()
-		<-drained
-		if err := cmd.Wait(); err != nil {
-			b.Errorf("the agent ended with %v", err)
-		}
-		need.Figure("agent.stop_s", time.Since(at).Seconds(), "s")
-		need.Figure("agent.rss_mib", memory, "mib")
-		need.Figure("agent.idle_cpu_percent", 100*used.Seconds()/window.Seconds(), "percent")
-		need.Figure("agent.binary_mib", float64(info.Size())/(1<<20), "mib")
-	}
-}
-
 // TestTheShippedAgentStopsAtOnce starts the program as it is shipped, alone in
 // a network of its own, and stops it as systemd does.
 func TestTheShippedAgentStopsAtOnce(t *testing.T) {
 	need.Slow(t)
 	need.Root(t)
 	need.Tools(t, "unshare:util-linux", "ip:iproute2", "chroot:coreutils", "go")
-	root := room(t)
+	root := room(t, keys(t), "frege")
 	build(t, root)
 	cmd, stderr := resident(t, root)
 	killer := time.AfterFunc(2*time.Minute, func() { cmd.Process.Kill() })

@@ -38,6 +38,10 @@ type Config struct {
 type Timing struct {
 	Probe   time.Duration // between two probes of one link: 300 ms
 	Dead    time.Duration // a link without an answer to a probe younger than this is dead: 1 s
+	Calm    time.Duration // a link of which every probe was answered within Quick for so long is at rest: 10 s
+	Rest    time.Duration // between two probes of a link at rest: 800 ms
+	Quick   time.Duration // one at rest that does not answer within it is probed again, at this pace: 100 ms
+	Grace   time.Duration // a link at rest is dead so long after a probe that should have been answered: 350 ms
 	Return  time.Duration // a link that was dead must answer this long before it carries traffic again: 2 s
 	Flap    time.Duration // upper bound of Return, which doubles with each return within it: 1 min
 	Resync  time.Duration // full look at the kernel without an event: 30 s
@@ -49,7 +53,8 @@ type Timing struct {
 // DefaultTiming is the timing of a node in service.
 func DefaultTiming() Timing {
 	return Timing{
-		Probe: 300 * time.Millisecond, Dead: time.Second,
+		Probe: 300 * time.Millisecond, Dead: time.Second, Calm: 10 * time.Second,
+		Rest: 800 * time.Millisecond, Quick: 100 * time.Millisecond, Grace: 350 * time.Millisecond,
 		Return: 2 * time.Second, Flap: time.Minute,
 		Resync: 30 * time.Second, Settle: 30 * time.Millisecond,
 		NoLink: 30 * time.Second, Backoff: 15 * time.Minute,
@@ -59,7 +64,8 @@ func DefaultTiming() Timing {
 func (t Timing) orDefault() Timing {
 	d := DefaultTiming()
 	for _, f := range []struct{ have, want *time.Duration }{
-		{&t.Probe, &d.Probe}, {&t.Dead, &d.Dead}, {&t.Return, &d.Return}, {&t.Flap, &d.Flap},
+		{&t.Probe, &d.Probe}, {&t.Dead, &d.Dead}, {&t.Calm, &d.Calm}, {&t.Rest, &d.Rest}, {&t.Quick, &d.Quick}, {&t.Grace, &d.Grace},
+		{&t.Return, &d.Return}, {&t.Flap, &d.Flap},
 		{&t.Resync, &d.Resync}, {&t.Settle, &d.Settle}, {&t.NoLink, &d.NoLink}, {&t.Backoff, &d.Backoff},
 	} {
 		if *f.have <= 0 {

@@ -20,7 +20,10 @@ type core struct {
 	looked  bool // a snapshot was taken
 	bounced time.Time
 	ticked  time.Time
+	awaited time.Time     // when the next tick should be at the latest; zero: within a probe's interval
+	excused time.Duration // how late it may be without a link being forgiven for it
 	events  []trust.Event
+	told    int               // events so far
 	said    map[string]string // last event of each kind, against repetition
 	remark  func(trust.Event)
 	learned [Ports]string // peers remembered from earlier runs
@@ -75,12 +78,36 @@ func (c *core) observe(s Snapshot, now time.Time) {
 // advance takes note of the time. Time in which this process did not run proves
 // nothing about a link.
 func (c *core) advance(now time.Time) {
-	if gap := now.Sub(c.ticked); !c.ticked.IsZero() && gap > c.cfg.Timing.Probe {
+	gap, most := now.Sub(c.ticked), c.cfg.Timing.Probe
+	if !c.awaited.IsZero() {
+		gap, most = now.Sub(c.awaited), c.excused
+	}
+	if !c.ticked.IsZero() && gap > most {
 		for _, l := range c.links {
 			l.forgive(gap)
 		}
 	}
-	c.ticked = now
+	c.ticked, c.awaited = now, time.Time{}
+}
+
+// wake is when there is something to do next, if nothing is heard before. With
+// both links at rest that is the next probe; else it is soon.
+func (c *core) wake(now time.Time) time.Time {
+	tick := c.cfg.Timing.Probe / 3
+	at := now.Add(c.cfg.Timing.Rest)
+	for _, l := range c.links {
+		if !l.atRest(now) || !l.carrier || l.peerBig < c.cfg.MTU {
+			c.awaited, c.excused = now.Add(tick), c.cfg.Timing.Probe-tick
+			return c.awaited
+		}
+		for _, due := range []time.Time{l.probeAt, l.announceAt} {
+			if due.Before(at) {
+				at = due
+			}
+		}
+	}
+	c.awaited, c.excused = at, c.cfg.Timing.Quick
+	return at
 }
 
 // tick lets time pass and returns what is to be sent.
@@ -134,8 +161,8 @@ func (c *core) due(i int, now time.Time, changed bool) []outgoing {
 	if !l.known {
 		return out
 	}
-	if changed || !now.Before(l.probeAt) {
-		l.probeAt = now.Add(c.cfg.Timing.Probe)
+	if changed || !now.Add(l.early(now)).Before(l.probeAt) {
+		l.probeAt = now.Add(l.pace(now))
 		out = append(out, c.probe(i, Probe{Seq: l.next(now, false)}, 0)...)
 	}
 	if l.wantsFull(c.cfg.MTU, now) {
@@ -151,9 +178,13 @@ func (c *core) announce(i int, now time.Time) []outgoing {
 	// A link that works needs no introduction; now and then one is made for
 	// the case that the cable was moved without a sign.
 	const seldom = 10
-	l.announceAt = now.Add(c.cfg.Timing.Probe)
-	if l.alive {
+	switch {
+	case l.atRest(now):
+		l.announceAt = now.Add(seldom * seldom * c.cfg.Timing.Probe)
+	case l.alive:
 		l.announceAt = now.Add(seldom * c.cfg.Timing.Probe)
+	default:
+		l.announceAt = now.Add(c.cfg.Timing.Probe)
 	}
 	frame, err := c.me.announce(l.port, c.cfg.MTU)
 	if err != nil {
@@ -338,6 +369,7 @@ func (c *core) event(now time.Time, subject, text string) {
 	c.said[subject] = text
 	e := trust.Event{Time: now, Text: text}
 	c.events = append(c.events, e)
+	c.told++
 	if len(c.events) > keptEvents {
 		c.events = c.events[len(c.events)-keptEvents:]
 	}

@@ -104,25 +104,20 @@ func (k *Keeper) Kick() {
 	}
 }
 
-// heard is one datagram, or the end of a socket.
-type heard struct {
-	port int
-	wire Wire
-	data []byte
-	err  error
-}
-
-// run is the state of one Run.
+// run is the state of one Run. Whoever holds work may use it: the loop, or a
+// reader that has a datagram.
 type run struct {
 	*Keeper
+	work   sync.Mutex
 	core   *core
 	wires  [Ports]Wire
 	bound  [Ports]int // device of each wire
-	inbox  chan heard
 	kernel Kernel
 	group  sync.WaitGroup
 	routed [Ports]LinkState // what the routes were last compared with
 	due    time.Time        // next look at the kernel
+	timer  *time.Timer      // of the next turn
+	shown  picture
 }
 
 // Run keeps the ring until ctx ends, then returns nil. Routes and addresses
@@ -138,16 +133,14 @@ func (k *Keeper) Run(ctx context.Context) error {
 		return err
 	}
 	defer kernel.Close()
-	r := &run{Keeper: k, core: newCore(cfg, me, k.opt.Remark), kernel: kernel, inbox: make(chan heard, 64)}
+	r := &run{Keeper: k, core: newCore(cfg, me, k.opt.Remark), kernel: kernel, timer: time.NewTimer(0)}
 	r.core.learned = k.Peers()
 	ctx, cancel := context.WithCancel(ctx)
 	defer r.end(cancel)
 	watch := kernel.Watch(ctx)
-	timing := r.core.cfg.Timing
-	ticker := time.NewTicker(timing.Probe / 3)
-	defer ticker.Stop()
-	r.look(ctx, time.Now())
+	settle := r.core.cfg.Timing.Settle
 	for {
+		wanted := time.Time{}
 		select {
 		case <-ctx.Done():
 			return nil
@@ -156,35 +149,32 @@ func (k *Keeper) Run(ctx context.Context) error {
 				watch = nil
 				continue
 			}
-			r.want(time.Now().Add(timing.Settle))
+			wanted = time.Now().Add(settle)
 		case <-k.kick:
-			r.want(time.Now())
-		case in := <-r.inbox:
-			r.take(ctx, in)
-		case <-ticker.C:
+			wanted = time.Now()
+		case <-r.timer.C:
+		}
+		r.work.Lock()
+		if !wanted.IsZero() {
+			r.want(wanted)
 		}
 		r.turn(ctx, time.Now())
+		r.work.Unlock()
 	}
 }
 
 func (r *run) end(cancel func()) {
 	cancel()
+	r.work.Lock()
 	for i, w := range r.wires {
 		if w != nil {
 			w.Close()
 			r.wires[i] = nil
 		}
 	}
-	// Readers may wait to hand over a last datagram.
-	done := make(chan struct{})
-	go func() { r.group.Wait(); close(done) }()
-	for {
-		select {
-		case <-r.inbox:
-		case <-done:
-			return
-		}
-	}
+	r.work.Unlock()
+	r.group.Wait()
+	r.timer.Stop()
 }
 
 // want asks for a look at the kernel no later than at.
@@ -194,7 +184,7 @@ func (r *run) want(at time.Time) {
 	}
 }
 
-// turn does what is due.
+// turn does what is due, and sets the time of the next turn.
 func (r *run) turn(ctx context.Context, now time.Time) {
 	r.send(r.core.tick(now))
 	if r.core.states() != r.routed {
@@ -208,7 +198,12 @@ func (r *run) turn(ctx context.Context, now time.Time) {
 	if again || !now.Before(r.due) {
 		r.look(ctx, now)
 	}
-	r.publish()
+	r.publish(now)
+	next := r.core.wake(now)
+	if r.due.Before(next) {
+		next = r.due
+	}
+	r.timer.Reset(time.Until(next))
 }
 
 // look compares the kernel with what should be and closes the gap.
@@ -283,50 +278,33 @@ func (r *run) connect(ctx context.Context) {
 			continue
 		}
 		r.wires[i], r.bound[i] = w, l.index
-		r.group.Go(func() { listen(ctx, i, w, r.inbox) })
+		r.group.Go(func() { r.listen(ctx, i, w) })
 	}
 }
 
-// listen hands over what comes in on one socket, and at last its error.
-func listen(ctx context.Context, port int, w Wire, inbox chan<- heard) {
+// listen takes what comes in on one socket, until it is closed.
+func (r *run) listen(ctx context.Context, port int, w Wire) {
 	buffer := make([]byte, 1<<16)
 	for {
 		n, err := w.Read(buffer)
-		in := heard{port: port, wire: w, err: err}
-		if err == nil {
-			in.data = slices.Clone(buffer[:n])
-		}
-		select {
-		case inbox <- in:
-		case <-ctx.Done():
+		r.work.Lock()
+		if ctx.Err() != nil || r.wires[port] != w {
+			r.work.Unlock()
 			return
 		}
+		now := time.Now()
+		if err != nil {
+			w.Close()
+			r.wires[port] = nil
+			r.want(now.Add(50 * time.Millisecond))
+		} else {
+			r.send(r.core.hear(port, buffer[:n], now))
+		}
+		r.turn(ctx, now)
+		r.work.Unlock()
 		if err != nil {
 			return
 		}
-	}
-}
-
-// take handles one datagram and those that wait behind it.
-func (r *run) take(ctx context.Context, in heard) {
-	now := time.Now()
-	for {
-		switch {
-		case r.wires[in.port] != in.wire:
-		case in.err != nil:
-			in.wire.Close()
-			r.wires[in.port] = nil
-			r.want(now.Add(50 * time.Millisecond))
-		default:
-			r.send(r.core.hear(in.port, in.data, now))
-		}
-		select {
-		case in = <-r.inbox:
-			continue
-		case <-ctx.Done():
-		default:
-		}
-		return
 	}
 }
 
@@ -348,7 +326,26 @@ func (r *run) send(all []outgoing) {
 	}
 }
 
-func (r *run) publish() {
+// picture is all of a view that is worth being seen at once.
+type picture struct {
+	sights [Ports]Sight
+	fault  string
+	told   int
+	at     time.Time
+}
+
+// staleView is how old the counters of a view may get.
+const staleView = time.Second
+
+// publish makes the view anew when there is something to see, or the last is old.
+func (r *run) publish(now time.Time) {
+	p := picture{sights: r.core.sights(), fault: r.Fault(), told: r.core.told, at: r.shown.at}
+	if p == r.shown && now.Sub(p.at) < staleView {
+		return
+	}
+	news := p.told != r.shown.told
+	p.at = now
+	r.shown = p
 	view := r.core.view()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -356,7 +353,9 @@ func (r *run) publish() {
 	if r.fault != "" && !view.Whole {
 		r.view.Verdict += "; " + r.fault
 	}
-	r.events = slices.Clone(r.core.events)
+	if news {
+		r.events = slices.Clone(r.core.events)
+	}
 	for i := range r.peers {
 		r.peers[i] = r.core.peerAt(i)
 	}

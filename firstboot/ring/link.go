@@ -31,6 +31,7 @@ type link struct {
 	alive     bool
 	aliveAt   time.Time
 	hold      time.Duration // how long it must answer before it is alive again
+	stirred   time.Time     // when last something was not as it should be
 	changedAt time.Time
 	ackSeq    uint64 // newest probe heard from the peer
 
@@ -130,11 +131,49 @@ func (l *link) answered(seq uint64, now time.Time) {
 		}
 		l.pending = append(l.pending[:i], l.pending[i+1:]...)
 		l.ackedAt = later(l.ackedAt, p.at)
-		if !p.full {
-			l.rtt = now.Sub(p.at)
+		if p.full {
+			return
+		}
+		if l.rtt = now.Sub(p.at); l.rtt > l.timing.Quick {
+			l.stirred = now
+		}
+		if l.atRest(now) {
+			l.probeAt = now.Add(l.timing.Rest)
 		}
 		return
 	}
+}
+
+// atRest tells whether the link works and did so for a while without a late
+// answer. It is probed more seldom then, and at once more often when an answer
+// does not come. On a machine that is too busy to answer in time no link rests.
+func (l *link) atRest(now time.Time) bool {
+	return l.alive && now.Sub(later(l.stirred, l.aliveAt)) >= l.timing.Calm
+}
+
+// pace is the time to the next probe, if this one is not answered.
+func (l *link) pace(now time.Time) time.Duration {
+	if l.atRest(now) {
+		return l.timing.Quick
+	}
+	return l.timing.Probe
+}
+
+// early is how long before its time a probe may be sent. At rest it goes along
+// with whatever the keeper is awake for: the other port's probe, or the peer's.
+func (l *link) early(now time.Time) time.Duration {
+	if l.atRest(now) && len(l.pending) == 0 {
+		return l.timing.Rest / 2
+	}
+	return 0
+}
+
+// patience is how old the newest answered probe of a living link may get.
+func (l *link) patience(now time.Time) time.Duration {
+	if l.atRest(now) {
+		return l.timing.Rest + l.timing.Grace
+	}
+	return l.timing.Dead
 }
 
 // forgive gives the link back the time in which this process did not run.
@@ -152,16 +191,17 @@ func (l *link) forgive(gap time.Duration) {
 // A probe that was answered went both ways, so either direction's death shows
 // here, and at the other end in the same second.
 func (l *link) judge(now time.Time) bool {
+	answering := l.carrier && l.known && !l.ackedAt.IsZero() && now.Sub(l.ackedAt) <= l.patience(now)
 	kept := l.pending[:0]
 	for _, p := range l.pending {
 		if now.Sub(p.at) <= l.timing.Dead {
 			kept = append(kept, p)
 		} else if !p.full {
 			l.lost++
+			l.stirred = now
 		}
 	}
 	l.pending = kept
-	answering := l.carrier && l.known && !l.ackedAt.IsZero() && now.Sub(l.ackedAt) <= l.timing.Dead
 	switch {
 	case !answering:
 		l.answers = time.Time{}

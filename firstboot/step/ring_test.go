@@ -201,7 +201,7 @@ func TestRingSurvivesPowerCuts(t *testing.T) {
 	if err := converge(t, NewRing(m.Host(), ringOf(t, "static"), &fakeKeeper{peers: peers})); err != nil {
 		t.Fatal(err)
 	}
-	want, points, cuts := treeOf(t, root), m.Points(), 0
+	want, points, cuts, diverged := treeOf(t, root), m.Points(), 0, 0
 	if points < 10 {
 		t.Fatalf("only %d points", points)
 	}
@@ -221,11 +221,14 @@ func TestRingSurvivesPowerCuts(t *testing.T) {
 				t.Fatalf("%s: %v", cut, err)
 			}
 			if d := cmp.Diff(want, treeOf(t, root)); d != "" {
+				diverged++
 				t.Errorf("%s: %s", cut, d)
 			}
 		}
 	}
 	t.Logf("%d cuts at %d points", cuts, points)
+	need.Figure("node.power_cuts.ring", cuts, "count")
+	need.Figure("node.power_cuts_diverged.ring", diverged, "count")
 }
 
 func TestRingVerdicts(t *testing.T) {

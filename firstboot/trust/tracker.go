@@ -19,6 +19,7 @@ const (
 	askMissing  = 250 * time.Millisecond
 	askLate     = 2 * time.Second // for a peer that is missing for longer than a minute
 	askTrusted  = 5 * time.Second
+	askQuiet    = 15 * time.Second // for a trusted peer while nothing happens
 	lateAfter   = time.Minute
 	stuckAfter  = 400 * time.Millisecond
 	firstDoubts = 2 // failures of a trusted peer before it is called unreachable
@@ -48,6 +49,7 @@ type TrackerOptions struct {
 	Hello   func(node string, h Hello) // a peer proved itself and said this; may be nil
 	Event   func(text string)          // a peer came or went; may be nil
 	Changed func()                     // some state changed; may be nil
+	Quiet   func() bool                // nothing happens: peers that are there are asked more seldom; nil: never
 	Now     func() time.Time           // nil: time.Now
 }
 
@@ -224,6 +226,8 @@ func (t *Tracker) pause(p *Peer) time.Duration {
 	switch {
 	case p.status.Trusted.OK && p.failures > 0:
 		mean = askMissing
+	case p.status.Trusted.OK && t.opts.Quiet != nil && t.opts.Quiet():
+		mean = askQuiet
 	case p.status.Trusted.OK:
 	case t.opts.Now().Sub(p.since) > lateAfter:
 		mean = askLate
