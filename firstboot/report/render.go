@@ -5,13 +5,12 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
-	"html/template"
-	"io"
 	"math"
 	"strconv"
 	"strings"
-	texttemplate "text/template"
 	"time"
+
+	"ringboot/firstboot/form"
 )
 
 //go:embed report.html.tmpl
@@ -47,18 +46,14 @@ func (r *Report) HTML() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	page, err := template.New("report").Funcs(template.FuncMap{
-		"num":     func(path string, digits int, unit string) (template.HTML, error) { return v.data(path, digits, unit) },
+	return fill(pageText, r, form.EscapeHTML, form.Funcs{
+		"num":     v.data,
 		"bytes":   v.bytesData,
-		"drawing": func() template.HTML { return template.HTML(drawRing(&r.Ring, r.nodeNames())) },
-		"line":    func() template.HTML { return template.HTML(drawTimeLine(r.HA.TimeLine)) },
+		"drawing": func() form.Raw { return form.Raw(drawRing(&r.Ring, r.nodeNames())) },
+		"line":    func() form.Raw { return form.Raw(drawTimeLine(r.HA.TimeLine)) },
 		"mark":    mark, "word": word, "clock": clock, "p": fmt.Sprintf, "inc": inc, "join": strings.Join,
-		"short": short, "drillName": drillName, "disks": ofOSD,
-	}).Parse(pageText)
-	if err != nil {
-		return nil, fmt.Errorf("the report's page: %w", err)
-	}
-	return execute(page, r)
+		"short": short, "drillName": drillName, "disks": ofOSD, "address": address,
+	})
 }
 
 // Markdown writes the report as Markdown.
@@ -67,21 +62,21 @@ func (r *Report) Markdown() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	page, err := texttemplate.New("report").Funcs(texttemplate.FuncMap{
-		"num":   func(path string, digits int, unit string) (string, error) { return v.text(path, digits, unit) },
+	return fill(markdownText, r, nil, form.Funcs{
+		"num":   v.text,
 		"bytes": v.bytesText,
 		"mark":  mark, "word": word, "clock": clock, "p": fmt.Sprintf, "inc": inc, "join": strings.Join,
 		"short": short, "drillName": drillName, "cell": cell,
-	}).Parse(markdownText)
-	if err != nil {
-		return nil, fmt.Errorf("the report's Markdown: %w", err)
-	}
-	return execute(page, r)
+	})
 }
 
-func execute(page interface{ Execute(io.Writer, any) error }, r *Report) ([]byte, error) {
+func fill(text string, r *Report, escape func(string) string, funcs form.Funcs) ([]byte, error) {
+	page, err := form.Parse(text, funcs, escape)
+	if err != nil {
+		return nil, fmt.Errorf("the report's page: %w", err)
+	}
 	var out bytes.Buffer
-	if err := page.Execute(&out, r); err != nil {
+	if err := page.Fill(&out, r); err != nil {
 		return nil, fmt.Errorf("write the report: %w", err)
 	}
 	return out.Bytes(), nil
@@ -142,7 +137,7 @@ func (v *view) text(path string, digits int, unit string) (string, error) {
 	return quantity(n, digits, unit), err
 }
 
-func (v *view) data(path string, digits int, unit string) (template.HTML, error) {
+func (v *view) data(path string, digits int, unit string) (form.Raw, error) {
 	n, err := v.number(path)
 	return datum(path, n, quantity(n, digits, unit)), err
 }
@@ -152,14 +147,14 @@ func (v *view) bytesText(path string) (string, error) {
 	return byteText(n), err
 }
 
-func (v *view) bytesData(path string) (template.HTML, error) {
+func (v *view) bytesData(path string) (form.Raw, error) {
 	n, err := v.number(path)
 	return datum(path, n, byteText(n)), err
 }
 
-func datum(path string, n float64, text string) template.HTML {
-	return template.HTML(fmt.Sprintf(`<data value="%s" data-path="%s">%s</data>`,
-		strconv.FormatFloat(n, 'g', -1, 64), template.HTMLEscapeString(path), template.HTMLEscapeString(text)))
+func datum(path string, n float64, text string) form.Raw {
+	return form.Raw(fmt.Sprintf(`<data value="%s" data-path="%s">%s</data>`,
+		strconv.FormatFloat(n, 'g', -1, 64), form.EscapeHTML(path), form.EscapeHTML(text)))
 }
 
 // noBreak keeps a number and its unit on one line.
@@ -244,6 +239,14 @@ func short(hash string) string {
 // cell makes text safe for a cell of a Markdown table.
 func cell(s string) string {
 	return strings.NewReplacer("|", `\|`, "\n", " ").Replace(s)
+}
+
+// address is where a link may lead: to a management interface and nowhere else.
+func address(url string) string {
+	if !strings.HasPrefix(url, "https://") {
+		return "#"
+	}
+	return url
 }
 
 func ofOSD(role string) bool { return strings.HasPrefix(role, "osd.") }

@@ -3,18 +3,23 @@ package view
 import (
 	"bytes"
 	"fmt"
-	"html/template"
 	"math"
 	"strings"
 	"time"
+
+	"ringboot/firstboot/form"
 )
 
 // Page draws the picture as one HTML page without outside resources, for
 // screens of any size, light and dark. It carries nothing that the picture does
 // not carry, and that is nothing secret.
 func (p Picture) Page() ([]byte, error) {
+	page, err := form.Parse(pageText, nil, form.EscapeHTML)
+	if err != nil {
+		return nil, err
+	}
 	var b bytes.Buffer
-	err := pageTemplate().Execute(&b, pageOf(p))
+	err = page.Fill(&b, pageOf(p))
 	return b.Bytes(), err
 }
 
@@ -144,8 +149,6 @@ func (n Node) whole() []string {
 	}
 	return out
 }
-
-func pageTemplate() *template.Template { return template.Must(template.New("page").Parse(pageText)) }
 
 const pageText = `<!doctype html>
 <html lang="en">
