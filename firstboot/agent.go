@@ -48,6 +48,7 @@ func Build(o Options, report ...Reporter) (*Agent, error) {
 	p := &Parts{Version: o.Version, Host: h, Journal: j, Local: &Local{}, Methods: &Methods{}, Caller: noChannel{}, Log: o.Log, root: o.Root}
 	a := &Agent{Parts: p, root: o.Root}
 	p.Kick = func() { a.Engine.Kick() }
+	p.Doubt = func(steps ...string) { a.Engine.Doubt(steps...) }
 	p.Status = a.Status
 	for i, r := range report {
 		report[i] = filled{a, r}
@@ -101,6 +102,7 @@ func (a *Agent) localMethods() {
 // Run works until the context ends. It answers on the local socket, runs the
 // services and the plan, and pings the watchdog.
 func (a *Agent) Run(ctx context.Context, n host.Notifier) error {
+	defer leaving(ctx, n)()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var all sync.WaitGroup
@@ -123,6 +125,25 @@ func (a *Agent) Run(ctx context.Context, n host.Notifier) error {
 		return a.Engine.Observe(ctx)
 	}
 	return a.Engine.Run(ctx)
+}
+
+// leaving says when the agent is on its way out, and asks for as long as its
+// steps and services take to come to an end. The function that it returns is
+// called when they have.
+func leaving(ctx context.Context, n host.Notifier) (left func()) {
+	ended, told := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(told)
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			n.Stopping()
+			done := n.Patience()
+			<-ended
+			done()
+		}
+	}()
+	return func() { close(ended); <-told }
 }
 
 // RunUntilSeeded is Run for an agent that does not know who it is: it returns

@@ -27,8 +27,10 @@ const (
 	// recheck is how old the verdict of a step that is done may get while a
 	// later step is worked on. A step changes it with a method Recheck.
 	recheck = 15 * time.Second
-	// idleCheck is how often a node that is done looks whether it still is.
-	idleCheck = 5 * time.Minute
+	// idleCheck is how often a node that is done looks whether it still is, if
+	// nothing makes it look before. The tools of Proxmox that it asks take a
+	// second of processor time each.
+	idleCheck = 15 * time.Minute
 	// longestStep bounds one Check or Apply for the watchdog: installing Ceph
 	// over a slow line takes its time.
 	longestStep = 90 * time.Minute
@@ -87,6 +89,19 @@ func (e *Engine) Kick() {
 	case e.wake <- struct{}{}:
 	default:
 	}
+}
+
+// Doubt wakes the engine, and lets it look anew at steps whose verdict would
+// keep for a while yet.
+func (e *Engine) Doubt(names ...string) {
+	e.mu.Lock()
+	for i, s := range e.steps {
+		if slices.Contains(names, s.Name()) {
+			e.views[i].checked = time.Time{}
+		}
+	}
+	e.mu.Unlock()
+	e.Kick()
 }
 
 // Observe looks at the steps until the context ends, as Run does, and applies

@@ -220,6 +220,38 @@ func TestAKickWakesTheEngine(t *testing.T) {
 	h.wait(t)
 }
 
+// patient is a step whose verdict keeps for an hour.
+type patient struct{ *act }
+
+func (patient) Recheck() time.Duration { return time.Hour }
+
+func TestDoubtLooksAtADoneStepAgain(t *testing.T) {
+	var mu sync.Mutex
+	again := false
+	s := &act{name: "accept", check: func(int) (step.Verdict, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if again {
+			return step.Wait("runs again"), nil
+		}
+		return step.IsDone("ended"), nil
+	}}
+	formed := hear(func(s trust.Status) bool { return s.Phase == firstboot.PhaseFormed })
+	running := hear(func(s trust.Status) bool { return s.Waiting == "runs again" })
+	j, err := journal.Open(host.New(t.TempDir()).Files, virtual(), journal.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := firstboot.NewEngine([]step.Step{patient{s}}, still{virtual()}, j, formed, running)
+	start(t, e)
+	formed.wait(t)
+	mu.Lock()
+	again = true
+	mu.Unlock()
+	e.Doubt("report", "accept")
+	running.wait(t)
+}
+
 func TestWhyAStepDidNotGetDone(t *testing.T) {
 	for name, c := range map[string]struct {
 		apply         error

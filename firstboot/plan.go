@@ -26,8 +26,9 @@ type Parts struct {
 	Methods *Methods     // methods that peers may call, over the trusted channel
 	Caller  trust.Caller // asks a peer; without a channel it says so
 	Status  func() trust.Status
-	Kick    func()       // wakes the engine
-	Log     func(string) // one line for the system's journal
+	Kick    func()                // wakes the engine
+	Doubt   func(steps ...string) // has it look at steps again that are done
+	Log     func(string)          // one line for the system's journal
 
 	// What services show in the status; each may be nil.
 	Ring  func() trust.RingView

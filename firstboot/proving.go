@@ -25,7 +25,7 @@ const webTimeout = 10 * time.Second
 // proving is the steps ceph, ha, accept and report, with what peers and root
 // may ask of them.
 func proving(p *Parts, proof step.Step) []step.Step {
-	o := step.StorageOptions{Host: p.Host, Profile: p.Profile, Node: p.Node.Name, Seed: p.Seed, Agent: p.Version, Peers: p.Caller, Ring: p.Ring, Proof: proof}
+	o := step.StorageOptions{Host: p.Host, Profile: p.Profile, Node: p.Node.Name, Seed: p.Seed, Agent: p.Version, Peers: p.Caller, Ring: p.Ring, Proof: proof, Doubt: p.Doubt}
 	ceph, ha := step.NewCeph(o), step.NewHA(o)
 	accept := step.NewAccept(o, links{}, askWeb, ceph, ha)
 	report := step.NewReport(o, accept, p.Status)
@@ -39,8 +39,8 @@ func proving(p *Parts, proof step.Step) []step.Step {
 				return nil, err
 			}
 		}
-		defer p.Kick()
 		if how == "skip" {
+			defer p.Kick()
 			return nil, accept.Skip(ctx)
 		}
 		return nil, accept.Repeat(ctx)

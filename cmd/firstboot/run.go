@@ -25,10 +25,11 @@ func newRun(t *terminal) *cobra.Command {
 
 func runAgent(ctx context.Context, t *terminal) error {
 	var n host.Notifier
-	defer n.Stopping()
 	for ctx.Err() == nil {
 		out := &lines{to: t.stderr}
+		started := n.Patience()
 		agent, err := firstboot.Build(firstboot.Options{Version: version, Root: t.root, Log: out.line}, out, unit{n})
+		started()
 		switch {
 		case errors.Is(err, firstboot.ErrNoSeed):
 			err = agent.RunUntilSeeded(ctx, n)

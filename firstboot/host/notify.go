@@ -28,6 +28,36 @@ func (Notifier) Extend(d time.Duration) {
 	daemon.SdNotify(false, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", d.Microseconds()))
 }
 
+// How Patience asks: so often, for three times as long, and no longer in all
+// than a command of the agent may take to come to its end.
+const (
+	patienceEvery = 10 * time.Second
+	patienceLimit = 10 * time.Minute
+)
+
+// Patience asks for more time again and again while the start or the stop of
+// the unit takes long, until the function that it returns is called. Something
+// that hangs for good is not waited for for ever.
+func (n Notifier) Patience() (done func()) { return n.patience(patienceEvery, patienceLimit) }
+
+func (n Notifier) patience(every, limit time.Duration) (done func()) {
+	ended, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for asked := time.Duration(0); asked < limit; asked += every {
+			select {
+			case <-ended:
+				return
+			case <-tick.C:
+				n.Extend(3 * every)
+			}
+		}
+	}()
+	return func() { close(ended); <-stopped }
+}
+
 // Alive is the ping that the watchdog waits for.
 func (Notifier) Alive() { daemon.SdNotify(false, daemon.SdNotifyWatchdog) }
 

@@ -196,8 +196,7 @@ func (s *Accept) begin(ctx context.Context) (*acceptRecord, error) {
 	if r != nil { // this node's disk is new, the peers remember
 		return r, s.save(r)
 	}
-	now := s.o.Host.Clock.Now().UTC()
-	r = &acceptRecord{Version: 1, Run: now.Format("20060102T150405Z"), Coordinator: s.o.Node, Started: now}
+	r = s.fresh()
 	return r, s.save(r)
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"ringboot/firstboot/pve"
 	"ringboot/firstboot/report"
+	"ringboot/firstboot/trust"
 )
 
 // guest finds the acceptance's guest, or makes it on this node and starts it.
@@ -77,6 +78,12 @@ func (s *Accept) migration(ctx context.Context, r *acceptRecord) (report.Drill, 
 		order := guestOrder{Guest: g.ID, Target: to}
 		move, err := ask[pve.Move](ctx, s, 12*time.Minute, from, methodAcceptMigrate, order, func() (any, error) { return s.guests.Migrate(ctx, g.ID, to) })
 		if err != nil {
+			// What the node itself answers is a finding; a channel that broke says
+			// that its agent went, and is tried again.
+			var answered *trust.RemoteError
+			if from != s.o.Node && !errors.As(err, &answered) {
+				return d, err
+			}
 			if _, peer := s.state(ctx, from); peer != nil {
 				return d, err // the node, not the migration
 			}

@@ -121,7 +121,10 @@ func (s *Accept) Register(r trust.Registry) {
 	order(methodAcceptWeb, func(ctx context.Context, _ json.RawMessage) (any, error) { return s.ownWeb(ctx), nil })
 	order(methodAcceptLinks, func(ctx context.Context, _ json.RawMessage) (any, error) { return s.ownLinks(ctx) })
 	order(methodAcceptCut, decoded(s.cut))
-	order(methodAcceptForget, func(context.Context, json.RawMessage) (any, error) { return nil, s.forget() })
+	order(methodAcceptForget, func(context.Context, json.RawMessage) (any, error) {
+		defer s.doubt()
+		return nil, s.forget()
+	})
 }
 
 // decoded adapts a method with a typed argument.

@@ -113,8 +113,9 @@ func (s *Accept) put(ctx context.Context, node string, r *acceptRecord) error {
 	return s.call(ctx, 20*time.Second, node, methodAcceptPut, r, nil)
 }
 
-// Repeat makes all nodes forget the acceptance, so that it runs again. Only a
-// person asks for it.
+// Repeat begins a new record and makes the other nodes forget theirs, so that
+// the acceptance runs again. Only a person asks for it. The new record comes
+// first: without one, this node would take the old one back from its peers.
 func (s *Accept) Repeat(ctx context.Context) error {
 	if c := s.o.coordinator(); c != s.o.Node {
 		return fmt.Errorf("%s coordinates the acceptance: run this there", c)
@@ -122,12 +123,35 @@ func (s *Accept) Repeat(ctx context.Context) error {
 	if r, err := s.load(); err == nil && r != nil && !r.Done {
 		return fmt.Errorf("the acceptance of %s is under way: wait for its end", r.Started.UTC().Format("15:04 UTC"))
 	}
+	if _, err := s.boots(ctx); err != nil {
+		return fmt.Errorf("all nodes must answer before it runs again: %w", err)
+	}
+	if err := s.o.Host.Files.Remove(cutFile); err != nil {
+		return fmt.Errorf("remove %s: %w", cutFile, err)
+	}
+	if err := s.save(s.fresh()); err != nil {
+		return err
+	}
 	for _, n := range s.o.Profile.Others(s.o.Node) {
 		if err := s.call(ctx, 20*time.Second, n.Name, methodAcceptForget, nil, nil); err != nil {
-			return fmt.Errorf("all nodes must answer before it runs again: %s: %w", n.Name, err)
+			return fmt.Errorf("the acceptance runs again, but %s did not hear of it: %w", n.Name, err)
 		}
 	}
-	return s.forget()
+	s.doubt()
+	return nil
+}
+
+// fresh is the record of a run that begins now.
+func (s *Accept) fresh() *acceptRecord {
+	now := s.o.Host.Clock.Now().UTC()
+	return &acceptRecord{Version: 1, Run: now.Format("20060102T150405Z"), Coordinator: s.o.Node, Started: now}
+}
+
+// doubt has this node look at the acceptance and its report again.
+func (s *Accept) doubt() {
+	if s.o.Doubt != nil {
+		s.o.Doubt("accept", "report")
+	}
 }
 
 // forget removes the record and the mark of a power cut from this node.

@@ -43,6 +43,8 @@ type StorageOptions struct {
 	Ring func() trust.RingView
 	// Proof is the step that must be done before any of these begins.
 	Proof Step
+	// Doubt has the engine look at steps again that were done; may be nil.
+	Doubt func(steps ...string)
 }
 
 // Ceph makes the storage: each node installs it, the founder initialises it,

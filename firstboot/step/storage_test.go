@@ -25,7 +25,7 @@ type bench struct {
 	silent map[string]bool    // management interfaces that do not answer
 	base   map[string]int     // points before the first of these steps
 	boots  time.Duration      // from a reset to the agent
-	steps  map[string][]step.Step
+	accept map[string]*step.Accept
 }
 
 // storageProfile is testProfile with storage, HA and all drills.
@@ -52,7 +52,7 @@ func disksOf(node string) []standin.BlockDevice {
 }
 
 func newBench(t testing.TB, seed int64, p *profiles.Profile) *bench {
-	b := &bench{sim: newSim(t, seed), gbit: map[string]float64{}, dead: map[string]bool{}, silent: map[string]bool{}, base: map[string]int{}, steps: map[string][]step.Step{}, boots: 240 * time.Second}
+	b := &bench{sim: newSim(t, seed), gbit: map[string]float64{}, dead: map[string]bool{}, silent: map[string]bool{}, base: map[string]int{}, accept: map[string]*step.Accept{}, boots: 240 * time.Second}
 	b.p = p
 	for _, a := range b.agents {
 		a.profile = p
@@ -82,7 +82,7 @@ func newBench(t testing.TB, seed int64, p *profiles.Profile) *bench {
 
 // further are the steps after proof.
 func (b *bench) further(a *simAgent, o step.ClusterOptions, proof step.Step) []step.Step {
-	so := step.StorageOptions{Host: o.Host, Profile: a.profile, Node: a.name, Agent: "1.0.0", Peers: o.Peers, Proof: proof,
+	so := step.StorageOptions{Host: o.Host, Profile: a.profile, Node: a.name, Agent: "1.0.0", Peers: o.Peers, Proof: proof, Doubt: func(...string) { a.kicked = true },
 		Seed: profiles.Seed{ClusterID: "0123456789abcdef", Plan: profiles.Hashes{Cluster: strings.Repeat("ab", 32), Node: strings.Repeat("cd", 32)}},
 		Ring: func() trust.RingView { return b.ring(a.name) }}
 	node := b.mem.Node(a.name)
@@ -90,6 +90,7 @@ func (b *bench) further(a *simAgent, o step.ClusterOptions, proof step.Step) []s
 	ceph, ha := step.NewCeph(so), step.NewHA(so)
 	accept := step.NewAccept(so, simLinks{b, a}, func(ctx context.Context, addr string) (string, error) { return b.web(a.name, addr) }, ceph, ha)
 	rep := step.NewReport(so, accept, nil)
+	b.accept[a.name] = accept
 	ceph.Register(node)
 	accept.Register(node)
 	rep.Register(node)
@@ -175,6 +176,48 @@ func (b *bench) reportOf(node string) *report.Report {
 		b.t.Fatal(err)
 	}
 	return r
+}
+
+// TestTheAcceptanceRunsAgain: on a person's word, with a new report on every
+// node, although every node remembers the first run.
+func TestTheAcceptanceRunsAgain(t *testing.T) {
+	p := storageProfile()
+	p.Acceptance.PowerCut = false
+	b := newBench(t, 1, p)
+	defer b.close()
+	b.startAll()
+	if !b.finish(2 * time.Hour) {
+		t.Fatalf("no report:\n%s", b.tail(80))
+	}
+	first := b.reportOf("frege")
+	var elsewhere, again, twice error
+	b.w.Sim().Go("operator", func() {
+		elsewhere = b.accept["russell"].Repeat(t.Context())
+		again = b.accept["frege"].Repeat(t.Context())
+		twice = b.accept["frege"].Repeat(t.Context())
+	})
+	anew := func() bool {
+		for _, n := range b.w.Names() {
+			if b.reportOf(n).Run == first.Run {
+				return false
+			}
+		}
+		return b.allFormed()
+	}
+	if !b.runUntil(2*time.Hour, anew) {
+		t.Fatalf("no new report (%v):\n%s", again, b.tail(80))
+	}
+	if again != nil {
+		t.Error(again)
+	}
+	for want, err := range map[string]error{"frege coordinates the acceptance: run this there": elsewhere, "wait for its end": twice} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, not: %s", err, want)
+		}
+	}
+	if r := b.reportOf("frege"); r.Verdict.Outcome != report.Passed || len(r.HA.Drills) != len(first.HA.Drills) {
+		t.Errorf("the second report: %+v", r.Verdict)
+	}
 }
 
 func TestFromProofToReport(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"ringboot/firstboot/report"
 	"ringboot/firstboot/step"
+	"ringboot/profiles"
 	"ringboot/rehearsal/need"
 	"ringboot/rehearsal/standin"
 )
@@ -60,6 +61,9 @@ func (b *bench) wholeProof() error {
 	if why := standin.Unhealthy(m, 3); why != "" {
 		return fmt.Errorf("storage: %s", why)
 	}
+	if storages, err := m.ReadFile("/etc/pve/storage.cfg"); err != nil || b.p.Ceph.CephFS != strings.Contains(string(storages), "cephfs: cephfs\n") {
+		return fmt.Errorf("CephFS is wanted: %v; storages (%v):\n%s", b.p.Ceph.CephFS, err, storages)
+	}
 	run := ""
 	for _, n := range b.w.Names() {
 		text, err := b.w.Node(n).Files().ReadFile(step.ReportJSON)
@@ -99,10 +103,15 @@ type proofOutcome struct {
 	harm, left  []string
 	log         string
 	pointsOfRun map[string]int
+	traceOfRun  map[string][]string
 }
 
 func proofRun(t *testing.T, seed int64, plan []crash) proofOutcome {
-	b := newBench(t, seed, storageProfile())
+	return proofRunOf(t, storageProfile(), seed, plan)
+}
+
+func proofRunOf(t *testing.T, p *profiles.Profile, seed int64, plan []crash) proofOutcome {
+	b := newBench(t, seed, p)
 	defer b.close()
 	b.proven(plan)
 	var out proofOutcome
@@ -120,9 +129,9 @@ func proofRun(t *testing.T, seed int64, plan []crash) proofOutcome {
 		out.unwhole = err.Error()
 	}
 	out.harm, out.left = b.harm(), b.leftovers()
-	out.pointsOfRun = map[string]int{}
+	out.pointsOfRun, out.traceOfRun = map[string]int{}, map[string][]string{}
 	for name, a := range b.agents {
-		out.pointsOfRun[name] = a.points
+		out.pointsOfRun[name], out.traceOfRun[name] = a.points, a.trace
 	}
 	if out.unwhole != "" || len(out.harm)+len(out.left) > 0 {
 		out.log = b.tail(70)
@@ -134,6 +143,7 @@ func proofRun(t *testing.T, seed int64, plan []crash) proofOutcome {
 type proofMatrix struct {
 	t                               *testing.T
 	mu                              sync.Mutex
+	profile                         func() *profiles.Profile
 	runs, unwhole, harmed, leftover int
 	shown                           int
 }
@@ -144,7 +154,7 @@ func (m *proofMatrix) all(plans [][]crash) {
 	for range 2 {
 		wait.Go(func() {
 			for i := range work {
-				m.enter(plans[i], proofRun(m.t, int64(i+1), plans[i]))
+				m.enter(plans[i], proofRunOf(m.t, m.profile(), int64(i+1), plans[i]))
 			}
 		})
 	}
@@ -204,7 +214,7 @@ func TestProofSurvivesACrashAtAnyPoint(t *testing.T) {
 			plans = append(plans, []crash{{n.Name, point, crashModes[turn%len(crashModes)]}})
 		}
 	}
-	m := &proofMatrix{t: t}
+	m := &proofMatrix{t: t, profile: storageProfile}
 	m.all(plans)
 	need.Figure("proof.crash_single", m.runs, "count")
 	need.Figure("proof.unwhole", m.unwhole, "count")
@@ -227,7 +237,7 @@ func TestProofSurvivesRandomCrashes(t *testing.T) {
 		}
 		plans = append(plans, plan)
 	}
-	m := &proofMatrix{t: t}
+	m := &proofMatrix{t: t, profile: storageProfile}
 	m.all(plans)
 	need.Figure("proof.crash_random", m.runs, "count")
 	need.Figure("proof.crash_random_unwhole", m.unwhole, "count")

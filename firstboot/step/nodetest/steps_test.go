@@ -266,8 +266,8 @@ func TestPowerCutAtEveryPoint(t *testing.T) {
 			}
 		}
 	}
-	need.Figure("node.power_cuts", cuts, "count")
-	need.Figure("node.power_cuts_diverged", diverged, "count")
+	need.Figure("node.power_cuts.steps", cuts, "count")
+	need.Figure("node.power_cuts_diverged.steps", diverged, "count")
 }
 
 // cutOnce runs a fresh node into one cut, starts it again and says how the
