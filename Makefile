@@ -18,9 +18,10 @@ help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 # The agent travels inside mkimage, so it is built first, for the machines
-# that it will run on. It is rewritten only when it changed.
+# that it will run on. It is rewritten only when it changed. It speaks HTTP/1.1
+# alone, so it is built without what it would need for HTTP/2.
 $(AGENT): FORCE
-	@CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@.new ./cmd/firstboot
+	@CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build -tags nethttpomithttp2 -trimpath -ldflags '$(LDFLAGS)' -o $@.new ./cmd/firstboot
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 $(STANDIN): FORCE

@@ -23,6 +23,7 @@ const (
 	diskInfoPath = "/.disk/info"
 	menuPath     = "/boot/grub/grub.cfg"
 	packagesDir  = "/proxmox/packages"
+	hookPath     = "/proxmox-first-boot"
 )
 
 // Limits for files of the stock medium that are read whole.
@@ -83,6 +84,11 @@ func (b *Base) identify() error {
 	}
 	if !b.Image.Exists(capablePath) {
 		return fmt.Errorf("%w: it has no %s, so it cannot install unattended: Proxmox VE 8.4 or later is needed", ErrUnsuitable, capablePath)
+	}
+	for _, path := range []string{ModePath, AnswerPath, hookPath} {
+		if b.Image.Exists(path) {
+			return fmt.Errorf("%w: it has %s, so it was prepared by another program: start from the stock ISO", ErrUnsuitable, path)
+		}
 	}
 	b.Practice = strings.Contains(strings.ToLower(long), "practice")
 	b.Date, err = volumeDate(b.Image.UUID())

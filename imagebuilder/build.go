@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"path"
 
 	"ringboot/imagebuilder/answer"
@@ -37,9 +38,30 @@ type Request struct {
 	Node    string
 	Base    *Base
 	Keyring *keyring.Keyring
-	Agent   []byte // the agent's binary, linux/amd64
+	Agent   *Agent // its package, made for this Base
 	Builder string // version of mkimage and of the agent
 	Serial  bool   // menu and installer also speak on the first serial port
+}
+
+// Agent is the agent's package, the same bytes for all nodes of a base.
+type Agent struct {
+	file   file
+	binary manifest.Input
+}
+
+// PackAgent makes the agent's package of its binary (linux/amd64) for images
+// of a base. builder is the version of mkimage and of the agent.
+func PackAgent(binary *io.SectionReader, builder string, base *Base) (*Agent, error) {
+	f, err := packageFile(deb.Agent(builder, binary, base.Date))
+	if err != nil {
+		return nil, err
+	}
+	f.sum = sum(f.Content)
+	whole := sha256.New()
+	if _, err := io.Copy(whole, io.NewSectionReader(binary, 0, binary.Size())); err != nil {
+		return nil, fmt.Errorf("the agent: %w", err)
+	}
+	return &Agent{file: f, binary: manifest.Input{Name: "agent", Size: binary.Size(), SHA256: hex.EncodeToString(whole.Sum(nil))}}, nil
 }
 
 // Image is a finished image as a value.
@@ -94,6 +116,7 @@ func Build(r Request) (*Image, error) {
 type file struct {
 	iso9660.Edit
 	secret, changes bool
+	sum             string // of the content, where it is known already
 }
 
 func listFiles(m *manifest.Manifest, base *iso9660.Image, edits []iso9660.Edit, files []file) error {
@@ -106,13 +129,15 @@ func listFiles(m *manifest.Manifest, base *iso9660.Image, edits []iso9660.Edit, 
 		return err
 	}
 	for _, f := range files {
-		content, err := img.ReadFile(f.Path, max(int64(len(f.Content)), maxMenu))
-		if err != nil {
-			return err
+		listed := manifest.File{Path: f.Path, Size: int64(len(f.Content)), SHA256: f.sum, Secret: f.secret, Changes: f.changes}
+		if f.sum == "" {
+			content, err := img.ReadFile(f.Path, max(int64(len(f.Content)), maxMenu))
+			if err != nil {
+				return err
+			}
+			listed.Size, listed.SHA256 = int64(len(content)), sum(content)
 		}
-		m.Files = append(m.Files, manifest.File{
-			Path: f.Path, Size: int64(len(content)), SHA256: sum(content), Secret: f.secret, Changes: f.changes,
-		})
+		m.Files = append(m.Files, listed)
 	}
 	return nil
 }
@@ -129,7 +154,7 @@ func (r Request) inputs(m *manifest.Manifest) error {
 	}
 	m.Inputs = []manifest.Input{
 		{Name: "profile", Size: int64(len(text)), SHA256: sum(text)},
-		{Name: "agent", Size: int64(len(r.Agent)), SHA256: sum(r.Agent)},
+		r.Agent.binary,
 	}
 	return nil
 }
@@ -148,15 +173,11 @@ func (r Request) files(plan profiles.Hashes) ([]file, error) {
 	if err != nil {
 		return nil, err
 	}
-	agent, err := r.packageFile(deb.Agent(r.Builder, r.Agent, r.Base.Date))
-	if err != nil {
-		return nil, err
-	}
 	seedPackage, err := r.seed(plan, secrets)
 	if err != nil {
 		return nil, err
 	}
-	seed, err := r.packageFile(seedPackage)
+	seed, err := packageFile(seedPackage)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +199,7 @@ func (r Request) files(plan profiles.Hashes) ([]file, error) {
 	// tree of the medium shares its blocks: every view of the medium agrees.
 	hook := add(menuPath, []byte(menuHook))
 	hook.Replace, hook.InPlace = true, len(menuHook) <= len(r.Base.Menu)
-	return []file{add(ModePath, []byte(answer.ModeFile)), answers, spent, add(MenuPath, []byte(menu)), hook, agent, seed}, nil
+	return []file{add(ModePath, []byte(answer.ModeFile)), answers, spent, add(MenuPath, []byte(menu)), hook, r.Agent.file, seed}, nil
 }
 
 // menuHook is all that is left of the stock menu at its old place. GRUB may
@@ -214,12 +235,12 @@ func adminKeys(p *profiles.Profile) []string {
 	return out
 }
 
-func (r Request) packageFile(p deb.Package) (file, error) {
+func packageFile(p deb.Package) (file, error) {
 	content, err := p.Build()
 	if err != nil {
 		return file{}, err
 	}
-	return file{Edit: iso9660.Edit{Path: path.Join(packagesDir, p.FileName()), Content: content, ModTime: r.Base.Date}}, nil
+	return file{Edit: iso9660.Edit{Path: path.Join(packagesDir, p.FileName()), Content: content, ModTime: p.Time}}, nil
 }
 
 // seed makes the package of what only this node gets.

@@ -80,7 +80,11 @@ func complete(t testing.TB, dir string) (*profiles.Profile, *keyring.Keyring) {
 func request(t testing.TB, b *imagebuilder.Base, node, keys string) imagebuilder.Request {
 	t.Helper()
 	p, k := complete(t, keys)
-	return imagebuilder.Request{Profile: p, Node: node, Base: b, Keyring: k, Agent: []byte("the agent"), Builder: "1.0"}
+	agent, err := imagebuilder.PackAgent(io.NewSectionReader(strings.NewReader("the agent"), 0, 9), "1.0", b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return imagebuilder.Request{Profile: p, Node: node, Base: b, Keyring: k, Agent: agent, Builder: "1.0"}
 }
 
 func build(t testing.TB, r imagebuilder.Request) *imagebuilder.Image {

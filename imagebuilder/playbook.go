@@ -3,6 +3,7 @@ package imagebuilder
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -23,7 +24,7 @@ type PlaybookFile struct {
 // Playbook works out what the playbook needs of one cluster: inventory and
 // variables in the profile's own words, one file of secrets per node that
 // ansible-vault can encrypt, and the agent's package.
-func Playbook(p *profiles.Profile, k *keyring.Keyring, agent []byte, builder string) ([]PlaybookFile, error) {
+func Playbook(p *profiles.Profile, k *keyring.Keyring, agent *io.SectionReader, builder string) ([]PlaybookFile, error) {
 	inventory, err := p.AnsibleFiles()
 	if err != nil {
 		return nil, err

@@ -6,8 +6,6 @@ import (
 	"net/netip"
 	"reflect"
 	"strings"
-
-	"golang.org/x/crypto/ssh"
 )
 
 // checker holds the rules that need more than one value.
@@ -317,7 +315,7 @@ func publicKeys(text string) ([]string, error) {
 		if strings.Contains(line, "PRIVATE KEY") {
 			return nil, errors.New("this is a private key; give the public one, which ends in .pub")
 		}
-		if _, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line)); err != nil {
+		if !publicKey(line) {
 			return nil, fmt.Errorf("%q is no OpenSSH public key; copy the whole line of a .pub file", shorten(line))
 		}
 		out = append(out, line)

@@ -41,7 +41,7 @@ The secrets are the user's alone (0600); encrypt them with ansible-vault.`,
 			if err != nil {
 				return err
 			}
-			binary, err := agent.Binary()
+			binary, err := agent.Open()
 			if err != nil {
 				return &exit{exitPrecondition, err}
 			}

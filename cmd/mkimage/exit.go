@@ -14,6 +14,7 @@ import (
 	"ringboot/imagebuilder/guard"
 	"ringboot/imagebuilder/inspect"
 	"ringboot/imagebuilder/iso9660"
+	"ringboot/imagebuilder/output"
 	"ringboot/imagebuilder/stick"
 	"ringboot/profiles"
 	"ringboot/rehearsal/base"
@@ -69,6 +70,9 @@ var codes = []struct {
 	{iso9660.ErrUDFOnly, exitPrecondition},
 	{iso9660.ErrTruncated, exitPrecondition},
 	{iso9660.ErrPrepared, exitPrecondition},
+	{iso9660.ErrDamaged, exitPrecondition},
+	{iso9660.ErrUneditable, exitPrecondition},
+	{output.ErrNoRoom, exitPrecondition},
 	{fs.ErrExist, exitRefused},
 	{fs.ErrNotExist, exitPrecondition},
 	{context.DeadlineExceeded, exitTimeout},

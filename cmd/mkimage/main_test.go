@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -60,9 +61,9 @@ func TestSticks(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata/stick", Setup: ownHome, Cmds: scriptCommands(t, s)})
 }
 
-func needAgent(t *testing.T) {
+func needAgent(t testing.TB) {
 	t.Helper()
-	if _, err := agent.Binary(); err == nil {
+	if _, err := agent.Open(); err == nil {
 		return
 	}
 	if need.InCI() {
@@ -173,6 +174,17 @@ func scriptCommands(t *testing.T, s *stocks) map[string]func(*testscript.TestScr
 		// spend FILE burns the ticket of an image, as a node does.
 		"spend": func(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Check(spend(ts.MkAbs(args[0])))
+		},
+		// spoil FILE changes a byte of the answer file in an image.
+		"spoil": func(ts *testscript.TestScript, _ bool, args []string) {
+			content, err := os.ReadFile(ts.MkAbs(args[0]))
+			ts.Check(err)
+			at := bytes.Index(content, []byte("reboot-mode"))
+			if at < 0 {
+				ts.Fatalf("no answer file in %s", args[0])
+			}
+			content[at] ^= 1
+			ts.Check(os.WriteFile(ts.MkAbs(args[0]), content, 0o600))
 		},
 		// alone DIRECTORY PATTERN... demands that only files of the patterns are there.
 		"alone": func(ts *testscript.TestScript, _ bool, args []string) {

@@ -5,16 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
 	"ringboot/imagebuilder"
 	"ringboot/imagebuilder/agent"
 	"ringboot/imagebuilder/inspect"
+	"ringboot/imagebuilder/keyring"
 	"ringboot/imagebuilder/output"
 	"ringboot/imagebuilder/stick"
 )
@@ -111,7 +114,7 @@ func (m *making) run(ctx context.Context) error {
 	if err := m.early(ctx); err != nil {
 		return err
 	}
-	binary, err := agent.Binary()
+	binary, err := agent.Open()
 	if err != nil {
 		return err
 	}
@@ -131,20 +134,32 @@ func (m *making) run(ctx context.Context) error {
 	if err := describe(m.t.stderr, c, nodes); err != nil {
 		return err
 	}
-	// All images are worked out before the first one is written.
-	images := make([]*imagebuilder.Image, len(nodes))
-	for i, n := range nodes {
-		images[i], err = imagebuilder.Build(imagebuilder.Request{
-			Profile: c.Profile, Node: n, Base: base.Base, Keyring: k, Agent: binary, Builder: version, Serial: m.serial,
-		})
-		if err != nil {
-			return err
-		}
+	images, err := m.build(c, nodes, base.Base, k, binary)
+	if err != nil {
+		return err
 	}
 	if m.stick != "" {
 		return m.toStick(ctx, images[0])
 	}
 	return m.toFiles(ctx, c, nodes, images)
+}
+
+// build works out all images before the first one is written.
+func (m *making) build(c cluster, nodes []string, base *imagebuilder.Base, k *keyring.Keyring, binary *io.SectionReader) ([]*imagebuilder.Image, error) {
+	packed, err := imagebuilder.PackAgent(binary, version, base)
+	if err != nil {
+		return nil, err
+	}
+	images := make([]*imagebuilder.Image, len(nodes))
+	for i, n := range nodes {
+		images[i], err = imagebuilder.Build(imagebuilder.Request{
+			Profile: c.Profile, Node: n, Base: base, Keyring: k, Agent: packed, Builder: version, Serial: m.serial,
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return images, nil
 }
 
 // early refuses a stick before anything is downloaded, read or made for it.
@@ -236,32 +251,57 @@ func (m *making) toFiles(ctx context.Context, c cluster, nodes []string, images 
 			return err
 		}
 	}
-	var done []made
-	for i, node := range nodes {
-		dst := m.target(c, node, len(nodes) > 1)
-		one, err := m.toFile(ctx, dst, node, images[i])
-		if err != nil {
-			if len(done) > 0 {
-				return &exit{exitPartial, fmt.Errorf("%d of %d images are finished: %w", len(done), len(nodes), err)}
-			}
-			return err
-		}
-		done = append(done, one)
+	done, err := m.writeAll(ctx, c, nodes, images)
+	if err != nil && len(done) == 0 {
+		return err
 	}
-	return m.result(done)
+	if err != nil {
+		err = &exit{exitPartial, fmt.Errorf("%d of %d images are finished: %w", len(done), len(nodes), err)}
+	}
+	return errors.Join(err, m.result(done))
 }
 
-func (m *making) toFile(ctx context.Context, dst, node string, image *imagebuilder.Image) (made, error) {
+// writeAll writes the images one after the other; each one is flushed to the disk
+// and gets its name while the next is written. It returns those that are finished.
+func (m *making) writeAll(ctx context.Context, c cluster, nodes []string, images []*imagebuilder.Image) (done []made, err error) {
+	var batch output.Batch
+	defer func() { err = errors.Join(err, batch.Close()) }()
+	finished, errs := make([]*made, len(nodes)), make([]error, len(nodes))
+	var wait sync.WaitGroup
+	for i, node := range nodes {
+		dst := m.target(c, node, len(nodes) > 1)
+		unfinished, err := m.fill(ctx, &batch, dst, images[i])
+		if err != nil {
+			errs[i] = err
+			break
+		}
+		wait.Go(func() { finished[i], errs[i] = finish(ctx, unfinished, dst, node, images[i]) })
+	}
+	wait.Wait()
+	for _, one := range finished {
+		if one != nil {
+			done = append(done, *one)
+		}
+	}
+	return done, errors.Join(errs...)
+}
+
+func (m *making) fill(ctx context.Context, batch *output.Batch, dst string, image *imagebuilder.Image) (*output.Unfinished, error) {
 	p := m.t.progress("writing " + dst)
 	defer p.end()
-	if err := output.File(ctx, dst, image.Patched, output.Options{Replace: true, Progress: p.at}); err != nil {
-		return made{}, err
+	return batch.Fill(ctx, dst, image.Patched, output.Options{Replace: true, Progress: p.at})
+}
+
+// finish gives an image its name and its manifest.
+func finish(ctx context.Context, u *output.Unfinished, dst, node string, image *imagebuilder.Image) (*made, error) {
+	if err := u.Finish(ctx); err != nil {
+		return nil, err
 	}
 	beside := strings.TrimSuffix(dst, ".iso") + ".manifest.json"
 	if err := writeWhole(beside, image.ManifestText, 0o644); err != nil {
-		return made{}, err
+		return nil, err
 	}
-	return made{
+	return &made{
 		Node: node, Path: dst, Bytes: image.Size(), Manifest: beside,
 		Plan: image.Manifest.Plan, NodePlan: image.Manifest.NodePlan,
 	}, nil

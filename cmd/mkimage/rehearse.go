@@ -93,7 +93,7 @@ func (r *rehearsing) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	binary, err := agent.Binary()
+	binary, err := agent.Open()
 	if err != nil {
 		return err
 	}
@@ -200,7 +200,7 @@ func (r *rehearsing) trip(ctx context.Context, o rehearsal.DrillOptions, show *s
 	r.account(table, err)
 	report := filepath.Join(o.Dir, rehearsal.ReportFile)
 	if r.asJSON {
-		return errors.Join(err, writeJSON(r.t.stdout, struct {
+		return errors.Join(verdict(err), writeJSON(r.t.stdout, struct {
 			Version  int                   `json:"version"`
 			Well     bool                  `json:"well"`
 			Report   string                `json:"report"`

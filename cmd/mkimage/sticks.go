@@ -63,7 +63,7 @@ func (m *making) toStick(ctx context.Context, image *imagebuilder.Image) error {
 	if err != nil {
 		return &exit{exitPrecondition, err}
 	}
-	if err := m.confirmed(d, image.Size()); err != nil {
+	if err := m.confirmed(ctx, d, image.Size()); err != nil {
 		return err
 	}
 	self, err := os.Executable()
@@ -87,7 +87,7 @@ func (m *making) toStick(ctx context.Context, image *imagebuilder.Image) error {
 }
 
 // confirmed asks for the device's name, as often as the device demands.
-func (m *making) confirmed(d stick.Device, size int64) error {
+func (m *making) confirmed(ctx context.Context, d stick.Device, size int64) error {
 	if err := d.Refuse(size, true); err != nil {
 		return err
 	}
@@ -111,8 +111,8 @@ func (m *making) confirmed(d stick.Device, size int64) error {
 			again = " again, because it is built in"
 		}
 		fmt.Fprintf(m.t.stderr, "type %s%s to go on: ", d.Path, again)
-		word, err := in.ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
+		word, err := answered(ctx, in)
+		if err != nil {
 			return err
 		}
 		if strings.TrimSpace(word) != d.Path {
@@ -120,6 +120,29 @@ func (m *making) confirmed(d stick.Device, size int64) error {
 		}
 	}
 	return nil
+}
+
+// answered reads a line. An interrupt does not end the read, so the wait for
+// it ends instead: the process does too, then.
+func answered(ctx context.Context, in *bufio.Reader) (string, error) {
+	type answer struct {
+		word string
+		err  error
+	}
+	read := make(chan answer, 1)
+	go func() {
+		word, err := in.ReadString('\n')
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		read <- answer{word, err}
+	}()
+	select {
+	case a := <-read:
+		return a.word, a.err
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
 }
 
 // sameDevice tells whether a word names the device, directly or through a link.
@@ -195,7 +218,7 @@ func rearm(ctx context.Context, t *terminal, path, confirm string) error {
 			m.confirm = []string{confirm, confirm}
 		}
 		t.say("its ticket is rewritten, one block; the rest stays")
-		if err := m.confirmed(d, 0); err != nil {
+		if err := m.confirmed(ctx, d, 0); err != nil {
 			return err
 		}
 		self, err := os.Executable()

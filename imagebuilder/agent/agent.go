@@ -5,6 +5,7 @@ package agent
 import (
 	"embed"
 	"errors"
+	"io"
 )
 
 // The directory always has this package's source, so that the repository
@@ -16,11 +17,19 @@ var files embed.FS
 // ErrMissing says that mkimage was built without the agent.
 var ErrMissing = errors.New("this mkimage was built without the agent: build it with make, not with go build")
 
-// Binary returns the agent.
-func Binary() ([]byte, error) {
-	binary, err := files.ReadFile("firstboot")
+// Open returns the agent where it lies in this program: nothing is copied.
+func Open() (*io.SectionReader, error) {
+	f, err := files.Open("firstboot")
 	if err != nil {
 		return nil, ErrMissing
 	}
-	return binary, nil
+	r, ok := f.(io.ReaderAt)
+	if !ok {
+		return nil, ErrMissing // embed promises that it is one
+	}
+	is, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return io.NewSectionReader(r, 0, is.Size()), nil
 }

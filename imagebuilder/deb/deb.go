@@ -30,6 +30,9 @@ type Package struct {
 	Description  string // further lines; may be empty
 	Time         time.Time
 	Entries      []Entry
+	// Stored packs the files without compressing them, for a package that is
+	// made anew each time and of which time counts more than size.
+	Stored bool
 }
 
 // Entry is one file, directory or link of a package. Parents that no entry
@@ -38,8 +41,17 @@ type Entry struct {
 	Path    string // absolute on the node
 	Mode    fs.FileMode
 	Content []byte
-	Target  string // symbolic link to it
+	From    *io.SectionReader // the content of a file that is too large to be held in memory twice
+	Target  string            // symbolic link to it
 	Dir     bool
+}
+
+// content reads the file from its beginning.
+func (e Entry) content() *io.SectionReader {
+	if e.From != nil {
+		return io.NewSectionReader(e.From, 0, e.From.Size())
+	}
+	return io.NewSectionReader(bytes.NewReader(e.Content), 0, int64(len(e.Content)))
 }
 
 // Limits and layout of deb(5) and ar.
@@ -89,31 +101,72 @@ func (p Package) Build() ([]byte, error) {
 		return nil, err
 	}
 	entries := p.tree()
-	files, err := p.archive(entries)
+	sums, err := p.sums(entries)
 	if err != nil {
 		return nil, err
 	}
-	control, err := p.archive([]Entry{
+	control := []Entry{
 		{Path: "/", Dir: true, Mode: 0o755},
 		{Path: "/control", Mode: 0o644, Content: p.control(entries)},
-		{Path: "/md5sums", Mode: 0o644, Content: sums(entries)},
-	})
-	if err != nil {
-		return nil, err
+		{Path: "/md5sums", Mode: 0o644, Content: sums},
 	}
 	var out bytes.Buffer
+	if p.Stored {
+		out.Grow(size(entries) + size(entries)/64 + storedSlack) // room at once instead of by doubling
+	}
 	out.WriteString(arMagic)
 	for _, member := range []struct {
-		name string
-		data []byte
-	}{{"debian-binary", []byte(formatNumber)}, {"control.tar.gz", control}, {"data.tar.gz", files}} {
-		fmt.Fprintf(&out, arHeader, member.name, p.Time.Unix(), 0, 0, "100644", len(member.data))
-		out.Write(member.data)
-		if len(member.data)%2 == 1 {
-			out.WriteByte('\n')
+		name  string
+		write func(io.Writer) error
+	}{
+		{"debian-binary", func(w io.Writer) error { _, err := io.WriteString(w, formatNumber); return err }},
+		{"control.tar.gz", func(w io.Writer) error { return p.archive(w, control, gzip.BestCompression) }},
+		{"data.tar.gz", func(w io.Writer) error { return p.archive(w, entries, p.level()) }},
+	} {
+		if err := p.member(&out, member.name, member.write); err != nil {
+			return nil, err
 		}
 	}
 	return out.Bytes(), nil
+}
+
+// storedSlack is room for the headers of a few files.
+const storedSlack = 64 << 10
+
+func (p Package) level() int {
+	if p.Stored {
+		return gzip.NoCompression
+	}
+	return gzip.BestCompression
+}
+
+// member adds one member to the archive, whose header is written when its
+// length is known.
+func (p Package) member(out *bytes.Buffer, name string, write func(io.Writer) error) error {
+	header := func(length int) string {
+		return fmt.Sprintf(arHeader, name, p.Time.Unix(), 0, 0, "100644", length)
+	}
+	at := out.Len()
+	out.WriteString(header(0))
+	begin := out.Len()
+	if err := write(out); err != nil {
+		return err
+	}
+	length := out.Len() - begin
+	copy(out.Bytes()[at:begin], header(length))
+	if length%2 == 1 {
+		out.WriteByte('\n')
+	}
+	return nil
+}
+
+// size is how many bytes the files have.
+func size(entries []Entry) int {
+	n := int64(0)
+	for _, e := range entries {
+		n += e.content().Size()
+	}
+	return int(n)
 }
 
 // tree adds the missing parents and sorts, so that a directory comes before
@@ -139,13 +192,9 @@ func (p Package) tree() []Entry {
 }
 
 func (p Package) control(entries []Entry) []byte {
-	size := 0
-	for _, e := range entries {
-		size += len(e.Content)
-	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "Package: %s\nVersion: %s\nArchitecture: %s\nMaintainer: %s\nInstalled-Size: %d\nSection: %s\nPriority: optional\nDescription: %s\n",
-		p.Name, p.Version, p.Architecture, maintainer, (size+1023)/1024, p.Section, p.Summary)
+		p.Name, p.Version, p.Architecture, maintainer, (size(entries)+1023)/1024, p.Section, p.Summary)
 	for line := range strings.Lines(p.Description) {
 		if line = strings.TrimRight(line, "\n"); line == "" {
 			line = "." // Debian policy 5.6.13: how an empty line is written
@@ -155,22 +204,26 @@ func (p Package) control(entries []Entry) []byte {
 	return b.Bytes()
 }
 
-func sums(entries []Entry) []byte {
+func (p Package) sums(entries []Entry) ([]byte, error) {
 	var b bytes.Buffer
 	for _, e := range entries {
-		if !e.Dir && e.Target == "" {
-			fmt.Fprintf(&b, "%x  %s\n", md5.Sum(e.Content), strings.TrimPrefix(e.Path, "/"))
+		if e.Dir || e.Target != "" {
+			continue
 		}
+		sum := md5.New()
+		if _, err := io.Copy(sum, e.content()); err != nil {
+			return nil, fmt.Errorf("package %s: %s: %w", p.Name, e.Path, err)
+		}
+		fmt.Fprintf(&b, "%x  %s\n", sum.Sum(nil), strings.TrimPrefix(e.Path, "/"))
 	}
-	return b.Bytes()
+	return b.Bytes(), nil
 }
 
 // archive writes a tar archive without anything of this machine in it.
-func (p Package) archive(entries []Entry) ([]byte, error) {
-	var out bytes.Buffer
-	gz, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
+func (p Package) archive(out io.Writer, entries []Entry, level int) error {
+	gz, err := gzip.NewWriterLevel(out, level)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	w := tar.NewWriter(gz)
 	for _, e := range entries {
@@ -185,20 +238,17 @@ func (p Package) archive(entries []Entry) ([]byte, error) {
 		case e.Target != "":
 			header.Typeflag, header.Linkname, header.Mode = tar.TypeSymlink, e.Target, 0o777
 		default:
-			header.Typeflag, header.Size = tar.TypeReg, int64(len(e.Content))
+			header.Typeflag, header.Size = tar.TypeReg, e.content().Size()
 		}
 		if err := w.WriteHeader(header); err != nil {
-			return nil, fmt.Errorf("package %s: %s: %w", p.Name, e.Path, err)
+			return fmt.Errorf("package %s: %s: %w", p.Name, e.Path, err)
 		}
-		if _, err := io.Copy(w, bytes.NewReader(e.Content)); err != nil {
-			return nil, fmt.Errorf("package %s: %s: %w", p.Name, e.Path, err)
+		if _, err := io.Copy(w, e.content()); err != nil {
+			return fmt.Errorf("package %s: %s: %w", p.Name, e.Path, err)
 		}
 	}
 	if err := w.Close(); err != nil {
-		return nil, err
+		return err
 	}
-	if err := gz.Close(); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
+	return gz.Close()
 }

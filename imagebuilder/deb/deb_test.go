@@ -2,6 +2,7 @@ package deb
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -125,7 +126,7 @@ func TestTheInstallersDpkgTakesThem(t *testing.T) {
 			if err := os.MkdirAll(packages, 0o755); err != nil {
 				t.Fatal(err)
 			}
-			for _, p := range []Package{Agent("1.0", []byte("#!/bin/sh\nexit 1\n"), day), seed(t)} {
+			for _, p := range []Package{Agent("1.0", io.NewSectionReader(strings.NewReader("#!/bin/sh\nexit 1\n"), 0, 17), day), seed(t)} {
 				if err := os.WriteFile(filepath.Join(packages, p.FileName()), build(t, p), 0o644); err != nil {
 					t.Fatal(err)
 				}

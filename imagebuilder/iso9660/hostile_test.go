@@ -21,130 +21,16 @@ func small(o isotest.Options, more ...isotest.File) []byte {
 	return isotest.Build(append(isotest.Stock(), more...), o)
 }
 
-// recordOf finds the directory record whose Rock Ridge name is name.
-func recordOf(t testing.TB, b []byte, name string) []byte {
-	t.Helper()
-	nm := append([]byte{'N', 'M', byte(5 + len(name)), 1, 0}, name...)
-	at := bytes.Index(b, nm)
-	if at < 0 {
-		t.Fatalf("no record for %s", name)
-	}
-	id := max(bytes.LastIndex(b[:at], []byte("F0000")), bytes.LastIndex(b[:at], []byte("D0000")))
-	start := id - 33
-	return b[start : start+int(b[start])]
-}
-
 func both(v uint32) []byte {
 	return binary.BigEndian.AppendUint32(binary.LittleEndian.AppendUint32(nil, v), v)
 }
 
-func extentOf(record []byte) uint32 { return binary.LittleEndian.Uint32(record[2:]) }
-
-func dotOf(b, record []byte) []byte { return b[int(extentOf(record))*block:] }
-
 func TestHostileImagesGetOneSentence(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		damage func(b []byte) []byte
-		want   string
-	}{
-		{"nothing", func([]byte) []byte { return nil }, "not an ISO 9660 image: it is empty"},
-		{"a few bytes", func(b []byte) []byte { return b[:1000] }, "not an ISO 9660 image: 1000 bytes are less than its system area"},
-		{"zeros", func([]byte) []byte { return make([]byte, 1<<20) }, "not an ISO 9660 image: there is no primary volume descriptor at block 16"},
-		{"truncated", func(b []byte) []byte { return b[:30*block] },
-			"the image is truncated: its primary volume descriptor promises 77824 bytes, there are 61440: download or copy it again"},
-		{"UDF only", func(b []byte) []byte {
-			for i, id := range []string{"BEA01", "NSR03", "TEA01"} {
-				copy(b[(16+i)*block:], "\x00"+id+"\x01")
-			}
-			return b
-		}, "a UDF image without an ISO 9660 tree, which is not supported"},
-		{"descriptors without end", func(b []byte) []byte {
-			b = append(b, make([]byte, 100*block)...)
-			for i := 17; i < 100; i++ {
-				copy(b[i*block:], "\x03CD001\x01")
-			}
-			return b
-		}, "not an ISO 9660 image: more than 64 volume descriptors and no end of them"},
-		{"small blocks", func(b []byte) []byte { b[16*block+128], b[16*block+129] = 0, 2; return b },
-			"not an ISO 9660 image that is supported: its logical blocks have 512 bytes instead of 2048"},
-		{"no root", func(b []byte) []byte { b[16*block+156] = 0; return b }, "the primary volume descriptor has no root directory"},
-		{"huge path table", func(b []byte) []byte { copy(b[16*block+132:], both(1<<30)); return b },
-			"the primary volume descriptor promises a path table of 1073741824 bytes, more than the 4194304 that are believed"},
-		{"directory loop", func(b []byte) []byte {
-			copy(recordOf(t, b, "packages")[2:], both(rootExtent(b)))
-			return b
-		}, "directory /proxmox/packages: it lies where / lies, so the directories loop"},
-		{"directories that share blocks", func(b []byte) []byte {
-			copy(recordOf(t, b, "packages")[2:], recordOf(t, b, "grub")[2:10])
-			return b
-		}, "directory /proxmox/packages: it lies where /boot/grub lies, so the directories loop"},
-		{"empty directory", func(b []byte) []byte { copy(recordOf(t, b, "proxmox")[10:], both(0)); return b },
-			"directory /proxmox: its length is zero"},
-		{"huge directory", func(b []byte) []byte { copy(recordOf(t, b, "proxmox")[10:], both(0xfffff800)); return b },
-			"directory /proxmox: it ends at byte 4295020544, behind the end of the image at 77824"},
-		{"directory that is none", func(b []byte) []byte { dotOf(b, recordOf(t, b, "proxmox"))[33] = 7; return b },
-			`directory /proxmox: its records do not begin with "." and ".."`},
-		{"record that is too short", func(b []byte) []byte { recordOf(t, b, "packages")[0] = 20; return b },
-			"directory /proxmox: the record at byte 164 says that it has 20 bytes where between 34 and 1884 fit"},
-		{"name longer than its record", func(b []byte) []byte { recordOf(t, b, "packages")[32] = 250; return b },
-			"directory /proxmox: the record at byte 164 has a name of 250 bytes in 102"},
-		{"same name twice", func(b []byte) []byte {
-			r := recordOf(t, b, ".installer")
-			at := bytes.Index(r, []byte("NM"))
-			r[at+2] = byte(5 + len(".cd-info"))
-			copy(r[at+5:], ".cd-info\x00\x00")
-			return b
-		}, "directory /: two entries are named .cd-info"},
-		{"name with a slash", func(b []byte) []byte {
-			r := recordOf(t, b, "packages")
-			r[bytes.Index(r, []byte("packages"))+3] = '/'
-			return b
-		},
-			"directory /proxmox: entry D000000: its name pac/ages cannot be the name of a file"},
-		{"name that is a step up", func(b []byte) []byte {
-			r := recordOf(t, b, "boot")
-			at := bytes.Index(r, []byte("NM"))
-			r[at+2] = 7
-			copy(r[at+5:], "..\x00\x00")
-			return b
-		}, "directory /: entry D000005: its name .. cannot be the name of a file"},
-		{"file behind the end", func(b []byte) []byte { copy(recordOf(t, b, "grub.cfg")[2:], both(5000)); return b },
-			"directory /boot/grub: entry F000000.;1: its content ends at byte 10242400, behind the end of the image at 77824"},
-		{"file larger than the image", func(b []byte) []byte { copy(recordOf(t, b, "grub.cfg")[10:], both(0xffffffff)); return b },
-			"directory /boot/grub: entry F000000.;1: its content ends at byte 4295036927, behind the end of the image at 77824"},
-		{"multi-extent file without end", func(b []byte) []byte { recordOf(t, b, "grub.cfg")[25] = 0x80; return b },
-			"directory /boot/grub: the multi-extent file grub.cfg ends without its last record"},
-		{"interleaved file", func(b []byte) []byte { recordOf(t, b, "grub.cfg")[26] = 1; return b },
-			"directory /boot/grub: entry F000000.;1: it has extended attributes or is interleaved, which is not supported"},
-		{"Rock Ridge entry without end", func(b []byte) []byte {
-			r := recordOf(t, b, "grub.cfg")
-			r[bytes.Index(r, []byte("NM"))+2] = 200
-			return b
-		},
-			"directory /boot/grub: entry F000000.;1: a Rock Ridge entry says that it has 200 bytes where 14 are left"},
-		{"Rock Ridge entry of no length", func(b []byte) []byte {
-			r := recordOf(t, b, "grub.cfg")
-			r[bytes.Index(r, []byte("PX"))+2] = 0
-			return b
-		},
-			"directory /boot/grub: entry F000000.;1: a Rock Ridge entry says that it has 0 bytes where 62 are left"},
-		{"short PX", func(b []byte) []byte {
-			r := recordOf(t, b, "grub.cfg")
-			r[bytes.Index(r, []byte("PX"))+2] = 8
-			return b
-		},
-			"directory /boot/grub: entry F000000.;1: a Rock Ridge PX entry has 8 bytes instead of 36 or 44"},
-		{"boot catalog behind the end", func(b []byte) []byte { binary.LittleEndian.PutUint32(b[17*block+71:], 1<<20); return b },
-			"the boot catalog at block 1048576 lies behind the end of the image"},
-		{"boot catalog that is none", func(b []byte) []byte { b[int(binary.LittleEndian.Uint32(b[17*block+71:]))*block] = 9; return b },
-			"the boot catalog at block 19 has no validation entry"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			b := c.damage(small(isotest.Options{}))
-			_, err := iso9660.Open(bytes.NewReader(b), int64(len(b)))
-			if err == nil || err.Error() != c.want {
-				t.Errorf("got  %v\nwant %s", err, c.want)
+	for _, c := range isotest.Damaged() {
+		t.Run(c.Name, func(t *testing.T) {
+			_, err := iso9660.Open(bytes.NewReader(c.Bytes), int64(len(c.Bytes)))
+			if err == nil || err.Error() != c.Want {
+				t.Errorf("got  %v\nwant %s", err, c.Want)
 			}
 		})
 	}
@@ -154,7 +40,7 @@ func TestHostileImagesGetOneSentence(t *testing.T) {
 func TestContinuationAreasThatLoop(t *testing.T) {
 	b := small(isotest.Options{})
 	// The first PX entry of grub.cfg becomes a CE that leads to itself.
-	r := recordOf(t, b, "grub.cfg")
+	r := isotest.RecordOf(b, "grub.cfg")
 	at := bytes.Index(b, r)
 	px := at + bytes.Index(r, []byte("PX"))
 	copy(b[px:], slices.Concat([]byte("CE\x24\x01"), both(uint32(px/block)), both(uint32(px%block)), both(36)))
@@ -202,7 +88,7 @@ func (e endless) ReadAt(p []byte, off int64) (int, error) {
 func TestMultiExtentFile(t *testing.T) {
 	const part = 0xfffff800
 	b := small(isotest.Options{}, isotest.File{Path: "/big", Content: []byte("x")})
-	r := recordOf(t, b, "big")
+	r := isotest.RecordOf(b, "big")
 	first := uint32(len(b) / block)
 	r[25] = 0x80
 	copy(r[2:], slices.Concat(both(first), both(part)))
@@ -316,7 +202,7 @@ func TestPlanKeepsTheBootImages(t *testing.T) {
 	entries, catalog := img.Boot()
 	for what, lba := range map[string]uint32{"boot image": entries[0].LBA, "boot catalog": catalog} {
 		c := slices.Clone(b)
-		copy(recordOf(t, c, "grub.cfg")[2:], slices.Concat(both(lba), both(100)))
+		copy(isotest.RecordOf(c, "grub.cfg")[2:], slices.Concat(both(lba), both(100)))
 		for _, inPlace := range []bool{true, false} {
 			_, err := iso9660.Plan(open(t, c), []iso9660.Edit{{Path: "/boot/grub/grub.cfg", Replace: true, InPlace: inPlace}})
 			if want := fmt.Sprintf("/boot/grub/grub.cfg: it is the %s, which firmware finds by its place", what); err == nil || err.Error() != want {
@@ -325,7 +211,7 @@ func TestPlanKeepsTheBootImages(t *testing.T) {
 		}
 	}
 	// A file that claims the partition tables.
-	copy(recordOf(t, b, "grub.cfg")[2:], slices.Concat(both(0), both(100)))
+	copy(isotest.RecordOf(b, "grub.cfg")[2:], slices.Concat(both(0), both(100)))
 	_, err := iso9660.Plan(open(t, b), []iso9660.Edit{{Path: "/boot/grub/grub.cfg", Replace: true, InPlace: true}})
 	if want := "/boot/grub/grub.cfg: block 0 would have to change, but it belongs to the system area"; err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)

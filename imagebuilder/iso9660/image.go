@@ -23,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 )
 
@@ -32,7 +33,21 @@ var (
 	ErrUDFOnly   = errors.New("a UDF image without an ISO 9660 tree, which is not supported")
 	ErrTruncated = errors.New("the image is truncated")
 	ErrPrepared  = errors.New("the image is prepared already: reset it first, or start from the stock image")
+
+	// These two are never in the sentence: what is wrong is.
+	ErrDamaged    = errors.New("the image contradicts itself")
+	ErrUneditable = errors.New("the image cannot be edited")
 )
+
+// kind is an error that also is one of those above.
+type kind struct {
+	error
+	as error
+}
+
+func (e kind) Is(target error) bool { return target == e.as }
+
+func (e kind) Unwrap() error { return e.error }
 
 // Image is a hybrid ISO image that was read. It is safe for concurrent use.
 type Image struct {
@@ -59,6 +74,15 @@ type BootEntry struct {
 // Open reads the structure of the image in r, which is size bytes long. r may
 // be longer than the image: a stick is. Nothing of the files' content is read.
 func Open(r io.ReaderAt, size int64) (*Image, error) {
+	img, err := read(r, size)
+	var failed *fs.PathError // of the file system, not of the image
+	if err == nil || errors.Is(err, ErrNotISO) || errors.Is(err, ErrUDFOnly) || errors.Is(err, ErrTruncated) || errors.As(err, &failed) {
+		return img, err
+	}
+	return nil, kind{err, ErrDamaged}
+}
+
+func read(r io.ReaderAt, size int64) (*Image, error) {
 	img := &Image{r: r, size: size}
 	if size == 0 {
 		return nil, fmt.Errorf("%w: it is empty", ErrNotISO)

@@ -124,7 +124,8 @@ func newPatched(base io.ReaderAt, baseSize int64, segs []Segment, size int64) *P
 			continue
 		}
 		if n := len(joined); n > 0 && len(s.Data) <= BlockSize {
-			if last := &joined[n-1]; last.Off+int64(len(last.Data)) == s.Off {
+			// A large one stays as it is: it is not copied, and may be shared.
+			if last := &joined[n-1]; last.Off+int64(len(last.Data)) == s.Off && len(last.Data) < sharedSize {
 				last.Data = append(slices.Clip(last.Data), s.Data...)
 				continue
 			}

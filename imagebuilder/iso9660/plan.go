@@ -18,6 +18,14 @@ import (
 // reader that reads ahead on a real disc then meets no end of the track.
 const padBlocks = 150
 
+// Contents of at least sharedSize bytes begin at a multiple of sharedBlocks: file
+// systems share whole blocks of 4096 bytes, so images that hold the same
+// content at different places can hold it once.
+const (
+	sharedSize   = 1 << 20
+	sharedBlocks = 4096 / BlockSize
+)
+
 // Edit adds or replaces one file.
 type Edit struct {
 	Path    string // absolute; the directory must exist
@@ -48,6 +56,14 @@ func Plan(img *Image, edits []Edit) (*Patched, error) {
 	if img.Prepared() {
 		return nil, ErrPrepared
 	}
+	p, err := plan(img, edits)
+	if err != nil {
+		return nil, kind{err, ErrUneditable}
+	}
+	return p, nil
+}
+
+func plan(img *Image, edits []Edit) (*Patched, error) {
 	if img.foreign != "" {
 		return nil, fmt.Errorf("the image cannot be edited: %s", img.foreign)
 	}
@@ -248,6 +264,9 @@ func (p *planner) placeContents(edits []Edit) ([]placed, error) {
 				return nil, err
 			}
 			continue
+		}
+		if len(e.Content) >= sharedSize {
+			p.next = (p.next + sharedBlocks - 1) / sharedBlocks * sharedBlocks
 		}
 		at, err := p.add(e.Content)
 		if err != nil {

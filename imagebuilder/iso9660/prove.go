@@ -9,6 +9,9 @@ import (
 	"slices"
 )
 
+// proveChunk is how much is read at once.
+const proveChunk = 256 << 10
+
 // prove reads the planned image again and compares it with what was asked for:
 // the edited files have their content, everything else is where it was. An
 // image whose structures overlap could otherwise be planned into nonsense.
@@ -46,9 +49,7 @@ func proveTree(before, after *tree, edits []Edit) error {
 		if e.InPlace {
 			want = n.size
 		}
-		got := make([]byte, len(e.Content))
-		r := io.NewSectionReader(&extentReader{after.img.r, n.extents, ends(n.extents)}, 0, n.size)
-		if _, err := io.ReadFull(r, got); err != nil || n.size != want || !bytes.Equal(got, e.Content) {
+		if n.size != want || !begins(&extentReader{after.img.r, n.extents, ends(n.extents)}, e.Content) {
 			return fmt.Errorf("%s has another content", after.where(n))
 		}
 		touched[n] = true
@@ -75,4 +76,16 @@ func proveTree(before, after *tree, edits []Edit) error {
 		}
 	}
 	return nil
+}
+
+// begins tells whether r begins with want.
+func begins(r io.ReaderAt, want []byte) bool {
+	buf := make([]byte, min(len(want), proveChunk))
+	for at := 0; at < len(want); at += len(buf) {
+		part := want[at:min(at+len(buf), len(want))]
+		if err := readFull(r, buf[:len(part)], int64(at)); err != nil || !bytes.Equal(buf[:len(part)], part) {
+			return false
+		}
+	}
+	return true
 }

@@ -2,8 +2,9 @@
 //
 // The bytes go to a file without a name, or with a temporary one in the same
 // directory, and only a finished and synced image gets its name. Where the file
-// system can share blocks (Btrfs, XFS) the base costs neither
-// time nor room; else the kernel copies it. The source is only read. The
+// system can share blocks (Btrfs, XFS) the base costs neither time nor room, and
+// what several images of a Batch have in common is stored once; else the kernel
+// copies it. The source is only read. The
 // package writes no device: that is the job of stick.
 package output
 
@@ -47,39 +48,10 @@ var ErrNoRoom = errors.New("not enough room")
 // dst is what it was and nothing else is left behind. Only a process that is
 // killed can leave a temporary file, and only on a file system without files
 // that have no name; the next File for the same dst removes it.
-func File(ctx context.Context, dst string, p *iso9660.Patched, o Options) error {
-	return write(ctx, dst, p, o, create)
-}
-
-// write is File with the way to make the unfinished file.
-func write(ctx context.Context, dst string, p *iso9660.Patched, o Options, create func(string, fs.FileMode) (*pending, error)) (err error) {
-	if o.Mode == 0 {
-		o.Mode = 0o600
-	}
-	if dst, err = target(dst, p, o); err != nil {
-		return err
-	}
-	removeStale(dst)
-	tmp, err := create(dst, o.Mode)
-	if err != nil {
-		return explain(dst, p, err)
-	}
-	defer func() {
-		err = errors.Join(err, tmp.discard())
-	}()
-	if err := fill(ctx, tmp.File, p, o.Progress); err != nil {
-		return explain(dst, p, err)
-	}
-	if err := tmp.Sync(); err != nil {
-		return explain(dst, p, err)
-	}
-	if err := ctx.Err(); err != nil {
-		return explain(dst, p, context.Cause(ctx))
-	}
-	if err := tmp.commit(dst, o.Replace); err != nil {
-		return explain(dst, p, err)
-	}
-	return syncDir(filepath.Dir(dst))
+func File(ctx context.Context, dst string, p *iso9660.Patched, o Options) (err error) {
+	var b Batch
+	defer func() { err = errors.Join(err, b.Close()) }()
+	return b.file(ctx, dst, p, o)
 }
 
 // target says where to write: links are followed, what is no file is refused.
@@ -124,7 +96,7 @@ func explain(dst string, p *iso9660.Patched, err error) error {
 }
 
 // fill writes the base and then what differs from it.
-func fill(ctx context.Context, w *os.File, p *iso9660.Patched, progress func(done, total int64)) error {
+func fill(ctx context.Context, w *os.File, p *iso9660.Patched, there source, progress func(done, total int64)) error {
 	said := func(done int64) {
 		if progress != nil {
 			progress(done, p.Size())
@@ -137,14 +109,8 @@ func fill(ctx context.Context, w *os.File, p *iso9660.Patched, progress func(don
 		}
 	}
 	for _, s := range p.Segments() {
-		for at := 0; at < len(s.Data); at += chunk {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			part := s.Data[at:min(at+chunk, len(s.Data))]
-			if err := writeAt(w, part, s.Off+int64(at)); err != nil {
-				return err
-			}
+		if err := fillSegment(ctx, w, s, there); err != nil {
+			return err
 		}
 		if end := s.Off + int64(len(s.Data)); end > size {
 			said(end)
@@ -152,6 +118,21 @@ func fill(ctx context.Context, w *os.File, p *iso9660.Patched, progress func(don
 	}
 	said(p.Size())
 	return w.Truncate(p.Size())
+}
+
+// fillSegment writes a segment, or what of it does not lie in an earlier file.
+func fillSegment(ctx context.Context, w *os.File, s iso9660.Segment, there source) error {
+	from := shareSegment(w, s, there)
+	for at := from; at < len(s.Data); at += chunk {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		part := s.Data[at:min(at+chunk, len(s.Data))]
+		if err := writeAt(w, part, s.Off+int64(at)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // copyBase copies without a detour through this process where the kernel can.

@@ -68,6 +68,14 @@ func shareBlocks(w, src *os.File, size int64) bool {
 	return unix.IoctlFileClone(int(w.Fd()), int(src.Fd())) == nil
 }
 
+// shareRange makes a part of w share the blocks of a part of src. Nothing is
+// changed if the file system cannot. ioctl_ficlonerange(2).
+func shareRange(w *os.File, at int64, src *os.File, from, length int64) bool {
+	return unix.IoctlFileCloneRange(int(w.Fd()), &unix.FileCloneRange{
+		Src_fd: int64(src.Fd()), Src_offset: uint64(from), Src_length: uint64(length), Dest_offset: uint64(at),
+	}) == nil
+}
+
 // copyInKernel copies a part with copy_file_range(2). ok is false if this pair
 // of files cannot be copied so.
 func copyInKernel(w, src *os.File, off, want int64) (n int64, ok bool, err error) {

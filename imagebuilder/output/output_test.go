@@ -92,6 +92,12 @@ func checkOnly(t testing.TB, dir string, names ...string) {
 // ways are the two ways to make an unfinished file.
 var ways = map[string]func(string, fs.FileMode) (*pending, error){"nameless": create, "named": createNamed}
 
+// write is File with the way to make the unfinished file.
+func write(ctx context.Context, dst string, p *iso9660.Patched, o Options, way func(string, fs.FileMode) (*pending, error)) error {
+	b := Batch{create: way}
+	return errors.Join(b.file(ctx, dst, p, o), b.Close())
+}
+
 func TestFileWritesTheWholeImageOrNothing(t *testing.T) {
 	for name, way := range ways {
 		for _, onFile := range []bool{true, false} {
