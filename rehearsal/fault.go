@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -21,10 +22,13 @@ func (d *drilling) seededFaults(ctx context.Context) error {
 	key, pkg, agent := nodes[0].Name, nodes[1].Name, nodes[2].Name
 	r, err := d.table(ctx, func(o *Options) {
 		o.Change = func(node string, request *imagebuilder.Request) error {
-			if node == agent {
-				request.Agent = []byte("#!/bin/sh\nexit 1\n")
+			if node != agent {
+				return nil
 			}
-			return nil
+			const fails = "#!/bin/sh\nexit 1\n"
+			packed, err := imagebuilder.PackAgent(io.NewSectionReader(strings.NewReader(fails), 0, int64(len(fails))), request.Builder, request.Base)
+			request.Agent = packed
+			return err
 		}
 		o.Spoil = func(node, path string) error {
 			switch node {

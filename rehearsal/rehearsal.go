@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -23,9 +24,9 @@ import (
 type Options struct {
 	Profile  *profiles.Profile  // resolved
 	Base     *imagebuilder.Base // the open stock ISO
-	Agent    []byte
-	Builder  string // version of mkimage
-	Dir      string // everything is kept here; short, for sockets lie in it
+	Agent    *io.SectionReader  // the agent's binary
+	Builder  string             // version of mkimage
+	Dir      string             // everything is kept here; short, for sockets lie in it
 	Firmware qemu.Firmware
 	Accel    qemu.Accel
 	// MemoryMiB and CPUs of each machine; 0: what the ISO needs.
@@ -170,7 +171,11 @@ func (r *Rehearsal) makeImages(ctx context.Context) error {
 		if other := r.options.Bases[m.Node]; other != nil {
 			base = other
 		}
-		request := imagebuilder.Request{Profile: p, Node: m.Node, Base: base, Keyring: keys, Agent: r.options.Agent, Builder: r.options.Builder, Serial: true}
+		packed, err := imagebuilder.PackAgent(r.options.Agent, r.options.Builder, base)
+		if err != nil {
+			return fmt.Errorf("image of %s: %w", m.Node, err)
+		}
+		request := imagebuilder.Request{Profile: p, Node: m.Node, Base: base, Keyring: keys, Agent: packed, Builder: r.options.Builder, Serial: true}
 		if r.options.Change != nil {
 			if err := r.options.Change(m.Node, &request); err != nil {
 				return err

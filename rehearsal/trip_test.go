@@ -63,7 +63,7 @@ func options(t testing.TB, o rehearsal.Options) rehearsal.Options {
 	t.Helper()
 	var err error
 	o.Base, o.Builder, o.Profile = practice(t), "test", profiles.Default()
-	if o.Agent, err = agent.Binary(); err != nil {
+	if o.Agent, err = agent.Open(); err != nil {
 		t.Fatal(err)
 	}
 	o.Dir = t.TempDir()

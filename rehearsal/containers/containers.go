@@ -164,6 +164,11 @@ func (s *System) PID() int { return s.init }
 
 // Stop ends the system at once, as a power cut does, and waits for its end.
 func (s *System) Stop() {
+	select {
+	case <-s.done: // its pid may be another's by now
+		return
+	default:
+	}
 	// Killing the first process of a pid namespace ends all others in it.
 	if s.init != 0 {
 		if p, err := os.FindProcess(s.init); err == nil {

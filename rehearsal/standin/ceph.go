@@ -124,66 +124,6 @@ func writeINI(m Machine, sections map[string]map[string]string) error {
 	return m.WriteDirect(cephConf, []byte(b.String()))
 }
 
-// unitName is the state of a daemon's unit: kind mon, mgr, mds, osd.
-func unitName(kind, id string) string { return "ceph-" + kind + "@" + id }
-
-func wantsPath(kind, id string) string {
-	return "/etc/systemd/system/ceph-" + kind + ".target.wants/" + unitName(kind, id) + ".service"
-}
-
-func daemonDir(kind, id string) string { return "/var/lib/ceph/" + kind + "/ceph-" + id }
-
-func stoppedMark(kind, id string) string { return "/run/ceph/stopped-" + kind + "." + id }
-
-// daemonUp tells whether a daemon runs: enabled units start at boot, and
-// nothing of /run outlives the power.
-func daemonUp(m Machine, kind, id string) bool {
-	return m != nil && exists(m, daemonDir(kind, id)) && exists(m, wantsPath(kind, id)) && !exists(m, stoppedMark(kind, id))
-}
-
-// cephUnit is systemctl for units of Ceph. ok is false for any other unit.
-func cephUnit(c *Call, verb, unit string, now bool) (code int, ok bool) {
-	rest, ok := strings.CutPrefix(strings.TrimSuffix(unit, ".service"), "ceph-")
-	kind, id, at := strings.Cut(rest, "@")
-	if !ok || !at {
-		return 0, strings.HasSuffix(unit, ".target") && ok
-	}
-	switch verb {
-	case "is-active":
-		if daemonUp(c, kind, id) {
-			c.Outf("active\n")
-			return 0, true
-		}
-		c.Outf("inactive\n")
-		return 3, true
-	case "enable":
-		if !exists(c, wantsPath(kind, id)) {
-			enable(c, kind, id)
-		}
-		if now {
-			_ = c.Remove(stoppedMark(kind, id))
-		}
-	case "disable":
-		_ = c.Remove(wantsPath(kind, id))
-		if now {
-			_ = c.WriteDirect(stoppedMark(kind, id), nil)
-		}
-	case "stop":
-		_ = c.WriteDirect(stoppedMark(kind, id), nil)
-	case "start", "restart":
-		if !exists(c, daemonDir(kind, id)) {
-			c.Errf("Job for %s.service failed because the control process exited with error code.\n", unitName(kind, id))
-			return 1, true
-		}
-		_ = c.Remove(stoppedMark(kind, id))
-	}
-	return 0, true
-}
-
-func enable(c *Call, kind, id string) {
-	_ = c.Symlink("/usr/lib/systemd/system/ceph-"+kind+"@.service", wantsPath(kind, id))
-}
-
 // monitors are the monitors of ceph.conf by id.
 func monitors(m Machine) []string {
 	sections, _ := ini(m)
@@ -204,31 +144,51 @@ func remote(m Machine, name string) Machine {
 	return m.Remote(name)
 }
 
-// quorum are the monitors that are up and heard, nil if they are too few.
-func quorum(m Machine) []string {
-	all := monitors(m)
-	var up []string
-	for _, id := range all {
-		r := remote(m, id)
-		if daemonUp(r, "mon", id) && !exists(r, deafMonitor) {
-			up = append(up, id)
+// monitor is one that is up and heard.
+type monitor struct {
+	id string
+	at Machine
+}
+
+func monitorsUp(m Machine) []monitor {
+	var up []monitor
+	for _, id := range monitors(m) {
+		if r := daemonAt(m, id, "mon", id); r != nil && !exists(r, deafMonitor) {
+			up = append(up, monitor{id, r})
 		}
 	}
-	if len(up) <= len(all)/2 {
+	return up
+}
+
+// quorate are the monitors that are up and heard, nil if they are too few.
+func quorate(m Machine) []monitor {
+	up := monitorsUp(m)
+	if len(up) <= len(monitors(m))/2 {
 		return nil
 	}
 	return up
 }
 
+// quorum are the names of those monitors.
+func quorum(m Machine) []string {
+	var names []string
+	for _, p := range quorate(m) {
+		names = append(names, p.id)
+	}
+	return names
+}
+
 // open reads what the monitors agree on.
 func openStore(m Machine) (*store, []string, bool) {
-	q := quorum(m)
+	q := quorate(m)
 	if q == nil {
 		return nil, nil, false
 	}
 	best := &store{Epoch: -1}
-	for _, id := range q {
-		raw, err := remote(m, id).ReadFile(daemonDir("mon", id) + "/store.json")
+	var names []string
+	for _, p := range q {
+		names = append(names, p.id)
+		raw, err := p.at.ReadFile(daemonDir("mon", p.id) + "/store.json")
 		var s store
 		if err == nil && json.Unmarshal(raw, &s) == nil && s.Epoch > best.Epoch {
 			best = &s
@@ -240,20 +200,20 @@ func openStore(m Machine) (*store, []string, bool) {
 	if best.Since == nil {
 		best.Since = map[string]int64{}
 	}
-	return best, q, best.Epoch >= 0
+	return best, names, best.Epoch >= 0
 }
 
 func (s *store) save(m Machine) {
 	s.Epoch++
 	raw, _ := json.Marshal(s)
-	for _, id := range quorum(m) {
-		_ = remote(m, id).WriteDirect(daemonDir("mon", id)+"/store.json", raw)
+	for _, p := range quorate(m) {
+		_ = p.at.WriteDirect(daemonDir("mon", p.id)+"/store.json", raw)
 	}
 }
 
 // osdUp tells whether the daemon of an OSD runs on its node.
 func osdUp(m Machine, o osd) bool {
-	return o.Host != "" && daemonUp(remote(m, o.Host), "osd", fmt.Sprint(o.ID))
+	return o.Host != "" && daemonAt(m, o.Host, "osd", fmt.Sprint(o.ID)) != nil
 }
 
 func (s *store) pool(name string) *pool {
@@ -269,7 +229,7 @@ func (s *store) pool(name string) *pool {
 func managers(m Machine) (active string, standby []string) {
 	nodes, _ := m.ReadDir(pveDir + "/nodes")
 	for _, n := range nodes {
-		if r := remote(m, n.Name()); daemonUp(r, "mgr", n.Name()) && exists(r, daemonDir("mgr", n.Name())+"/keyring") {
+		if r := daemonAt(m, n.Name(), "mgr", n.Name()); r != nil && exists(r, daemonDir("mgr", n.Name())+"/keyring") {
 			if active == "" {
 				active = n.Name()
 			} else {
@@ -284,7 +244,7 @@ func metadataServers(m Machine) []string {
 	nodes, _ := m.ReadDir(pveDir + "/nodes")
 	var out []string
 	for _, n := range nodes {
-		if daemonUp(remote(m, n.Name()), "mds", n.Name()) {
+		if daemonAt(m, n.Name(), "mds", n.Name()) != nil {
 			out = append(out, n.Name())
 		}
 	}
@@ -332,7 +292,7 @@ func judge(m Machine) (*condition, bool) {
 	}
 	if down > 0 {
 		s.LastDown = m.Now().Unix()
-		s.save(m)
+		amend(m, func(now *store) { now.LastDown = s.LastDown })
 	}
 	if gone := len(k.all) - len(q); gone > 0 {
 		var names []string
@@ -353,7 +313,7 @@ func judge(m Machine) (*condition, bool) {
 		k.warn("TOO_FEW_OSDS", "OSD count %d < osd_pool_default_size 3", k.in)
 	}
 	for _, id := range q {
-		if exists(remote(m, id), skewMark) {
+		if r := daemonAt(m, id, "mon", id); r != nil && exists(r, skewMark) {
 			k.warn("MON_CLOCK_SKEW", "clock skew detected on mon.%s", id)
 		}
 	}

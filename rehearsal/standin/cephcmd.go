@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -32,13 +33,12 @@ func cephTool(c *Call) int {
 		c.Errf("Error initializing cluster client: ObjectNotFound('RADOS object not found (error calling conf_read_file)')\n")
 		return 1
 	}
-	k, ok := judge(c)
+	limit := 300 * time.Second
+	if n, err := strconv.Atoi(opt["connect-timeout"]); err == nil {
+		limit = time.Duration(n) * time.Second
+	}
+	k, ok := judgeWithin(c, limit)
 	if !ok {
-		limit := 300 * time.Second
-		if n, err := strconv.Atoi(opt["connect-timeout"]); err == nil {
-			limit = time.Duration(n) * time.Second
-		}
-		c.Sleep(limit)
 		c.Errf("Cluster connection interrupted or timed out\n")
 		return 1
 	}
@@ -217,8 +217,7 @@ func cephFSNew(c *Call, k *condition, words []string) (any, int) {
 			return nil, 2
 		}
 	}
-	k.store.FS = append(k.store.FS, words[2])
-	k.store.save(c)
+	amend(c, func(s *store) { s.FS = append(s.FS, words[2]) })
 	return nil, 0
 }
 
@@ -248,13 +247,14 @@ func cephCrashes(_ *Call, k *condition, _ []string) (any, int) {
 	return list, 0
 }
 
-func cephArchive(c *Call, k *condition, words []string) (any, int) {
-	for i := range k.store.Crashes {
-		if k.store.Crashes[i].ID == words[2] {
-			k.store.Crashes[i].Archived = c.Now().Format(time.RFC3339)
+func cephArchive(c *Call, _ *condition, words []string) (any, int) {
+	amend(c, func(s *store) {
+		for i := range s.Crashes {
+			if s.Crashes[i].ID == words[2] {
+				s.Crashes[i].Archived = c.Now().Format(time.RFC3339)
+			}
 		}
-	}
-	k.store.save(c)
+	})
 	return nil, 0
 }
 
@@ -280,19 +280,13 @@ func cephSafe(c *Call, k *condition, words []string) (any, int) {
 
 func cephPurge(c *Call, k *condition, words []string) (any, int) {
 	id := osdNumber(words[2])
-	rest := k.store.OSDs[:0]
 	for _, o := range k.store.OSDs {
-		if o.ID != id {
-			rest = append(rest, o)
-			continue
-		}
-		if osdUp(c, o) {
+		if o.ID == id && osdUp(c, o) {
 			c.Errf("Error EBUSY: osd.%d is not `down`.\n", id)
 			return nil, 16
 		}
 	}
-	k.store.OSDs = rest
-	k.store.save(c)
+	amend(c, func(s *store) { s.OSDs = slices.DeleteFunc(s.OSDs, func(o osd) bool { return o.ID == id }) })
 	c.Errf("purged osd.%d\n", id)
 	return nil, 0
 }
@@ -300,13 +294,14 @@ func cephPurge(c *Call, k *condition, words []string) (any, int) {
 func cephOut(c *Call, k *condition, words []string) (any, int) { return setOut(c, k, words, true) }
 func cephIn(c *Call, k *condition, words []string) (any, int)  { return setOut(c, k, words, false) }
 
-func setOut(c *Call, k *condition, words []string, out bool) (any, int) {
-	for i := range k.store.OSDs {
-		if k.store.OSDs[i].ID == osdNumber(words[2]) {
-			k.store.OSDs[i].Out = out
+func setOut(c *Call, _ *condition, words []string, out bool) (any, int) {
+	amend(c, func(s *store) {
+		for i := range s.OSDs {
+			if s.OSDs[i].ID == osdNumber(words[2]) {
+				s.OSDs[i].Out = out
+			}
 		}
-	}
-	k.store.save(c)
+	})
 	return nil, 0
 }
 

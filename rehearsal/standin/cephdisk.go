@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -194,9 +195,7 @@ func osdCreate(c *Call, words []string) int {
 			return c.Die("No address from ceph cluster network (%s) found on node '%s'. Check your network config.", network, c.Name())
 		}
 	}
-	s, _, ok := openStore(c)
-	if !ok {
-		c.Sleep(10 * time.Second)
+	if !heardWithin(c, 10*time.Second) {
 		return c.Die("got timeout")
 	}
 	c.Outf("create OSD on /dev/%s (bluestore)\nwiping block device /dev/%s\n", d.Name, d.Name)
@@ -204,20 +203,16 @@ func osdCreate(c *Call, words []string) int {
 	c.Work(700 * time.Millisecond)
 	c.Outf("200+0 records in\n200+0 records out\n")
 	// ceph osd new: the number exists before anything is on the disk.
-	s, _, _ = openStore(c)
-	id := 0
-	for taken := true; taken; {
-		taken = false
-		for _, o := range s.OSDs {
-			if o.ID == id {
-				taken = true
-				id++
-			}
+	id, uuid := 0, randomUUID(c)
+	ok := amend(c, func(s *store) {
+		for slices.ContainsFunc(s.OSDs, func(o osd) bool { return o.ID == id }) {
+			id++
 		}
+		s.OSDs = append(s.OSDs, osd{ID: id, Bytes: d.Bytes, UUID: uuid, Class: deviceClass(*d), Out: true})
+	})
+	if !ok {
+		return c.Die("got timeout")
 	}
-	uuid := randomUUID(c)
-	s.OSDs = append(s.OSDs, osd{ID: id, Bytes: d.Bytes, UUID: uuid, Class: deviceClass(*d), Out: true})
-	s.save(c)
 	c.Work(500 * time.Millisecond)
 	// The logical volume gets its tags.
 	d.OSD, d.FSID, d.OSDUUID, d.Used = id, conf["global"]["fsid"], uuid, "LVM"
@@ -237,19 +232,16 @@ func startOSD(c *Call, d BlockDevice) {
 	c.Outf("Running command: systemctl enable --now ceph-osd@%s\n", id)
 	enable(c, "osd", id)
 	_ = c.Remove(stoppedMark("osd", id))
-	s, _, ok := openStore(c)
-	if !ok {
-		return
-	}
-	for i := range s.OSDs {
-		if s.OSDs[i].ID == d.OSD && s.OSDs[i].UUID == d.OSDUUID {
-			s.OSDs[i].Host, s.OSDs[i].Out = c.Name(), false
+	amend(c, func(s *store) {
+		for i := range s.OSDs {
+			if s.OSDs[i].ID == d.OSD && s.OSDs[i].UUID == d.OSDUUID {
+				s.OSDs[i].Host, s.OSDs[i].Out = c.Name(), false
+			}
 		}
-	}
-	if s.pool(".mgr") == nil && len(s.OSDs) >= 3 {
-		s.Pools = append(s.Pools, pool{ID: 1, Name: ".mgr", Size: 3, MinSize: 2, PGs: 1, Autoscale: "on", Apps: []string{"mgr"}})
-	}
-	s.save(c)
+		if s.pool(".mgr") == nil && len(s.OSDs) >= 3 {
+			s.Pools = append(s.Pools, pool{ID: 1, Name: ".mgr", Size: 3, MinSize: 2, PGs: 1, Autoscale: "on", Apps: []string{"mgr"}})
+		}
+	})
 }
 
 func osdDestroy(c *Call, words []string) int {

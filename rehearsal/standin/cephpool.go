@@ -16,9 +16,9 @@ func poolCreate(c *Call, words []string, opt map[string]string) int {
 		return 255
 	}
 	name := words[2]
+	heardWithin(c, 10*time.Second)
 	s, _, ok := openStore(c)
 	if !ok {
-		c.Sleep(10 * time.Second)
 		c.Errf("got timeout\n")
 		return 0
 	}
@@ -51,9 +51,10 @@ func makePool(c *Call, s *store, name string, opt map[string]string) error {
 		if err := fits(s, pgs); err != nil {
 			return err
 		}
-		s.NextPool++
-		s.Pools = append(s.Pools, pool{ID: s.NextPool, Name: name, Size: 3, MinSize: 2, PGs: pgs, Autoscale: "on"})
-		s.save(c)
+		amend(c, func(s *store) {
+			s.NextPool++
+			s.Pools = append(s.Pools, pool{ID: s.NextPool, Name: name, Size: 3, MinSize: 2, PGs: pgs, Autoscale: "on"})
+		})
 		c.Work(1200 * time.Millisecond)
 	}
 	mode := opt["pg_autoscale_mode"]
@@ -97,34 +98,40 @@ func setPool(c *Call, name string, settings []setting) error {
 		if p == nil {
 			return fmt.Errorf("mon_command failed - unrecognized pool '%s'", name)
 		}
-		before := *p
-		switch set.key {
-		case "size":
-			p.Size = numberOr(set.value, p.Size)
-		case "min_size":
-			p.MinSize = numberOr(set.value, p.MinSize)
-		case "pg_num":
-			p.PGs = numberOr(set.value, p.PGs)
-		case "pg_autoscale_mode":
-			p.Autoscale = set.value
-		case "application":
-			if !slices.Contains(p.Apps, set.value) {
-				p.Apps = append(p.Apps, set.value)
-			}
-			c.Outf("pool %s: applying application = %s\n", name, set.value)
-			s.save(c)
-			c.Work(200 * time.Millisecond)
-			continue
-		}
-		if before.Size == p.Size && before.MinSize == p.MinSize && before.PGs == p.PGs && before.Autoscale == p.Autoscale {
+		if !p.apply(set) {
 			c.Outf("skipping '%s', did not change\n", set.key)
 			continue
 		}
 		c.Outf("pool %s: applying %s = %s\n", name, set.key, set.value)
-		s.save(c)
+		amend(c, func(s *store) {
+			if now := s.pool(name); now != nil {
+				now.apply(set)
+			}
+		})
 		c.Work(200 * time.Millisecond)
 	}
 	return nil
+}
+
+// apply sets one property and tells whether there was anything to do.
+func (p *pool) apply(set setting) bool {
+	before := *p
+	switch set.key {
+	case "size":
+		p.Size = numberOr(set.value, p.Size)
+	case "min_size":
+		p.MinSize = numberOr(set.value, p.MinSize)
+	case "pg_num":
+		p.PGs = numberOr(set.value, p.PGs)
+	case "pg_autoscale_mode":
+		p.Autoscale = set.value
+	case "application": // is set again each time
+		if !slices.Contains(p.Apps, set.value) {
+			p.Apps = append(p.Apps, set.value)
+		}
+		return true
+	}
+	return before.Size != p.Size || before.MinSize != p.MinSize || before.PGs != p.PGs || before.Autoscale != p.Autoscale
 }
 
 func poolSet(c *Call, words []string, opt map[string]string) int {
@@ -167,15 +174,16 @@ func fsCreate(c *Call, opt map[string]string) int {
 		return 0
 	}
 	c.Outf("creating metadata pool '%s_metadata'...\n", name)
-	s, _, _ = openStore(c)
+	if s, _, ok = openStore(c); !ok {
+		c.Errf("got timeout\n")
+		return 0
+	}
 	if err := makePool(c, s, name+"_metadata", map[string]string{"pg_num": fmt.Sprint(max(8, pgs/4)), "application": "cephfs", "pg_autoscale_mode": "on"}); err != nil {
 		c.Errf("%v\n", err)
 		return 0
 	}
 	c.Outf("configuring new CephFS '%s'\n", name)
-	s, _, _ = openStore(c)
-	s.FS = append(s.FS, name)
-	s.save(c)
+	amend(c, func(s *store) { s.FS = append(s.FS, name) })
 	c.Outf("Successfully create CephFS '%s'\n", name)
 	if opt["add-storage"] == "1" {
 		c.Outf("Adding '%s' to storage configuration...\nWaiting for an MDS to become active\n", name)

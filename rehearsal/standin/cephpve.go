@@ -46,9 +46,8 @@ func pveceph(c *Call) int {
 			c.Errf("pveceph configuration not initialized - missing %s\n", missing)
 			return 2
 		}
-		k, ok := judge(c)
+		k, ok := judgeWithin(c, 10*time.Second)
 		if !ok {
-			c.Sleep(10 * time.Second)
 			return c.Die("got timeout")
 		}
 		c.Outf("%s", statusText(c, k))
@@ -87,7 +86,7 @@ func notInitialised(m Machine) string {
 }
 
 func cephInstall(c *Call, opt map[string]string) int {
-	_ = c.WriteDirect("/etc/apt/sources.list.d/ceph.sources", []byte("Types: deb\nURIs: http://download.proxmox.com/debian/ceph-"+opt["version"]+"\nSuites: trixie\nComponents: "+opt["repository"]+"\n"))
+	_ = c.WriteDirect("/etc/apt/sources.list.d/ceph.sources", []byte("Types: deb\nURIs: http://download.proxmox.com/debian/ceph-"+opt["version"]+"\nSuites: trixie\nComponents: "+opt["repository"]+"\nSigned-By: /usr/share/keyrings/proxmox-archive-keyring.gpg\n"))
 	c.Outf("start installation\n")
 	_ = c.WriteDirect(cephFlag, nil)
 	c.Work(3 * time.Second)
@@ -115,7 +114,7 @@ func cephInstall(c *Call, opt map[string]string) int {
 		return failed(256)
 	}
 	c.Work(8 * time.Second)
-	_ = c.WriteDirect(cephHalf, []byte("half"))
+	_ = c.WriteDirect(cephHalf, nil)
 	c.Work(12 * time.Second)
 	_ = c.WriteDirect(cephReleaseFile, []byte(opt["version"]+"\n"))
 	installPrograms(c.Machine)
@@ -251,9 +250,9 @@ func monCreate(c *Call, opt map[string]string) int {
 	others := monitors(c)
 	s := &store{FSID: conf["global"]["fsid"], NextPool: 1}
 	if len(others) > 0 {
+		heardWithin(c, 5*time.Second)
 		have, _, ok := openStore(c)
 		if !ok {
-			c.Sleep(5 * time.Second)
 			return c.Die("Could not connect to ceph cluster despite configured monitors")
 		}
 		s = have
@@ -315,7 +314,7 @@ func monDestroy(c *Call, words []string) int {
 		return c.Die("%v", err)
 	}
 	if id == c.Name() {
-		_ = c.Remove(wantsPath("mon", id))
+		disable(c, "mon", id)
 		c.Outf("Removed '%s'.\n", wantsPath("mon", id))
 		removeTree(c, daemonDir("mon", id))
 	}
@@ -348,8 +347,7 @@ func makeService(c *Call, kind string) int {
 	if exists(c, dir) {
 		return c.Die("ceph %s directory '%s' already exists", map[string]string{"mgr": "manager", "mds": "MDS"}[kind], dir)
 	}
-	if quorum(c) == nil {
-		c.Sleep(10 * time.Second)
+	if !heardWithin(c, 10*time.Second) {
 		return c.Die("got timeout")
 	}
 	c.Outf("creating %s directory '%s'\n", map[string]string{"mgr": "manager", "mds": "MDS"}[kind], dir)

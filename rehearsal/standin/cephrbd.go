@@ -15,9 +15,8 @@ const rbdBlock = 4096
 func rbd(c *Call) int {
 	c.Work(300 * time.Millisecond)
 	words, opt := options(c.Argv[1:], "no-progress")
-	k, ok := judge(c)
+	k, ok := judgeWithin(c, 5*time.Second)
 	if !ok || k.up < 2 {
-		c.Sleep(5 * time.Second)
 		c.Errf("rbd: couldn't connect to the cluster!\n")
 		return 1
 	}
@@ -50,8 +49,7 @@ func rbd(c *Call) int {
 			}
 		}
 		c.Work(500 * time.Millisecond)
-		s.Objects[name] = img
-		s.save(c)
+		amend(c, func(s *store) { s.Objects[name] = img })
 		return 0
 	case len(words) == 3 && words[0] == "export":
 		img, exists := s.Objects[words[1]]
@@ -82,8 +80,7 @@ func rbd(c *Call) int {
 		if _, exists := s.Objects[words[1]]; !exists {
 			return missing(words[1])
 		}
-		delete(s.Objects, words[1])
-		s.save(c)
+		amend(c, func(s *store) { delete(s.Objects, words[1]) })
 		return 0
 	}
 	c.Errf("rbd: unknown command\n")
@@ -93,9 +90,8 @@ func rbd(c *Call) int {
 // rados knows bench write, bench seq and cleanup.
 func rados(c *Call) int {
 	words, opt := options(c.Argv[1:], "no-cleanup")
-	k, ok := judge(c)
+	k, ok := judgeWithin(c, 5*time.Second)
 	if !ok || k.up < 2 {
-		c.Sleep(5 * time.Second)
 		c.Errf("couldn't connect to cluster: (110) Connection timed out\n")
 		return 1
 	}
@@ -109,8 +105,7 @@ func rados(c *Call) int {
 		}
 		seconds := numberOr(words[1], 10)
 		if words[2] == "write" {
-			s.Objects[mark] = image{Bytes: 4 << 20}
-			s.save(c)
+			amend(c, func(s *store) { s.Objects[mark] = image{Bytes: 4 << 20} })
 		}
 		c.Sleep(time.Duration(seconds) * time.Second)
 		rate := map[string]float64{"write": 1234.56, "seq": 1680.25}[words[2]]
@@ -119,8 +114,7 @@ func rados(c *Call) int {
 			seconds, int(rate)*seconds/4, rate, int(rate)/4)
 		return 0
 	case len(words) == 1 && words[0] == "cleanup":
-		delete(s.Objects, mark)
-		s.save(c)
+		amend(c, func(s *store) { delete(s.Objects, mark) })
 		c.Outf("Removed %d objects\n", digit(true))
 		return 0
 	}

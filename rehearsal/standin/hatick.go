@@ -213,13 +213,22 @@ func moveGuest(m Machine, id, target string) error {
 
 func crmRound(m Machine) {
 	ms, now := readManager(m), m.Now().Unix()
+	online := members(m)
 	if ms.Master != m.Name() {
 		if ms.Master != "" && now-ms.Timestamp < managerLock {
 			return
 		}
+		// The first one that is there takes the vacant lock, so that no two do.
+		for _, n := range haNodes(m) {
+			if n == m.Name() {
+				break
+			}
+			if online.Nodelist[n].Online == 1 {
+				return
+			}
+		}
 		ms.Master = m.Name()
 	}
-	online := members(m)
 	for _, n := range haNodes(m) {
 		crmNode(m, &ms, n, online.Nodelist[n].Online == 1, now)
 	}

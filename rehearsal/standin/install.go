@@ -20,7 +20,7 @@ var realPrograms = map[string]bool{"systemctl": true, "sync": true, "true": true
 var superuser = map[string]bool{"qm": true, "pct": true, "ha-manager": true, "ceph-volume": true, "pvesm": true}
 
 // Services are the units that a practice machine gets, with what they run.
-var Services = []string{"pve-cluster", "pvedaemon", "pveproxy", "pvestatd", "pve-ha-crm", "pve-ha-lrm"}
+var Services = []string{"pve-cluster", "pvedaemon", "pveproxy", "pvestatd", "pve-ha-crm", "pve-ha-lrm", "watchdog-mux"}
 
 // Links are the paths that must lead to Program on a practice machine: every
 // tool that is not real there, and the programs of the services. sqlite3 is
@@ -53,7 +53,7 @@ func Units() map[string][]byte {
 	}
 	for _, kind := range []string{"mon", "mgr", "osd", "mds"} {
 		units["/usr/lib/systemd/system/ceph-"+kind+"@.service"] = fmt.Appendf(nil,
-			"[Unit]\nDescription=PRACTICE stand-in of ceph-%s\nAfter=network-online.target pve-cluster.service\n\n[Service]\nExecStart=%s idle\n\n[Install]\nWantedBy=multi-user.target\n", kind, Program)
+			"[Unit]\nDescription=PRACTICE stand-in of ceph-%s\nAfter=network-online.target pve-cluster.service\nStartLimitIntervalSec=0\n\n[Service]\nType=notify\nTimeoutStartSec=infinity\nExecStart=%s ceph-%s %%i\nRestart=on-failure\nRestartSec=2\n\n[Install]\nWantedBy=multi-user.target\n", kind, Program, kind)
 	}
 	// The condition that Proxmox's build of corosync has.
 	units["/usr/lib/systemd/system/corosync.service.d/pve.conf"] = []byte("[Unit]\nAfter=pve-cluster.service\nConditionPathExists=/etc/corosync/corosync.conf\n")
@@ -67,6 +67,8 @@ func unitText(s string) string {
 	case "pve-cluster":
 		head = "After=network.target\nBefore=corosync.service\nWants=corosync.service"
 		service = "Type=notify\nExecStart=/usr/bin/pmxcfs\nTimeoutStopSec=20"
+	case "watchdog-mux":
+		head = "Before=pve-ha-crm.service pve-ha-lrm.service"
 	case "pveproxy":
 		service = "ExecStartPre=-/usr/bin/pvecm updatecerts --silent\n" + service + "\nTimeoutStartSec=100"
 	}

@@ -110,8 +110,7 @@ func qmStart(c *Call, id string) int {
 		c.Errf("VM %s already running\n", id)
 		return 255
 	}
-	if !pvesmWorks(c) {
-		c.Sleep(5 * time.Second)
+	if !heardWithin(c, 5*time.Second) {
 		return c.Die("start failed: rbd error: rbd: couldn't connect to the cluster!")
 	}
 	c.Work(900 * time.Millisecond)
@@ -185,17 +184,17 @@ func qmDestroy(c *Call, id, conf string) int {
 		c.Errf("unable to remove VM %s - used in HA resources and purge parameter not set.\n", id)
 		return 255
 	}
-	s, _, ok := openStore(c)
+	heardWithin(c, 10*time.Second)
+	ok := amend(c, func(s *store) {
+		for name := range s.Objects {
+			if strings.Contains(name, "/vm-"+id+"-disk-") {
+				delete(s.Objects, name)
+			}
+		}
+	})
 	if !ok {
-		c.Sleep(10 * time.Second)
 		return c.Die("rbd error: rbd: couldn't connect to the cluster!")
 	}
-	for name := range s.Objects {
-		if strings.Contains(name, "/vm-"+id+"-disk-") {
-			delete(s.Objects, name)
-		}
-	}
-	s.save(c)
 	c.Work(500 * time.Millisecond)
 	_ = c.Remove(conf)
 	return 0

@@ -19,7 +19,7 @@ const (
 	askEvery      = 500 * time.Millisecond
 	corosyncEvery = 700 * time.Millisecond
 	haEvery       = 10 * time.Second
-	peerGone      = 3 * time.Second // without an exchange
+	peerGone      = 10 * time.Second // without an exchange, though corosync says that it is there
 	reloadAfter   = time.Second
 )
 
@@ -41,6 +41,7 @@ type daemon struct {
 	last     map[string]time.Time // last exchange by node
 	version  int
 	members  string
+	grants   *grants // of a monitor
 	reloadAt time.Time
 }
 
@@ -60,7 +61,7 @@ func serve(ctx context.Context, stderr io.Writer) error {
 	if err := d.control(ctx); err != nil {
 		return err
 	}
-	if err := d.listen(ctx); err != nil {
+	if err := d.listen(ctx, ":"+port); err != nil {
 		return err
 	}
 	notifyReady()

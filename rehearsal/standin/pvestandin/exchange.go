@@ -32,7 +32,7 @@ func (d *daemon) exchange(ctx context.Context) {
 		if n.Name == d.m.node {
 			continue
 		}
-		answer, err := ask(ctx, n.Addr, key, message{From: d.m.node, Digest: digest, Clock: clock})
+		answer, err := ask(ctx, n.Addr, port, key, message{From: d.m.node, Digest: digest, Clock: clock})
 		if err != nil || answer.Error != "" {
 			continue
 		}
@@ -46,7 +46,7 @@ func (d *daemon) exchange(ctx context.Context) {
 		clock = d.t.Clock
 		d.mu.Unlock()
 		if mine != answer.Digest {
-			_, _ = ask(ctx, n.Addr, key, message{From: d.m.node, Digest: mine, Clock: clock, Items: copied})
+			_, _ = ask(ctx, n.Addr, port, key, message{From: d.m.node, Digest: mine, Clock: clock, Items: copied})
 		}
 	}
 }
@@ -67,8 +67,8 @@ func (d *daemon) take(m message) {
 	if !d.locked {
 		d.scan() // what was written here meanwhile must not be undone
 	}
-	if d.t.merge(m.Items, m.Clock) {
-		d.t.show(d.dir())
+	if taken, changed := d.t.merge(m.Items, m.Clock); changed {
+		d.t.showSome(d.dir(), taken)
 		if err := d.t.save(d.m.where.at(dbFile)); err != nil {
 			fmt.Fprintf(d.err, "pmxcfs: %v\n", err)
 		}

@@ -9,6 +9,12 @@
 // and replicates /etc/pve to the other members over TCP port 5409,
 // authenticated with corosync's key. pmxcfs also plays the rounds of HA.
 //
+// Each daemon of Ceph is a process of systemd's that listens on Ceph's public
+// network, monitors on TCP port 3300: who is not reached there is down, and
+// more than half of the monitors must be reached for anything to happen. They
+// keep the store in files and grant one change at a time. watchdog-mux loads
+// softdog, except in a container.
+//
 // /etc/ringboot-practice.speed may hold a number: what the tools' working time
 // is multiplied with (1 is as observed on real nodes; absent: 0.2).
 //
@@ -46,6 +52,14 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		err = serve(ctx, stderr)
 	case "pveproxy":
 		err = page(ctx)
+	case "watchdog-mux":
+		err = watchdogMux(ctx)
+	case "ceph-mon", "ceph-mgr", "ceph-osd", "ceph-mds":
+		if len(args) != 2 {
+			fmt.Fprintf(stderr, "usage: %s ID\n", name)
+			return 2
+		}
+		err = cephDaemon(ctx, name[len("ceph-"):], args[1], stderr)
 	case "idle", "pvedaemon", "pvestatd", "pve-ha-crm", "pve-ha-lrm":
 		<-ctx.Done()
 	default:

@@ -32,6 +32,10 @@ type real struct {
 	speed float64
 	dirty bool // something under /etc/pve was written
 	locks []*os.File
+	// silent are addresses that did not answer, with until when they are left
+	// alone; token is this program's name where it asks for a right.
+	silent map[string]time.Time
+	token  string
 }
 
 func newReal(ctx context.Context) *real {

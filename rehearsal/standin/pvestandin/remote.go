@@ -78,6 +78,11 @@ func (d *daemon) perform(o op) message {
 		err = m.Sync()
 	case "unit":
 		err = m.Unit(o.Path, o.To)
+	case "ping":
+	case "claim":
+		if d.grants == nil || !d.grants.take(o.Path, o.To == "take") {
+			err = errors.New("another change is under way")
+		}
 	case "state":
 		out = m.UnitState(o.Path)
 	case "addresses":
@@ -102,6 +107,7 @@ type remote struct {
 	*real
 	name  string
 	addrs []string
+	port  string
 	key   []byte
 }
 
@@ -126,8 +132,8 @@ func (m *real) Remote(host string) standin.Machine {
 		if n.Name == m.node {
 			return m
 		}
-		r := &remote{real: m, name: n.Name, addrs: n.Addr, key: key}
-		if r.do(op{Do: "state", Path: "pve-cluster"}, nil) != nil {
+		r := &remote{real: m, name: n.Name, addrs: n.Addr, port: port, key: key}
+		if r.do(op{Do: "ping"}, nil) != nil {
 			return nil
 		}
 		return r
@@ -136,7 +142,7 @@ func (m *real) Remote(host string) standin.Machine {
 }
 
 func (r *remote) do(o op, out any) error {
-	answer, err := ask(r.ctx, r.addrs, r.key, message{From: r.node, Op: &o})
+	answer, err := ask(r.ctx, r.addrs, r.port, r.key, message{From: r.node, Op: &o})
 	if err != nil {
 		return err
 	}

@@ -146,11 +146,14 @@ func (t *tree) scan(dir, node string) (changed bool) {
 }
 
 // show writes the tree to the directory.
-func (t *tree) show(dir string) {
-	for _, rel := range t.paths() { // parents come first
+func (t *tree) show(dir string) { t.showSome(dir, t.paths()) }
+
+// showSome writes these paths, which are sorted. The others are left alone: a
+// tool may have written there since the last scan.
+func (t *tree) showSome(dir string, list []string) {
+	for _, rel := range list { // parents come first
 		t.showOne(dir, rel)
 	}
-	list := t.paths()
 	for i := len(list) - 1; i >= 0; i-- { // children go first
 		if t.Items[list[i]].Gone {
 			_ = os.Remove(filepath.Join(dir, list[i]))
@@ -177,22 +180,24 @@ func (t *tree) showOne(dir, rel string) {
 	}
 }
 
-// merge takes over what is newer in another tree.
-func (t *tree) merge(other map[string]item, clock uint64) (changed bool) {
+// merge takes over what is newer in another tree, and lists it.
+func (t *tree) merge(other map[string]item, clock uint64) (taken []string, changed bool) {
 	for rel, i := range other {
 		if made(rel) || !filepath.IsLocal(rel) {
 			continue
 		}
 		if old, ok := t.Items[rel]; !ok || i.beats(old) {
 			t.Items[rel] = i
-			changed = true
+			taken = append(taken, rel)
 		}
 	}
+	sort.Strings(taken)
+	changed = len(taken) > 0
 	if clock > t.Clock {
 		t.Clock = clock
 		changed = true
 	}
-	return changed
+	return taken, changed
 }
 
 // begin fills a new tree for a fresh installation, or with the host's

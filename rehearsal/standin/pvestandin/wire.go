@@ -82,7 +82,7 @@ func nonce() string {
 }
 
 // ask sends one request to the first address that takes it.
-func ask(ctx context.Context, addrs []string, key []byte, m message) (message, error) {
+func ask(ctx context.Context, addrs []string, port string, key []byte, m message) (message, error) {
 	if len(key) == 0 {
 		return message{}, errAuth
 	}
@@ -113,8 +113,8 @@ func ask(ctx context.Context, addrs []string, key []byte, m message) (message, e
 }
 
 // listen answers the other daemons until the context ends.
-func (d *daemon) listen(ctx context.Context) error {
-	l, err := net.Listen("tcp", ":"+port)
+func (d *daemon) listen(ctx context.Context, at string) error {
+	l, err := net.Listen("tcp", at)
 	if err != nil {
 		return err
 	}
