@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -160,10 +161,16 @@ func Run(ctx context.Context, c Commands, cmd Cmd) (string, error) {
 	return string(result.Stdout), nil
 }
 
-// LastLine is the last thing that a command said, on stderr first.
+// LastLine is the last thing that a command said, on stderr first. Where it
+// called a line an error, the last of those: ifupdown2 warns after its errors.
 func LastLine(r Result) string {
 	for _, stream := range [][]byte{r.Stderr, r.Stdout} {
 		lines := strings.Split(strings.TrimSpace(string(stream)), "\n")
+		for _, line := range slices.Backward(lines) {
+			if line = strings.TrimSpace(line); strings.HasPrefix(line, "error: ") {
+				return line
+			}
+		}
 		if last := strings.TrimSpace(lines[len(lines)-1]); last != "" {
 			return last
 		}

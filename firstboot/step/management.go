@@ -28,8 +28,9 @@ type Management struct {
 	profile *profiles.Profile
 	node    profiles.Node
 
-	failed string // why the last trial was rolled back
-	again  time.Time
+	failed    string // why the last trial was rolled back
+	again     time.Time
+	complaint string // what ifreload said of a network that came up as written all the same
 }
 
 // NewManagement returns step 3.
@@ -148,6 +149,9 @@ func (s *Management) risks(a aim) []string {
 	if len(a.ports) == 1 {
 		out = append(out, fmt.Sprintf("the management network has one port only (%s), as the profile allows", a.ports[0].Name))
 	}
+	if s.complaint != "" {
+		out = append(out, "the management network works, but ifupdown2 complained when it was applied: "+s.complaint)
+	}
 	for _, l := range a.ports {
 		if !l.Carrier && len(a.ports) > 1 {
 			out = append(out, fmt.Sprintf("management port %s has no link: the management network is not redundant, check its cable", l.Name))
@@ -216,20 +220,25 @@ func (s *Management) Apply(ctx context.Context) error {
 	if err := s.host.Files.WriteFile(interfacesFile, []byte(a.want), 0o644); err != nil {
 		return err
 	}
+	s.complaint = ""
 	if err := ifreload(ctx, s.host); err != nil {
-		return s.giveBack(ctx, err.Error())
+		s.complaint = err.Error()
 	}
 	return s.decide(ctx, a)
 }
 
 // decide keeps the configuration that is on trial if it works, else gives the
-// old one back.
+// old one back. What ifreload said proves neither: it also complains of foreign
+// stanzas, and of what is its own affair.
 func (s *Management) decide(ctx context.Context, a aim) error {
 	wrong, err := s.live(ctx, a)
 	if err != nil {
 		return err
 	}
-	if len(wrong) > 0 {
+	switch {
+	case len(wrong) > 0 && s.complaint != "":
+		return s.giveBack(ctx, s.complaint)
+	case len(wrong) > 0:
 		return s.giveBack(ctx, fmt.Sprintf("%s did not come up as written", wrong[0].Object))
 	}
 	ok, err := s.reached(ctx)
@@ -245,6 +254,7 @@ func (s *Management) decide(ctx context.Context, a aim) error {
 
 // giveBack rolls back and says why.
 func (s *Management) giveBack(ctx context.Context, why string) error {
+	s.complaint = ""
 	if _, err := RestoreNetwork(ctx, s.host, true); err != nil {
 		return fmt.Errorf("%s, and the old network could not be given back: %w", why, err)
 	}

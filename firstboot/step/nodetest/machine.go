@@ -40,6 +40,8 @@ type Options struct {
 	Packages []string // installed ones
 	Online   bool     // package sources can be reached
 	Synced   bool     // chrony gets the time
+	Broken   bool     // ifreload brings up what it can and fails
+	Grumbles bool     // ifreload brings all of it up and fails all the same
 }
 
 // Machine is the node and its stand-in programs.

@@ -222,6 +222,8 @@ func TestManagementNetworkInTrouble(t *testing.T) {
 		return o
 	}
 	same := func(n []nodetest.NIC) []nodetest.NIC { return n }
+	broken, grumbling := usual(), usual()
+	broken.Broken, grumbling.Grumbles = true, true
 	for name, c := range map[string]struct {
 		options       nodetest.Options
 		ports, single string
@@ -240,6 +242,9 @@ func TestManagementNetworkInTrouble(t *testing.T) {
 		"no cable at all": {change(func(n []nodetest.NIC) []nodetest.NIC { n[0].Carrier, n[1].Carrier = false, false; return n }), "{driver: igc}", "false", "waiting",
 			"no cable in any management port (enp87s0, enp90s0): plug one in", false},
 		"one link down": {change(func(n []nodetest.NIC) []nodetest.NIC { n[1].Carrier = false; return n }), "{driver: igc}", "false", "changed", "10.203.3.11 on bond0", true},
+		"ifupdown2 fails": {broken, "{driver: igc}", "false", "waiting",
+			"the old network is back, because ifreload -a: exit status 1: error: vmbr0: cmd '/sbin/brctl stp vmbr0 off' failed: check the cables", false},
+		"ifupdown2 fails and all of it is there": {grumbling, "{driver: igc}", "false", "changed", "10.203.3.11 on bond0", true},
 		"nothing answers through the new ports": {change(func(n []nodetest.NIC) []nodetest.NIC {
 			return append(n[:1:1], nodetest.NIC{Name: "enp90s0", MAC: "58:47:ca:00:00:02", PCI: "0000:5a:00.0", Driver: "igc", Carrier: true},
 				nodetest.NIC{Name: "enp91s0", MAC: "58:47:ca:00:00:04", PCI: "0000:5b:00.0", Driver: "igc", Carrier: true})
@@ -268,6 +273,9 @@ func TestManagementNetworkInTrouble(t *testing.T) {
 			}
 			risks := strings.Join(out.Risks, "; ")
 			if strings.HasPrefix(name, "one port, allowed") && !strings.Contains(risks, "has one port only (enp87s0), as the profile allows") {
+				t.Errorf("risks %q", risks)
+			}
+			if name == "ifupdown2 fails and all of it is there" && !strings.Contains(risks, "ifupdown2 complained when it was applied: ifreload -a: exit status 1: error: vmbr0") {
 				t.Errorf("risks %q", risks)
 			}
 			if name == "one link down" && !strings.Contains(risks, "management port enp90s0 has no link") {
