@@ -191,7 +191,8 @@ func (plan *Plan) Differences(practice bool) []string {
 	return append(out,
 		"firmware is SeaBIOS or OVMF, without Secure Boot",
 		"sticks are USB disks of QEMU, disks are files: a power cut loses what the guest has not written, and nothing that it has",
-		"the images speak on the serial port, too")
+		"the images speak on the serial port, too",
+		"a boot menu that counts its ten seconds for longer than twenty, as GRUB does on a busy emulator, is sent a return key")
 }
 
 // hardware is a machine as QEMU starts it, without its network cards.

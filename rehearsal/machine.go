@@ -114,8 +114,12 @@ func (r *Rehearsal) PullCable(ctx context.Context, a, b string, in bool) error {
 // follow hands the lines of a console to the watch until the machine ends.
 func (r *Rehearsal) follow(node string, vm *qemu.VM) {
 	read := 0
+	var boot menu
 	take := func() {
 		text := vm.Console.Text()
+		if boot.look(vm, text, time.Now()) {
+			r.watch.note(node, "the boot menu counts too slowly here: what it would choose is chosen")
+		}
 		for {
 			end := -1
 			for i := read; i < len(text); i++ {

@@ -109,6 +109,13 @@ func (w *watch) event(node, text string) {
 	}
 }
 
+// note keeps something that happened and changes nothing.
+func (w *watch) note(node, text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.event(node, text)
+}
+
 // stage moves a machine to a stage. The lock is held.
 func (w *watch) stage(node, stage, text string) {
 	v := w.views[node]

@@ -34,7 +34,7 @@ var practiceIdentity = Identity{Product: "pve", ProductLong: "Proxmox VE PRACTIC
 // practiceBase are the packages of the practice system, with what they depend on.
 var practiceBase = []string{
 	"systemd", "systemd-sysv", "udev", "dbus", "kmod", "procps", "netbase", "tzdata", "ca-certificates", "curl",
-	"iproute2", "iputils-ping", "ifupdown2", "nftables", "openssh-server", "openssh-client", "chrony", "sudo", "corosync",
+	"iproute2", "iputils-ping", "ifupdown2", "bridge-utils", "nftables", "openssh-server", "openssh-client", "chrony", "sudo", "corosync",
 	"grub-common", "grub2-common", "grub-pc-bin", "grub-efi-amd64-bin", "efibootmgr",
 	"e2fsprogs", "dosfstools", "fdisk", "squashfs-tools",
 }

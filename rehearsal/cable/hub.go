@@ -151,17 +151,36 @@ func (s *Switch) forward(from *port, frame []byte) {
 	}
 }
 
-// sendTime bounds a write to a machine that has stopped reading.
-const sendTime = time.Second
+// sendTime bounds how long a frame waits for a machine that has stopped
+// reading, and sendPause is how often it is tried.
+const (
+	sendTime  = time.Second
+	sendPause = 5 * time.Millisecond
+)
 
+// send hands frames to the machine, as fast as it takes them. A socket of
+// datagrams is said to be ready while the one at its other end is full, so a
+// write that waits would turn in a circle: it must not wait.
 func (p *port) send(ctx context.Context) {
+	raw, err := p.conn.SyscallConn()
+	if err != nil {
+		return
+	}
+	retry := time.NewTimer(0)
+	defer retry.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case frame := <-p.out:
-			p.conn.SetWriteDeadline(time.Now().Add(sendTime)) //nolint:errcheck // unix sockets have deadlines
-			p.conn.WriteToUnix(frame, p.remote)               //nolint:errcheck // a machine that is off receives nothing
+			for end := time.Now().Add(sendTime); full(raw, frame, p.remote.Name) && time.Now().Before(end); {
+				retry.Reset(sendPause)
+				select {
+				case <-ctx.Done():
+					return
+				case <-retry.C:
+				}
+			}
 		}
 	}
 }

@@ -30,7 +30,8 @@ printf 'PermitRootLogin yes\n' >/etc/ssh/sshd_config.d/practice.conf
 : >/etc/apt/sources.list
 ln -sf /usr/lib/systemd/system/multi-user.target /etc/systemd/system/default.target
 ln -sf ../usr/share/zoneinfo/Etc/UTC /etc/localtime
-mkdir -p /boot/grub /boot/efi /cdrom /target
+# ifupdown2 keeps a file there, and Debian's iproute2 no longer makes it.
+mkdir -p /boot/grub /boot/efi /cdrom /target /etc/iproute2/rt_tables.d
 ln -sf "vmlinuz-$release" /boot/vmlinuz
 ln -sf "initrd.img-$release" /boot/initrd.img
 depmod "$release"
