@@ -93,7 +93,7 @@ func PracticeOf(ctx context.Context, manager string, report func(string)) (strin
 const PracticeFile = "ringboot-practice_9.2-1.iso"
 
 // practiceVersion changes when this file builds something else from the same parts.
-const practiceVersion = "4"
+const practiceVersion = "5"
 
 func rootKey() string {
 	return key("practice-root", suite, strings.Join(practiceBase, " "), strings.Join(practicePool, " "), strings.Join(systemModules, " "),
