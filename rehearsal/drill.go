@@ -28,6 +28,7 @@ func Drills() []Drill {
 	return []Drill{
 		{"wrong-disks", "two sticks are swapped, and a third machine has another disk: nothing is erased", (*drilling).wrongDisks},
 		{"seeded-faults", "a wrong key in the answers, a damaged package, an agent that does not start: each is named in one line", (*drilling).seededFaults},
+		{"deaf-and-split", "multicast DNS and corosync's packets are lost: no cluster is claimed, the reason is named, and a trip without records is no good one", (*drilling).deafAndSplit},
 		{"stick-left-in", "the stick stays in and is first in the boot order: the machine is installed once", (*drilling).stickLeftIn},
 		{"cable-pulled", "a cable of the ring is pulled and put back: both ends say so", (*drilling).cablePulled},
 		{"other-version", "one node has another version of Proxmox VE: no cluster is formed, and the reason is named", (*drilling).otherVersion},
@@ -58,6 +59,9 @@ type Outcome struct {
 	Err     error   `json:"-"`
 	// Wrote counts bytes written to disks that nothing should have been written to.
 	Wrote int64 `json:"wrong_disk_bytes"`
+	// Faults counts faults that were put in, and Caught those that were named.
+	Faults int `json:"faults,omitempty"`
+	Caught int `json:"faults_caught,omitempty"`
 }
 
 // ErrNoDrill says that there is no drill of that name.
@@ -85,7 +89,7 @@ func RunDrill(ctx context.Context, name string, o DrillOptions) (Outcome, error)
 			o.Done(d.laid, err)
 		}
 	}
-	out := Outcome{Name: name, Says: chosen.Says, Seconds: time.Since(start).Seconds(), Err: err, Wrote: d.wrote}
+	out := Outcome{Name: name, Says: chosen.Says, Seconds: time.Since(start).Seconds(), Err: err, Wrote: d.wrote, Faults: d.faults, Caught: d.caught}
 	if err != nil {
 		out.Problem = err.Error()
 	}
@@ -98,7 +102,19 @@ type drilling struct {
 	name   string
 	random *rand.Rand
 	wrote  int64
+	faults int
+	caught int
 	laid   *Rehearsal
+}
+
+// expect counts a fault that was put in, and whether what was said names it.
+func (d *drilling) expect(said, want, who string) error {
+	d.faults++
+	if !strings.Contains(said, want) {
+		return fmt.Errorf("%s said %q, not %q", who, said, want)
+	}
+	d.caught++
+	return nil
 }
 
 // table lays the machines out for this drill.
@@ -302,16 +318,8 @@ func (d *drilling) powerCut(ctx context.Context, machines int) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	for _, v := range victims {
-		r.Cut(v)
-	}
-	for _, v := range victims {
-		if err := r.PowerOn(ctx, v); err != nil {
-			return err
-		}
-	}
-	if err := r.Wait(ctx, fmt.Sprintf("the trip after a power cut of %s, %s into %s", strings.Join(victims, ", "), pause.Round(time.Second), stage), AllPast(d.o.Until)); err != nil {
-		return err
+	if err := r.CutAndReturn(ctx, victims, d.o.Until); err != nil {
+		return fmt.Errorf("%s into %s: %w", pause.Round(time.Second), stage, err)
 	}
 	for _, n := range r.Nodes() {
 		wrote, err := r.BytesChanged(n, false, false)

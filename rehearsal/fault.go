@@ -3,12 +3,15 @@ package rehearsal
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"ringboot/imagebuilder"
+	"ringboot/rehearsal/cable"
 )
 
 // seededFaults gives each of three machines another fault. Each must be named
@@ -50,14 +53,52 @@ func (d *drilling) seededFaults(ctx context.Context) error {
 		return err
 	}
 	said := r.Failures()
-	for node, want := range map[string]string{
-		key: "unknown field `reboot-mood`", pkg: "installation of package ringboot_", agent: "ringboot.service: Failed with result",
-	} {
-		if !strings.Contains(said[node], want) {
-			return fmt.Errorf("%s said %q, not %q", node, said[node], want)
+	return errors.Join(
+		d.expect(said[key], "unknown field `reboot-mood`", key),
+		d.expect(said[pkg], "installation of package ringboot_", pkg),
+		d.expect(said[agent], "ringboot.service: Failed with result", agent),
+	)
+}
+
+// deafAndSplit loses multicast DNS, and what corosync's nodes say to each other.
+// The agents find each other all the same, by the addresses of the profile; but
+// no join can end, and the founder must name the reason. When corosync is heard
+// again the trip must end, and be no good because nobody was announced.
+func (d *drilling) deafAndSplit(ctx context.Context) error {
+	r, err := d.table(ctx, nil)
+	if err != nil {
+		return err
+	}
+	r.Lose(func(frame []byte) bool { return cable.IsMDNS(frame) || cable.IsCorosync(frame) })
+	if err := r.PowerOnAll(ctx); err != nil {
+		return err
+	}
+	founder := r.Nodes()[0]
+	const named = "corosync of"
+	if err := r.Wait(ctx, "the reason why nobody joins", func(all []View) bool {
+		v := r.view(founder)
+		return v.Stage == "cluster" && strings.Contains(v.Waiting, named) && strings.Contains(v.Waiting, "allow UDP 5405") ||
+			slices.ContainsFunc(all, func(v View) bool { return v.Past("cluster") })
+	}); err != nil {
+		return err
+	}
+	for _, v := range r.Views() {
+		if v.Past("cluster") {
+			return fmt.Errorf("%s takes the cluster for formed although corosync cannot be heard", v.Node)
 		}
 	}
-	return nil
+	if err := d.expect(r.view(founder).Waiting, named, founder); err != nil {
+		return err
+	}
+	r.Lose(cable.IsMDNS)
+	if err := r.Wait(ctx, "the trip after corosync is heard again", AllPast("proof")); err != nil {
+		return err
+	}
+	said := ""
+	if err := r.Judge("proof"); err != nil {
+		said = err.Error()
+	}
+	return d.expect(said, "was never heard over multicast DNS", "the judge")
 }
 
 // replace replaces the only place of some bytes in an image.

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -90,6 +91,10 @@ func New(ctx context.Context, o Options) (*Rehearsal, error) {
 	}
 	if o.CPUs == 0 {
 		o.CPUs = 2
+		// Emulated processors that share a real one only wait for each other.
+		if o.Accel != qemu.KVM && runtime.NumCPU() < 2*len(plan.Machines) {
+			o.CPUs = 1
+		}
 	}
 	if o.Firmware == "" {
 		o.Firmware = qemu.UEFI
@@ -348,13 +353,12 @@ func AllPast(step string) func([]View) bool {
 	}
 }
 
-// LoseAnnouncements blocks multicast DNS between the machines.
-func (r *Rehearsal) LoseAnnouncements(lose bool) {
-	if !lose {
-		r.lan.Drop(nil)
-		return
+// Lose loses the frames that lose tells, on the LAN and on the ring; nil loses none.
+func (r *Rehearsal) Lose(lose func(frame []byte) bool) {
+	r.lan.Drop(lose)
+	for _, wire := range r.wires {
+		wire.Drop(lose)
 	}
-	r.lan.Drop(cable.IsMDNS)
 }
 
 // Close switches everything off. The directory stays.

@@ -33,10 +33,13 @@ func needMachines(t testing.TB) {
 	need.File(t, "/usr/lib/grub/x86_64-efi/part_gpt.mod", "grub-efi-amd64-bin")
 }
 
-// practice opens the practice ISO.
-func practice(t testing.TB) *imagebuilder.Base {
+// otherVersion is a version of pve-manager that the practice ISO does not have.
+const otherVersion = "9.2.10"
+
+// practice opens the practice ISO; manager is its version of pve-manager, or "".
+func practice(t testing.TB, manager string) *imagebuilder.Base {
 	t.Helper()
-	path, err := base.Practice(t.Context(), func(s string) { t.Log(s) })
+	path, err := base.PracticeOf(t.Context(), manager, func(s string) { t.Log(s) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +65,7 @@ func practice(t testing.TB) *imagebuilder.Base {
 func options(t testing.TB, o rehearsal.Options) rehearsal.Options {
 	t.Helper()
 	var err error
-	o.Base, o.Builder, o.Profile = practice(t), "test", profiles.Default()
+	o.Base, o.Builder, o.Profile = practice(t, ""), "test", profiles.Default()
 	if o.Agent, err = agent.Open(); err != nil {
 		t.Fatal(err)
 	}
@@ -74,41 +77,33 @@ func options(t testing.TB, o rehearsal.Options) rehearsal.Options {
 	return o
 }
 
-// table lays out a rehearsal.
-func table(t testing.TB, o rehearsal.Options) *rehearsal.Rehearsal {
-	t.Helper()
-	r, err := rehearsal.New(t.Context(), options(t, o))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(r.Close)
-	return r
-}
-
-// target is the step that a trip must have done on all nodes: the first one,
-// whose end shows that images, installer, guard and agent fit together, or the
-// one that RINGBOOT_REHEARSAL_UNTIL names.
+// target is the step that a trip must have done on all nodes, which
+// RINGBOOT_REHEARSAL_UNTIL may name.
 func target() string {
 	if s := os.Getenv("RINGBOOT_REHEARSAL_UNTIL"); s != "" {
 		return s
 	}
-	return "identity"
+	return "proof"
 }
 
-// BenchmarkTrip is the trip: three blank machines with UEFI and their sticks in
+// tripTime is several times what a trip takes on two processors of one's own.
+const tripTime = 30 * time.Minute
+
+// TestTheTrip is the trip: three blank machines with UEFI and their sticks in
 // them, which they prefer to their disks and which nobody takes out; from
-// power-on to the target. It is measured and no test: emulated, it takes both
-// processors for minutes, and time-outs of the agent judge a starved machine.
-func BenchmarkTrip(t *testing.B) {
+// power-on to three proven members. Then all of them lose their power, come
+// back with the sticks still in, and are one cluster.
+func TestTheTrip(t *testing.T) {
 	needMachines(t)
-	r := table(t, rehearsal.Options{Firmware: qemu.UEFI, StickFirst: true, CPUs: 1})
+	r, err := rehearsal.New(t.Context(), options(t, rehearsal.Options{Firmware: qemu.UEFI, StickFirst: true}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
 	ctx, cancel := context.WithTimeoutCause(t.Context(), tripTime, errors.New("the trip took too long"))
 	defer cancel()
 	start := time.Now()
-	if err := r.PowerOnAll(ctx); err != nil {
-		t.Fatal(err)
-	}
-	err := r.Wait(ctx, "the trip", rehearsal.AllPast(target()))
+	err = r.Trip(ctx, target())
 	t.Log("\n" + r.Report("The trip", err))
 	if err != nil {
 		t.Fatal(err)
@@ -117,25 +112,58 @@ func BenchmarkTrip(t *testing.B) {
 	for _, s := range r.Timeline() {
 		need.Figure("rehearsal.stage."+s.Stage+"_s", s.Took.Seconds(), "s")
 	}
+	start = time.Now()
+	if err := r.CutAndReturn(ctx, r.Nodes(), target()); err != nil {
+		t.Fatal(err)
+	}
+	need.Figure("rehearsal.return_s", time.Since(start).Seconds(), "s")
+	if err := r.Judge(target()); err != nil {
+		t.Error(err)
+	}
+}
+
+// drills runs drills one after the other, each on a table of its own, and
+// prints what the figures need.
+func drills(t testing.TB, names ...string) {
+	o := rehearsal.DrillOptions{Options: options(t, rehearsal.Options{Firmware: qemu.UEFI}), Until: target(), Patient: tripTime, Seed: 7}
+	if slices.Contains(names, "other-version") {
+		o.Other = practice(t, otherVersion)
+	}
+	var failed, faults, caught int
 	var wrote int64
-	for _, v := range r.Views() {
-		if v.Installs != 1 {
-			t.Errorf("%s was installed %d times with its stick left in", v.Node, v.Installs)
-		}
-		if v.Record == nil && slices.Index(rehearsal.Steps, target()) >= slices.Index(rehearsal.Steps, "peers") {
-			t.Errorf("%s was never heard over multicast DNS", v.Node)
-		}
-		n, err := r.BytesChanged(v.Node, false, false)
+	for _, name := range names {
+		out, err := rehearsal.RunDrill(t.Context(), name, o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		wrote += n
+		t.Logf("%s: %.0f s: %s: %v", name, out.Seconds, out.Says, out.Err)
+		if out.Err != nil {
+			failed++
+			t.Errorf("%s: %v", name, out.Err)
+		}
+		faults, caught, wrote = faults+out.Faults, caught+out.Caught, wrote+out.Wrote
 	}
-	if wrote > 0 {
-		t.Errorf("%d bytes were written to disks that are not the system's", wrote)
-	}
+	need.Figure("rehearsal.drills", len(names), "count")
+	need.Figure("rehearsal.drills_failed", failed, "count")
+	need.Figure("rehearsal.seeded_faults", faults, "count")
+	need.Figure("rehearsal.seeded_faults_caught", caught, "count")
 	need.Figure("rehearsal.wrong_disk_bytes_written", wrote, "bytes")
 }
 
-// tripTime is several times what a trip takes on two processors of one's own.
-const tripTime = 30 * time.Minute
+// TestWrongDisksAreLeftAlone is the one drill that every run of the tests can afford.
+func TestWrongDisksAreLeftAlone(t *testing.T) {
+	needMachines(t)
+	drills(t, "wrong-disks")
+}
+
+// BenchmarkDrills runs all of them: about forty minutes on two processors.
+func BenchmarkDrills(b *testing.B) {
+	needMachines(b)
+	var names []string
+	for _, d := range rehearsal.Drills() {
+		names = append(names, d.Name)
+	}
+	for b.Loop() {
+		drills(b, names...)
+	}
+}

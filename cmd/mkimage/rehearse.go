@@ -191,10 +191,7 @@ func (r *rehearsing) trip(ctx context.Context, o rehearsal.DrillOptions, show *s
 	show.table(table)
 	limited, cancel := context.WithTimeoutCause(ctx, o.Patient, fmt.Errorf("the trip had %s: %w", o.Patient, context.DeadlineExceeded))
 	defer cancel()
-	err = table.PowerOnAll(limited)
-	if err == nil {
-		err = table.Wait(limited, "the trip to "+r.until, rehearsal.AllPast(r.until))
-	}
+	err = table.Trip(limited, r.until)
 	show.end()
 	table.Close()
 	r.account(table, err)
@@ -262,7 +259,7 @@ func verdict(err error) error {
 		return err
 	case errors.Is(err, context.DeadlineExceeded):
 		return &exit{exitTimeout, err}
-	case errors.Is(err, rehearsal.ErrMachine):
+	case errors.Is(err, rehearsal.ErrMachine), errors.Is(err, rehearsal.ErrJudged):
 		return &exit{exitUnverified, err}
 	}
 	return err

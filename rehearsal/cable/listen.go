@@ -10,6 +10,14 @@ func IsMDNS(frame []byte) bool {
 	return ok && (d.fromPort == portMDNS || d.toPort == portMDNS)
 }
 
+// IsCorosync tells whether a frame carries what corosync's nodes say to each
+// other: link n on UDP port 5405+n, of at most eight links (corosync.conf(5)).
+func IsCorosync(frame []byte) bool {
+	const links = 8
+	d, ok := udp(frame)
+	return ok && d.toPort >= portCorosync && d.toPort < portCorosync+links
+}
+
 // Announcements returns the strings of every TXT record that a frame answers
 // with over multicast DNS; nil for all other frames.
 func Announcements(frame []byte) [][]string {

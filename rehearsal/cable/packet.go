@@ -20,9 +20,10 @@ const (
 
 // Ports.
 const (
-	portDNS  = 53
-	portNTP  = 123
-	portMDNS = 5353
+	portDNS      = 53
+	portNTP      = 123
+	portMDNS     = 5353
+	portCorosync = 5405
 )
 
 // datagram is one UDP datagram of a frame.
