@@ -1,220 +1,118 @@
 package ansible_test
 
 import (
-	"context"
-	"fmt"
+	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"ringboot/profiles"
-	"ringboot/rehearsal/base"
 	"ringboot/rehearsal/containers"
+	"ringboot/rehearsal/containers/lab"
 	"ringboot/rehearsal/need"
 )
 
-// lab is three systems on one kernel, cabled as a ring, and the directory of
-// the playbook that mkimage wrote for them.
-type lab struct {
-	t        *testing.T
-	ctx      context.Context
-	dir      string
-	lan      *containers.Switch
-	systems  map[string]*containers.System
+// playing is a lab that a playbook drives.
+type playing struct {
+	*lab.Lab
+	key      string // private key of root, on the host
 	playbook string
-	mkimage  string
-	profile  string
 }
 
-// newLab starts the systems with an address, a key for root and nothing else:
-// machines as somebody installed them by hand.
-func newLab(t *testing.T) *lab {
+// bare is three machines as somebody installed them by hand: an address, a key
+// for root and nothing else.
+func bare(t *testing.T) (playing, string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Minute)
-	t.Cleanup(cancel)
-	l := &lab{t: t, ctx: ctx, dir: t.TempDir(), systems: map[string]*containers.System{}}
-	l.host("go", "build", "-o", filepath.Join(l.dir, "mkimage"), "ringboot/cmd/mkimage")
-	l.mkimage = filepath.Join(l.dir, "mkimage")
-	l.host("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", filepath.Join(l.dir, "key"))
-	key := l.read(filepath.Join(l.dir, "key.pub"))
-	l.profile = filepath.Join(l.dir, "lab.yaml")
-	l.write(l.profile, labProfile(key))
-	iso, err := base.Practice(ctx, nil)
+	key := filepath.Join(t.TempDir(), "key")
+	if out, err := exec.CommandContext(t.Context(), "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", key).CombinedOutput(); err != nil {
+		t.Fatalf("ssh-keygen: %v: %s", err, out)
+	}
+	public, err := os.ReadFile(key + ".pub")
 	if err != nil {
 		t.Fatal(err)
 	}
-	root, err := containers.Unpack(ctx, iso, l.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if l.lan, err = containers.NewSwitch(ctx, "10.203.3.1/24"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(l.lan.Stop)
-	p := profiles.Default()
-	for _, n := range p.Nodes {
-		s, err := containers.Start(ctx, l.dir, root, n.Name, map[string]containers.File{
-			"/etc/hostname":              {Content: n.Name + "\n"},
-			"/etc/hosts":                 {Content: fmt.Sprintf("127.0.0.1 localhost\n%s %s.home.arpa %s\n", n.Address, n.Name, n.Name)},
-			"/root/.ssh/authorized_keys": {Content: key, Mode: 0o600},
-			// One kernel has one clock: chrony may look at it and not turn it.
-			"/etc/default/chrony": {Content: "DAEMON_OPTS=\"-x -F 0\"\n"},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(s.Stop)
-		l.systems[n.Name] = s
-		l.must(l.lan.Plug(ctx, s, "eno1"))
-		l.in(n.Name, "ip", "address", "add", n.Address.String()+"/24", "dev", "eno1")
-		l.in(n.Name, "ip", "route", "add", "default", "via", "10.203.3.1")
-		l.in(n.Name, "sh", "-c", "ssh-keygen -A >/dev/null; systemctl reset-failed ssh; systemctl restart ssh")
-	}
-	for i, n := range p.Nodes {
-		next := p.Nodes[(i+1)%len(p.Nodes)].Name
-		l.must(containers.Cable(ctx, l.systems[n.Name], "en05", l.systems[next], "en06"))
-	}
-	return l
-}
-
-// labProfile is the built-in profile on the lab's cables, with the network that
-// the machines have. Packages are there already: the lab has no way out.
-func labProfile(key string) string {
-	return strings.NewReplacer(
-		"repository: no-subscription # no-subscription | enterprise | none", "repository: none",
-		"allow_single_port: false", "allow_single_port: true\n  keep: true",
-		"transport: thunderbolt ", "transport: ethernet ", "mtu: 65520", "mtu: 9000",
-		`{name: en05, path: "pci-0000:00:0d.2", driver: thunderbolt-net}`, "{name: en05, interface: en05}",
-		`{name: en06, path: "pci-0000:00:0d.3", driver: thunderbolt-net}`, "{name: en06, interface: en06}",
-		"driver: igc}", "interface: eno1}",
-		// The stand-ins of Ceph have no disks on a shared kernel.
+	l := lab.New(t, lab.Profile(
+		// These two take their time, and have a test of their own.
 		"ceph:\n  enabled: true", "ceph:\n  enabled: false",
-		// Nor is there a watchdog that could be armed and would not reset us all.
 		"ha:\n  enabled: true", "ha:\n  enabled: false",
-		"sudo: nopasswd", "sudo: nopasswd\n    keys: ['"+strings.TrimSpace(key)+"']",
-	).Replace(string(profiles.DefaultText()))
-}
-
-func (l *lab) must(err error) {
-	l.t.Helper()
-	if err != nil {
-		l.t.Fatal(err)
-	}
-}
-
-func (l *lab) read(path string) string {
-	l.t.Helper()
-	text, err := os.ReadFile(path)
-	l.must(err)
-	return string(text)
-}
-
-func (l *lab) write(path, text string) {
-	l.t.Helper()
-	l.must(os.WriteFile(path, []byte(text), 0o644))
-}
-
-// host runs a program of this machine.
-func (l *lab) host(argv ...string) string {
-	l.t.Helper()
-	cmd := exec.CommandContext(l.ctx, argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), "XDG_DATA_HOME="+filepath.Join(l.dir, "keyring"))
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		l.t.Fatalf("%s: %v\n%s", strings.Join(argv, " "), err, out)
-	}
-	return string(out)
-}
-
-// in runs a program in a system.
-func (l *lab) in(node string, argv ...string) string {
-	l.t.Helper()
-	out, err := l.systems[node].Run(l.ctx, argv...)
-	l.must(err)
-	return string(out)
+		"sudo: nopasswd", "sudo: nopasswd\n    keys: ['"+strings.TrimSpace(string(public))+"']",
+	), string(public))
+	p := playing{Lab: l, key: key, playbook: filepath.Join(l.Dir, "playbook")}
+	l.Host(l.Tool("mkimage"), "ansible", "--profile", l.File, "--out", p.playbook)
+	return p, string(public)
 }
 
 // play runs the playbook from the LAN and returns what it said.
-func (l *lab) play(args ...string) (string, error) {
-	l.t.Helper()
-	cmd := l.lan.Command(l.ctx, append([]string{"ansible-playbook", "site.yml", "-e", "ansible_user=root"}, args...)...)
+func (l playing) play(args ...string) (string, error) {
+	l.T.Helper()
+	cmd := l.LAN.Command(l.Ctx, append([]string{"ansible-playbook", "site.yml", "-e", "ansible_user=root"}, args...)...)
 	cmd.Dir = l.playbook
-	cmd.Env = append(os.Environ(), "HOME="+l.dir, "ANSIBLE_HOST_KEY_CHECKING=False", "ANSIBLE_NOCOLOR=1",
-		"ANSIBLE_PRIVATE_KEY_FILE="+filepath.Join(l.dir, "key"), "ANSIBLE_SSH_ARGS=-o UserKnownHostsFile=/dev/null -o ConnectTimeout=10 -o LogLevel=ERROR")
-	log := filepath.Join(l.dir, "ansible.log")
+	cmd.Env = append(os.Environ(), "HOME="+l.Dir, "ANSIBLE_HOST_KEY_CHECKING=False", "ANSIBLE_NOCOLOR=1",
+		"ANSIBLE_PRIVATE_KEY_FILE="+l.key, "ANSIBLE_SSH_ARGS=-o UserKnownHostsFile=/dev/null -o ConnectTimeout=10 -o LogLevel=ERROR")
+	log := filepath.Join(l.Dir, "ansible.log")
 	file, err := os.Create(log)
-	l.must(err)
+	l.Must(err)
 	defer file.Close()
 	cmd.Stdout, cmd.Stderr = file, file
 	err = cmd.Run()
-	return l.read(log), err
+	text, readErr := os.ReadFile(log)
+	l.Must(readErr)
+	return string(text), err
 }
 
 var recapLine = regexp.MustCompile(`(?m)^(\w+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)`)
 
 // changed sums up what a run changed, for all nodes.
-func (l *lab) changed(out string) int {
-	l.t.Helper()
+func (l playing) changed(out string) int {
+	l.T.Helper()
 	found := recapLine.FindAllStringSubmatch(out, -1)
 	if len(found) != 3 {
-		l.t.Fatalf("no recap of three nodes:\n%s", out)
+		l.T.Fatalf("no recap of three nodes:\n%s", out)
 	}
 	sum := 0
 	for _, m := range found {
 		n, err := strconv.Atoi(m[3])
-		l.must(err)
+		l.Must(err)
 		sum += n
 	}
 	return sum
 }
 
-// explain shows what the nodes say when a run went wrong.
-func (l *lab) explain() {
-	for name := range l.systems {
-		for _, argv := range [][]string{{"firstboot", "status"}, {"journalctl", "-u", "ringboot", "--no-pager", "-n", "15"}} {
-			out, _ := l.systems[name].Run(l.ctx, argv...)
-			l.t.Logf("%s: %s:\n%s", name, strings.Join(argv, " "), out)
-		}
-	}
-}
-
 func TestPlaybookFormsTheClusterAndThenChangesNothing(t *testing.T) {
 	need.Slow(t)
-	need.Root(t)
-	need.Tools(t, "ansible-playbook:ansible-core", "ip:iproute2", "xorriso", "unsquashfs:squashfs-tools", "ssh:openssh-client")
-	l := newLab(t)
-	l.playbook = filepath.Join(l.dir, "playbook")
-	l.host(l.mkimage, "ansible", "--profile", l.profile, "--out", l.playbook)
+	need.Tools(t, "ansible-playbook:ansible-core", "ssh:openssh-client")
+	l, key := bare(t)
 
 	out, err := l.play("--check", "--diff")
 	if err != nil {
 		t.Fatalf("check mode on bare machines: %v\n%s", err, out)
 	}
-	for node := range l.systems {
-		if _, err := l.systems[node].Run(l.ctx, "test", "!", "-e", "/usr/sbin/firstboot"); err != nil {
+	for node := range l.Systems {
+		if _, err := l.Systems[node].Run(l.Ctx, "test", "!", "-e", "/usr/sbin/firstboot"); err != nil {
 			t.Errorf("check mode changed %s: %v", node, err)
 		}
 	}
 
 	begin := time.Now()
 	if out, err = l.play(); err != nil {
-		l.explain()
+		l.Explain()
 		t.Fatalf("from bare to formed: %v\n%s", err, out)
 	}
 	t.Logf("from bare to formed in %s", time.Since(begin).Round(time.Second))
-	for node := range l.systems {
-		members := l.in(node, "cat", "/etc/pve/.members")
-		for name := range l.systems {
+	for node := range l.Systems {
+		members := l.In(node, "cat", "/etc/pve/.members")
+		for name := range l.Systems {
 			if !regexp.MustCompile(`"` + name + `": \{ "id": \d, "online": 1, "ip"`).MatchString(members) {
 				t.Errorf("%s does not see %s:\n%s", node, name, members)
 			}
 		}
-		l.in(node, "getent", "passwd", "kellen")
+		l.In(node, "getent", "passwd", "kellen")
 	}
 
 	if out, err = l.play(); err != nil {
@@ -226,9 +124,91 @@ func TestPlaybookFormsTheClusterAndThenChangesNothing(t *testing.T) {
 		t.Errorf("the second run changed something:\n%s", out)
 	}
 
-	l.systems["wittgenstein"].Stop()
+	t.Run("the stick makes the same of a machine", func(t *testing.T) { sameAsTheStick(t, l.Lab, key) })
+
+	l.Systems["wittgenstein"].Stop()
 	out, err = l.play()
 	if err == nil || !strings.Contains(out, "unreachable=1") {
 		t.Errorf("with a node down the run must fail and name it: %v\n%s", err, out)
+	}
+}
+
+// What two clusters of one profile have in common is all of etc, what Debian's
+// packages and ours brought, the agent's records, and what kernel and tools say.
+// Left out is what is made anew each time or tells times, and what says by which
+// way a node came; of the seed only that word is left out.
+var (
+	compared = []string{"/etc", "/usr/lib/ringboot", "/usr/lib/systemd", "/usr/sbin", "/usr/local", "/var/lib/ringboot", "/root", "/home"}
+	apart    = []string{
+		"/etc/ssh/ssh_host_ecdsa_key", "/etc/ssh/ssh_host_ecdsa_key.pub", "/etc/ssh/ssh_host_ed25519_key", "/etc/ssh/ssh_host_ed25519_key.pub",
+		"/etc/ssh/ssh_host_rsa_key", "/etc/ssh/ssh_host_rsa_key.pub", "/etc/machine-id", "/etc/corosync/authkey", "/etc/pve",
+		"/var/lib/ringboot/journal.json", "/var/lib/ringboot/acceptance.json", "/var/lib/ringboot/window-closed",
+		"/var/lib/ringboot/report.json", "/var/lib/ringboot/report.md", "/var/lib/ringboot/report.html",
+		"/var/lib/ringboot/page.crt", "/var/lib/ringboot/page.key",
+		"/etc/ringboot/seed.json", "/etc/ringboot/peers.json", "/etc/ringboot/profile.yaml", "/root/.ansible",
+	}
+	questions = []containers.Asked{
+		{Name: "address", Argv: []string{"sh", "-c", "ip -o -4 addr show | awk '{print $2, $4}'"}},
+		{Name: "route", Argv: []string{"ip", "-4", "route", "show"}},
+		{Name: "forwarding", Argv: []string{"sh", "-c", "cd /proc/sys/net/ipv4 && grep -H . ip_forward conf/*/rp_filter conf/*/send_redirects conf/*/accept_redirects conf/*/ignore_routes_with_linkdown"}},
+		{Name: "port", Argv: []string{"sh", "-c", "ip -o link show | awk '{print $2, $5, $9}'"}},
+		{Name: "unit", Argv: []string{"systemctl", "list-unit-files", "--state=enabled", "--no-legend", "--plain"}},
+		{Name: "member", Argv: []string{"corosync-quorumtool", "-l"}},
+		{Name: "cluster", Argv: []string{"sh", "-c", "cat /etc/pve/corosync.conf /etc/pve/datacenter.cfg /etc/pve/user.cfg | sed 's/ Made .*//'"}},
+		{Name: "record", Argv: []string{"sh", "-c", "ls /var/lib/ringboot"}},
+		{Name: "step", Argv: []string{"sh", "-c", "firstboot apply --check | awk '/^[a-z]/ {print $1, $2}'"}},
+	}
+)
+
+// sameAsTheStick compares what the playbook made with what images of the same
+// profile make of the same machines, field by field.
+func sameAsTheStick(t *testing.T, l *lab.Lab, key string) {
+	stick := l.Again(t, key)
+	stick.InstallImages()
+	stick.Await(nil)
+	differences, fields := 0, 0
+	for _, n := range l.Profile.Nodes {
+		var both [2]map[string]string
+		for i, s := range []*containers.System{l.Systems[n.Name], stick.Systems[n.Name]} {
+			var err error
+			if both[i], err = s.State(l.Ctx, compared, apart, questions); err != nil {
+				t.Fatal(err)
+			}
+			seedFields(t, both[i], s)
+		}
+		for _, field := range slices.Sorted(maps.Keys(both[0])) {
+			fields++
+			if got, ok := both[1][field]; got != both[0][field] {
+				differences++
+				t.Errorf("%s: %s: %s by the playbook, %s by the stick (there: %v)", n.Name, field, both[0][field], got, ok)
+			}
+		}
+		for _, field := range slices.Sorted(maps.Keys(both[1])) {
+			if _, ok := both[0][field]; !ok {
+				fields++
+				differences++
+				t.Errorf("%s: %s: %s by the stick, absent by the playbook", n.Name, field, both[1][field])
+			}
+		}
+	}
+	need.Figure("ansible.state_fields", fields, "count")
+	need.Figure("ansible.state_differences", differences, "count")
+}
+
+// seedFields adds what a node's seed says, among it the hashes of the plan and
+// so all of the profile, but not who drives the node.
+func seedFields(t *testing.T, state map[string]string, s *containers.System) {
+	text, err := s.Run(t.Context(), "cat", "/etc/ringboot/seed.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seed map[string]json.RawMessage
+	if err := json.Unmarshal(text, &seed); err != nil {
+		t.Fatal(err)
+	}
+	delete(seed, "driven")
+	delete(seed, "practice") // that its image was made of the practice ISO
+	for key, value := range seed {
+		state["seed "+key] = string(value)
 	}
 }
