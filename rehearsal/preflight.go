@@ -27,12 +27,12 @@ type Preflight struct {
 	Missing   []string // sentences with remedies
 }
 
-// What the disks of one machine fill, and how long a trip to a proven cluster
-// takes on two processors.
+// What the disks of one machine fill, and how long a trip to the report takes
+// on two processors without KVM.
 const (
 	practiceFills = 1200 << 20
 	realFills     = 6 << 30
-	practiceTakes = 8 * time.Minute
+	practiceTakes = 15 * time.Minute
 	realTakes     = 45 * time.Minute
 	kvmIsFaster   = 4
 	spareMiB      = 512

@@ -122,15 +122,12 @@ func TestTheTrip(t *testing.T) {
 	}
 }
 
-// drills runs drills one after the other, each on a table of its own, and
-// prints what the figures need.
-func drills(t testing.TB, names ...string) {
+// drills runs drills one after the other, each on a table of its own.
+func drills(t testing.TB, names ...string) (sum rehearsal.Outcome, failed int) {
 	o := rehearsal.DrillOptions{Options: options(t, rehearsal.Options{Firmware: qemu.UEFI}), Until: target(), Patient: tripTime, Seed: 7}
 	if slices.Contains(names, "other-version") {
 		o.Other = practice(t, otherVersion)
 	}
-	var failed, faults, caught int
-	var wrote int64
 	for _, name := range names {
 		out, err := rehearsal.RunDrill(t.Context(), name, o)
 		if err != nil {
@@ -141,19 +138,16 @@ func drills(t testing.TB, names ...string) {
 			failed++
 			t.Errorf("%s: %v", name, out.Err)
 		}
-		faults, caught, wrote = faults+out.Faults, caught+out.Caught, wrote+out.Wrote
+		sum.Faults, sum.Caught, sum.Wrote = sum.Faults+out.Faults, sum.Caught+out.Caught, sum.Wrote+out.Wrote
 	}
-	need.Figure("rehearsal.drills", len(names), "count")
-	need.Figure("rehearsal.drills_failed", failed, "count")
-	need.Figure("rehearsal.seeded_faults", faults, "count")
-	need.Figure("rehearsal.seeded_faults_caught", caught, "count")
-	need.Figure("rehearsal.wrong_disk_bytes_written", wrote, "bytes")
+	return sum, failed
 }
 
 // TestWrongDisksAreLeftAlone is the one drill that every run of the tests can afford.
 func TestWrongDisksAreLeftAlone(t *testing.T) {
 	needMachines(t)
-	drills(t, "wrong-disks")
+	sum, _ := drills(t, "wrong-disks")
+	need.Figure("rehearsal.wrong_disk_bytes_written", sum.Wrote, "bytes")
 }
 
 // BenchmarkDrills runs all of them: about forty minutes on two processors.
@@ -164,6 +158,10 @@ func BenchmarkDrills(b *testing.B) {
 		names = append(names, d.Name)
 	}
 	for b.Loop() {
-		drills(b, names...)
+		sum, failed := drills(b, names...)
+		need.Figure("rehearsal.drills", len(names), "count")
+		need.Figure("rehearsal.drills_failed", failed, "count")
+		need.Figure("rehearsal.seeded_faults", sum.Faults, "count")
+		need.Figure("rehearsal.seeded_faults_caught", sum.Caught, "count")
 	}
 }
