@@ -150,7 +150,7 @@ func (s *Management) risks(a aim) []string {
 		out = append(out, fmt.Sprintf("the management network has one port only (%s), as the profile allows", a.ports[0].Name))
 	}
 	if s.complaint != "" {
-		out = append(out, "the management network works, but ifupdown2 complained when it was applied: "+s.complaint)
+		out = append(out, fmt.Sprintf("the management network works, but ifupdown2 complained when it was applied: %s", s.complaint))
 	}
 	for _, l := range a.ports {
 		if !l.Carrier && len(a.ports) > 1 {
