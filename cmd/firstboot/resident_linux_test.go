@@ -39,7 +39,7 @@ users:
 func build(b testing.TB, dir string) string {
 	b.Helper()
 	path := filepath.Join(dir, "firstboot")
-	cmd := exec.Command("go", "build", "-tags", "nethttpomithttp2", "-trimpath", "-ldflags", "-s -w -X main.version=bench", "-o", path, ".")
+	cmd := exec.Command("go", "build", "-tags", "nethttpomithttp2", "-gcflags=all=-l", "-trimpath", "-ldflags", "-s -w -X main.version=bench", "-o", path, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		b.Fatalf("%v: %s", err, out)
