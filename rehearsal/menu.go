@@ -2,12 +2,16 @@ package rehearsal
 
 import (
 	"regexp"
+	"strings"
 	"time"
 )
 
-// countdown is the last thing on a screen on which GRUB's menu waits to act by
-// itself. At 0s it acts.
-var countdown = regexp.MustCompile(`will be executed automatically in [1-9]\d*s\.\s*$`)
+// countdown is what a screen says last on which GRUB's menu waits to act by
+// itself: the sentence, and perhaps the beginning of the next one, which a busy
+// machine draws slowly. At 0s it acts.
+const countdown = "The highlighted entry will be executed automatically in "
+
+var counting = regexp.MustCompile(countdown + `([1-9]\d*)s\.`)
 
 // menuPatience is how long a menu of ten seconds may count down.
 const menuPatience = 20 * time.Second
@@ -20,8 +24,7 @@ type menu struct{ since time.Time }
 // slow is told all that the console said, and tells whether a menu has counted
 // down for too long. It says so once for each wait.
 func (m *menu) slow(text string, now time.Time) bool {
-	const enough = 200
-	if !countdown.MatchString(text[max(0, len(text)-enough):]) {
+	if !counts(text) {
 		m.since = time.Time{}
 		return false
 	}
@@ -33,4 +36,16 @@ func (m *menu) slow(text string, now time.Time) bool {
 	}
 	m.since = now
 	return true
+}
+
+// counts tells whether the last thing said is a countdown.
+func counts(text string) bool {
+	const enough = 500 // two lines of a console and more
+	text = text[max(0, len(text)-enough):]
+	all := counting.FindAllStringIndex(text, -1)
+	if len(all) == 0 {
+		return false
+	}
+	rest := strings.TrimSpace(text[all[len(all)-1][1]:])
+	return strings.HasPrefix(countdown, rest)
 }

@@ -18,6 +18,7 @@ func TestOnlyAMenuThatCountsForTooLongIsSlow(t *testing.T) {
 	}{
 		{"in time", []string{counting("10"), counting("1"), counting("1") + "\nLoading ..."}, []bool{false, false, false}},
 		{"too slow", []string{counting("10"), counting("8"), counting("7"), counting("6"), counting("5")}, []bool{false, false, true, false, true}},
+		{"drawn slowly", []string{counting("9"), counting("9") + "  The highlighted en", counting("8") + "   The highlighted entry will be exec"}, []bool{false, false, true}},
 		{"it acts and says nothing more", []string{counting("1"), counting("0"), counting("0"), counting("0")}, []bool{false, false, false, false}},
 		{"no menu", []string{"", "login: ", "login: ", "login: "}, []bool{false, false, false, false}},
 		{"two menus", []string{counting("9"), "Loading", counting("9"), counting("8")}, []bool{false, false, false, false}},
