@@ -43,7 +43,7 @@ func (r *Rehearsal) makeDisks(m Machine) error {
 }
 
 // PowerOn switches a machine on. Its stick is in it, as long as nobody has
-// taken it out with TakeStick.
+// taken it out with PutStick.
 func (r *Rehearsal) PowerOn(ctx context.Context, node string) error {
 	hw, err := r.hardware(node)
 	if err != nil {

@@ -129,7 +129,7 @@ func (l *Lab) start(dir string, n profiles.Node, key string) {
 	l.T.Cleanup(s.Stop)
 	l.Systems[n.Name] = s
 	l.Must(l.LAN.Plug(l.Ctx, s, "eno1"))
-	l.In(n.Name, "ip", "address", "add", n.Address.String()+"/24", "dev", "eno1")
+	l.In(n.Name, "ip", "address", "add", fmt.Sprintf("%s/%d", n.Address, l.Profile.Management.Prefix.Bits()), "dev", "eno1")
 	l.In(n.Name, "ip", "route", "add", "default", "via", l.Profile.Management.Gateway.String())
 	l.In(n.Name, "sh", "-c", "ssh-keygen -A >/dev/null; systemctl reset-failed ssh; systemctl restart ssh")
 }
