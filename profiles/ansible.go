@@ -79,7 +79,7 @@ func prune(v any) {
 			prune(item)
 			list, isList := item.([]any)
 			table, isTable := item.(map[string]any)
-			if item == "" || isList && len(list) == 0 || isTable && len(table) == 0 {
+			if item == "" || isList && len(list) == 0 && k != "osd_disks" || isTable && len(table) == 0 {
 				delete(v, k)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -36,7 +37,7 @@ func (c *checker) at(path, format string, args ...any) {
 	c.problems = append(c.problems, Problem{File: c.file, Line: where.line, Col: where.col, Path: path, Text: fmt.Sprintf(format, args...)})
 }
 
-// broken tells whether a problem was found at the path or below it already.
+// broken reports whether a problem was found at the path or below it already.
 func (c *checker) broken(path string) bool {
 	for _, p := range c.problems {
 		if p.Path == path || strings.HasPrefix(p.Path, path+".") || strings.HasPrefix(p.Path, path+"[") {
@@ -50,8 +51,8 @@ func (c *checker) broken(path string) bool {
 func (c *checker) required() { c.requiredIn(reflect.ValueOf(c.p).Elem(), "") }
 
 func (c *checker) requiredIn(v reflect.Value, path string) {
-	for i := range v.NumField() {
-		field, name := v.Field(i), join(path, yamlName(v.Type().Field(i)))
+	for _, f := range fields(v.Type()) {
+		field, name := v.FieldByIndex(f.Index), join(path, yamlName(f))
 		k := c.keys[generic(name)]
 		if k.required && field.IsZero() && !c.broken(name) {
 			c.at(name, "is missing; %s", firstSentence(k.doc))
@@ -75,9 +76,12 @@ func firstSentence(doc string) string {
 
 func (c *checker) all() {
 	c.networks()
+	c.six()
 	c.ring()
 	c.nodes()
+	c.osdNodes()
 	c.users()
+	c.release()
 	c.rest()
 }
 
@@ -130,133 +134,22 @@ func (c *checker) networks() {
 	m := c.p.Management
 	okM := c.prefix("management.prefix", m.Prefix)
 	okR := c.prefix("ring.prefix", c.p.Ring.Prefix)
-	if okM && okR && m.Prefix.Overlaps(c.p.Ring.Prefix) {
+	if okM && okR && c.p.Transport().Shape.Apart() && m.Prefix.Overlaps(c.p.Ring.Prefix) {
 		c.at("ring.prefix", "%s overlaps management.prefix %s; the ring is a network of its own", c.p.Ring.Prefix, m.Prefix)
+	}
+	if m.VLAN != 0 && m.VLANAware {
+		c.at("management.vlan_aware", "does not go with management.vlan, whose bridge carries that VLAN alone; take one of them out, or prepare the network yourself and write management.keep: true")
+	}
+	for path, set := range map[string]bool{"management.vlan": m.VLAN != 0, "management.vlan_aware": m.VLANAware, "management.bond": m.Bond != "", "management.mtu": m.MTU != 0} {
+		if set && m.Keep {
+			c.at(path, "is made by the agent, and management.keep leaves the network to you; take one of them out")
+		}
 	}
 	c.host("management.gateway", m.Gateway, m.Prefix, "management.prefix")
 	for i, a := range m.DNS {
 		if !a.IsValid() {
 			c.at(fmt.Sprintf("management.dns[%d]", i), "is empty; write the address of a name server")
 		}
-	}
-}
-
-func (c *checker) ring() {
-	c.ringPorts("ring.ports", c.p.Ring.Ports)
-	if c.p.Ring.Transport == TransportEthernet && c.p.Ring.MTU > 9702 {
-		c.at("ring.mtu", "%d is more than Ethernet ports carry (9702 on an X710); write 9000", c.p.Ring.MTU)
-	}
-}
-
-func (c *checker) ringPorts(path string, ports []RingPort) {
-	names := map[string]int{}
-	for i, p := range ports {
-		at := fmt.Sprintf("%s[%d]", path, i)
-		if c.p.Ring.Transport == TransportEthernet && p.Driver == "thunderbolt-net" {
-			c.at(at, "is a Thunderbolt port, but ring.transport is ethernet; name the Ethernet port")
-			continue
-		}
-		c.exactlyOne(at, map[string]string{"path": p.Path, "mac": p.MAC, "interface": p.Interface}, "path, mac, interface")
-		if c.p.Ring.Transport == TransportThunderbolt && p.MAC != "" {
-			c.at(at+".mac", "Thunderbolt addresses change with every boot; name the port by path")
-		}
-		if j, twice := names[p.Name]; twice && p.Name != "" {
-			c.at(at+".name", "%q is the name of %s[%d] too; ports need two names", p.Name, path, j)
-		}
-		names[p.Name] = i
-	}
-	if len(ports) == 2 {
-		a, b := ports[0], ports[1]
-		a.Name, b.Name = "", ""
-		if a == b && a != (RingPort{}) {
-			c.at(path+"[1]", "finds the same port as %s[0]; a ring needs two ports on each node", path)
-		}
-	}
-}
-
-func (c *checker) exactlyOne(path string, values map[string]string, allowed string) {
-	set := 0
-	for _, v := range values {
-		if v != "" {
-			set++
-		}
-	}
-	if set != 1 && !c.broken(path) {
-		c.at(path, "has %d of the keys %s; write exactly one", set, allowed)
-	}
-}
-
-func (c *checker) disk(path string, d Disk) {
-	c.exactlyOne(path, map[string]string{"serial": d.Serial, "by_id": d.ByID, "kernel": d.Kernel}, "serial, by_id, kernel")
-}
-
-// registry finds values that must be unique across the profile.
-type registry map[string]string
-
-func (r registry) add(c *checker, path, value, what string) {
-	if value == "" {
-		return
-	}
-	value = strings.ToLower(value)
-	if first, taken := r[value]; taken {
-		c.at(path, "%s %q stands at %s too; each needs its own", what, value, first)
-		return
-	}
-	r[value] = path
-}
-
-func addrText(a netip.Addr) string {
-	if !a.IsValid() {
-		return ""
-	}
-	return a.String()
-}
-
-func (c *checker) nodes() {
-	names, addresses, rings, disks, macs := registry{}, registry{}, registry{}, registry{}, registry{}
-	addresses.add(c, "management.gateway", addrText(c.p.Management.Gateway), "address")
-	for i, n := range c.p.Nodes {
-		at := fmt.Sprintf("nodes[%d]", i)
-		names.add(c, at+".name", n.Name, "name")
-		if n.Name != "" && strings.Trim(n.Name, "0123456789") == "" {
-			c.at(at+".name", "%q is all digits, which the installer refuses; add a letter", n.Name)
-		}
-		c.host(at+".address", n.Address, c.p.Management.Prefix, "management.prefix")
-		c.host(at+".ring", n.Ring, c.p.Ring.Prefix, "ring.prefix")
-		addresses.add(c, at+".address", addrText(n.Address), "address")
-		rings.add(c, at+".ring", addrText(n.Ring), "ring address")
-		if !n.RootDisk.IsZero() {
-			c.disk(at+".root_disk", n.RootDisk)
-			disks.add(c, at+".root_disk.serial", n.RootDisk.Serial, "serial")
-			disks.add(c, at+".root_disk.by_id", n.RootDisk.ByID, "disk")
-		}
-		kernel := registry{}
-		kernel.add(c, at+".root_disk.kernel", n.RootDisk.Kernel, "disk")
-		for j, d := range n.OSDDisks {
-			dp := fmt.Sprintf("%s.osd_disks[%d]", at, j)
-			c.disk(dp, d)
-			disks.add(c, dp+".serial", d.Serial, "serial")
-			disks.add(c, dp+".by_id", d.ByID, "disk")
-			kernel.add(c, dp+".kernel", d.Kernel, "disk")
-		}
-		if len(n.RingPorts) == 1 {
-			c.at(at+".ring_ports", "has one port; a ring needs two on each node")
-		}
-		c.ringPorts(at+".ring_ports", n.RingPorts)
-		c.ports(at, n, macs)
-	}
-}
-
-func (c *checker) ports(at string, n Node, macs registry) {
-	byDriver := false
-	for j, p := range n.Ports {
-		pp := fmt.Sprintf("%s.ports[%d]", at, j)
-		c.exactlyOne(pp, map[string]string{"mac": p.MAC, "path": p.Path, "interface": p.Interface, "driver": p.Driver}, "mac, path, interface, driver")
-		macs.add(c, pp+".mac", p.MAC, "hardware address")
-		byDriver = byDriver || p.Driver != ""
-	}
-	if len(n.Ports) == 1 && !byDriver && !c.p.Management.AllowSinglePort {
-		c.at(at+".ports", "has one port, so the management network is not redundant; add a second, or consent with management.allow_single_port: true")
 	}
 }
 
@@ -280,6 +173,18 @@ func (c *checker) rest() {
 	p := c.p
 	if n := p.Ceph.PGNum; n > 0 && n&(n-1) != 0 {
 		c.at("ceph.pg_num", "%d is not a power of two; write 32", n)
+	}
+	if m := p.Proxmox.Mirror; m != "" {
+		switch {
+		case p.Proxmox.Repository != "no-subscription":
+			c.at("proxmox.mirror", "is one of the packages for everybody, and proxmox.repository is %s; write no-subscription, or take the mirror out", p.Proxmox.Repository)
+		case p.Ceph.Enabled && p.Ceph.Repository == "no-subscription" && !slices.Contains(p.Release().CephRepositories, "manual"):
+			c.at("proxmox.mirror", "has Ceph as well, and Proxmox VE %s installs it from Proxmox alone; take a later proxmox.version", p.Release().Name)
+		}
+	}
+	keys := registry{}
+	for i, n := range p.Nodes {
+		keys.add(c, fmt.Sprintf("nodes[%d].subscription", i), n.Subscription, "subscription key")
 	}
 	if p.Agent.Port == p.Agent.StatusPort {
 		c.at("agent.status_port", "%d is agent.port too; take another", p.Agent.StatusPort)

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"ringboot/profiles/spelling"
 )
 
 // maxNodes bounds the work that aliases can cause: the largest sensible
@@ -17,6 +20,9 @@ const maxNodes = 20000
 
 // maxProblems is more than anybody reads at once.
 const maxProblems = 100
+
+// restPath is where the word rest may stand for a disk.
+const restPath = "nodes[].osd_disks[]"
 
 // place is where a value stands in the text.
 type place struct{ line, col int }
@@ -55,6 +61,8 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 	switch {
 	case v.Addr().Type().Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
 		d.text(n, v, path)
+	case n.Kind == yaml.ScalarNode && n.Value == RestWord && generic(path) == restPath:
+		v.Set(reflect.ValueOf(Disk{Rest: true}))
 	case v.Kind() == reflect.Struct:
 		d.mapping(n, v, path)
 	case v.Kind() == reflect.Slice:
@@ -69,11 +77,11 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string) {
 		d.problem(n, path, "keys and values are expected here, not %s", kindName(n))
 		return
 	}
-	fields := map[string]reflect.Value{}
+	known := map[string]reflect.Value{}
 	var names []string
-	for i := range v.NumField() {
-		name := yamlName(v.Type().Field(i))
-		fields[name] = v.Field(i)
+	for _, f := range fields(v.Type()) {
+		name := yamlName(f)
+		known[name] = v.FieldByIndex(f.Index)
 		names = append(names, name)
 	}
 	seen := map[string]int{}
@@ -85,11 +93,14 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string) {
 			continue
 		}
 		seen[k.Value] = k.Line
-		field, known := fields[k.Value]
-		if !known {
+		field, there := known[k.Value]
+		if !there {
 			hint := "; allowed: " + strings.Join(names, ", ")
-			if near := Nearest(k.Value, names); near != "" {
+			if near := spelling.Nearest(k.Value, names); near != "" {
 				hint = "; did you mean " + near + "?"
+			}
+			if why := refusal(at); why != "" {
+				hint = ": " + why
 			}
 			d.problem(k, at, "unknown key%s", hint)
 			continue
@@ -129,10 +140,19 @@ func (d *decoder) text(n *yaml.Node, v reflect.Value, path string) {
 	}
 	if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Value)); err != nil {
 		form := "an IPv4 address such as 10.203.3.11"
-		if strings.HasSuffix(path, "prefix") {
+		switch {
+		case strings.HasSuffix(path, "prefix"):
 			form = "an IPv4 network such as 10.203.3.0/24"
+		case strings.HasSuffix(path, "prefix"+six):
+			form = "an IPv6 network such as 2001:db8::/64"
+		case strings.HasSuffix(path, six):
+			form = "an IPv6 address such as 2001:db8::11"
 		}
-		d.problem(n, path, "%q is not allowed; write %s", n.Value, form)
+		why := ""
+		if slices.Contains([]string{"dhcp", "auto", "slaac"}, strings.ToLower(n.Value)) {
+			why = ", because " + refusal("management.dhcp")
+		}
+		d.problem(n, path, "%q is not allowed%s; write %s", n.Value, why, form)
 	}
 }
 

@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -63,8 +64,8 @@ func Load(name string, text []byte) (*Profile, error) {
 	d := &decoder{file: name, keys: keyTable(), places: map[string]place{}}
 	d.value(doc.Content[0], reflect.ValueOf(p).Elem(), "")
 	c := &checker{decoder: d, p: p}
+	p.derive(d.places)
 	c.required()
-	p.derive()
 	c.all()
 	if len(d.problems) > 0 {
 		d.problems.sort()
@@ -86,25 +87,29 @@ func syntaxProblem(name string, err error) error {
 }
 
 // base holds the defaults of keys that are left out. They are those of the
-// embedded profile wherever they do not name a machine; a test holds the two together.
+// embedded profile wherever they do not name a machine; a test holds the two
+// together. What follows from the release is derived.
 func base() *Profile {
 	return &Profile{
 		Cluster: Cluster{Timezone: "UTC", Keyboard: "en-us", Country: "us"},
-		Proxmox: Proxmox{Version: "9.2-1", Repository: "no-subscription"},
+		Proxmox: Proxmox{Version: "9.2-1", Repository: "no-subscription", Update: UpdateLatest},
 		Install: Install{Filesystem: "ext4", AfterInstall: "reboot"},
 		Ring: Ring{Transport: TransportThunderbolt, MTU: 65520, Routing: "static", Ports: []RingPort{
 			{Name: "en05", Path: "pci-0000:00:0d.2", Driver: "thunderbolt-net"},
 			{Name: "en06", Path: "pci-0000:00:0d.3", Driver: "thunderbolt-net"},
 		}},
-		Ceph:       Ceph{Enabled: true, Version: "tentacle", Repository: "no-subscription", Network: "ring", Pool: "vm", PGNum: 32, MinOSDs: 1},
-		HA:         HA{Enabled: true, ShutdownPolicy: "migrate"},
+		Ceph:       Ceph{Enabled: true, Repository: "no-subscription", Network: "ring", Pool: "vm", PGNum: 32, MinOSDs: 1},
+		HA:         HA{Enabled: true, ShutdownPolicy: "migrate", Migration: "secure"},
 		Acceptance: Acceptance{Bandwidth: true, Migration: true, Maintenance: true, Seconds: 10},
 		Agent:      Agent{Port: 8643, StatusPage: true, StatusPort: 8644},
 	}
 }
 
 // derive fills in what follows from other keys.
-func (p *Profile) derive() {
+func (p *Profile) derive(written map[string]place) {
+	if t := p.Transport(); t.Shape == ShapeNone {
+		p.ringless(t, written)
+	}
 	for i := range p.Nodes {
 		n := &p.Nodes[i]
 		if !n.Ring.IsValid() && n.Address.Is4() && p.Ring.Prefix.Addr().Is4() {
@@ -113,9 +118,31 @@ func (p *Profile) derive() {
 			n.Ring = netip.AddrFrom4(ring)
 		}
 	}
+	if r := p.Release(); p.Ceph.Version == "" && len(r.Ceph) > 0 {
+		p.Ceph.Version = r.Ceph[0].Name
+	}
 	for i := range p.Users {
 		if p.Users[i].Sudo == "" {
 			p.Users[i].Sudo = "none"
+		}
+	}
+}
+
+// ringless gives the ring what the management network has.
+func (p *Profile) ringless(t Transport, written map[string]place) {
+	has := func(path string) bool { _, ok := written[path]; return ok }
+	if !has("ring.prefix") {
+		p.Ring.Prefix = p.Management.Prefix
+	}
+	if !has("ring.mtu") {
+		p.Ring.MTU = cmp.Or(p.Management.MTU, t.MTU)
+	}
+	if !has("ring.ports") {
+		p.Ring.Ports = nil
+	}
+	for i := range p.Nodes {
+		if n := &p.Nodes[i]; !n.Ring.IsValid() {
+			n.Ring = n.Address
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"ringboot/profiles/fault"
 )
 
 // Problem is one mistake in a profile.
@@ -36,6 +38,9 @@ func (ps Problems) Error() string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// Fault is the kind of the error.
+func (ps Problems) Fault() fault.Kind { return fault.Profile }
 
 func (ps Problems) sort() {
 	slices.SortStableFunc(ps, func(a, b Problem) int {

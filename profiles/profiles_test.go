@@ -12,11 +12,12 @@ import (
 	"strings"
 	"testing"
 
+	"net/netip"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"gopkg.in/yaml.v3"
-	"net/netip"
 )
 
 var update = flag.Bool("update", false, "write the generated files")
@@ -37,14 +38,15 @@ func TestDefaultIsTheClusterOfThePhilosophers(t *testing.T) {
 	if len(p.Users) != 2 || p.Users[0].Name != "kellen" || p.Users[0].Sudo != "password" || p.Users[1].Sudo != "nopasswd" {
 		t.Errorf("users %+v", p.Users)
 	}
-	if len(p.Risks("frege")) != 2 {
-		t.Errorf("a disk by kernel name and ports by driver are two risks, got %q", p.Risks("frege"))
+	if len(p.Risks("frege")) != 3 {
+		t.Errorf("a system disk that is not named, no named disk for Ceph and ports by driver are three risks, got %q", p.Risks("frege"))
 	}
 }
 
 // The text that init writes must be what a profile without those lines means.
 func TestDefaultTextAgreesWithDefaults(t *testing.T) {
 	p, d := Default(), base()
+	d.derive(nil)
 	for _, pair := range [][2]any{{p.Proxmox, d.Proxmox}, {p.Install, d.Install}, {p.Ceph, d.Ceph}, {p.HA, d.HA}, {p.Acceptance, d.Acceptance}, {p.Agent, d.Agent}, {p.Ring.Ports, d.Ring.Ports}, {p.Ring.MTU, d.Ring.MTU}, {p.Cluster.Keyboard, d.Cluster.Keyboard}} {
 		if diff := cmp.Diff(pair[1], pair[0], compare); diff != "" {
 			t.Errorf("philosophers.yaml differs from the defaults:\n%s", diff)
@@ -56,10 +58,9 @@ func TestEveryKeyHasARowAndEveryRowAKey(t *testing.T) {
 	inTypes := map[string]bool{}
 	var walk func(rt reflect.Type, path string)
 	walk = func(rt reflect.Type, path string) {
-		for i := range rt.NumField() {
-			f := rt.Field(i)
+		for _, f := range fields(rt) {
 			at := join(path, yamlName(f))
-			if f.Tag.Get("json") != f.Tag.Get("yaml") {
+			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != yamlName(f) {
 				t.Errorf("%s: json and yaml names differ", at)
 			}
 			ft := f.Type
@@ -141,9 +142,10 @@ func TestMistakes(t *testing.T) {
 		{"broadcast", "address: 10.203.3.12", "address: 10.203.3.255", `p.yaml:54:14: nodes[1].address: 10.203.3.255 is the network's own or its broadcast address; take one between`},
 		{"gateway taken", "gateway: 10.203.3.1", "gateway: 10.203.3.11", `p.yaml:49:14: nodes[0].address: address "10.203.3.11" stands at management.gateway too; each needs its own`},
 		{"name twice", "name: russell", "name: frege", `p.yaml:53:11: nodes[1].name: name "frege" stands at nodes[0].name too; each needs its own`},
-		{"no disk", "    root_disk: {kernel: nvme0n1}\n    ports: [{driver: igc}]\n  - name: russell", "    ports: [{driver: igc}]\n  - name: russell", `p.yaml:48:5: nodes[0].root_disk: is missing; the disk that is erased and gets the system`},
-		{"two disks", "root_disk: {kernel: nvme0n1}", "root_disk: {kernel: nvme0n1, serial: S1}", `p.yaml:51:16: nodes[0].root_disk: has 2 of the keys serial, by_id, kernel; write exactly one`},
+		{"two disks", "# root_disk: {serial: S649NX0R123456}", "root_disk: {kernel: nvme0n1, serial: S1}", `p.yaml:51:16: nodes[0].root_disk: has 2 of the keys serial, by_id, kernel; write exactly one`},
 		{"overlap", "prefix: 10.203.4.0/24", "prefix: 10.203.3.0/25", `p.yaml:31:11: ring.prefix: 10.203.3.0/25 overlaps management.prefix 10.203.3.0/24; the ring is a network of its own`},
+		{"one controller", "path: \"pci-0000:00:0d.3\"", "path: \"pci-0000:00:0d.2\", port: 3", `p.yaml:36:7: ring.ports[1]: is a port of the same controller as ring.ports[0]; write port: for both, 1 and 3`},
+		{"keep_host", "transport: thunderbolt ", "keep_host: true\n  transport: ethernet ", `p.yaml:30:14: ring.keep_host: is for Thunderbolt controllers, and ring.transport is ethernet; take it out`},
 		{"single port", "    ports: [{driver: igc}]\n  - name: russell", "    ports: [{mac: \"58:47:ca:00:00:01\"}]\n  - name: russell", `p.yaml:52:12: nodes[0].ports: has one port, so the management network is not redundant; add a second, or consent with management.allow_single_port: true`},
 		{"key text", "    sudo: nopasswd", "    sudo: nopasswd\n    keys: [hello]", `p.yaml:74:12: users[1].keys[0]: "hello" is no OpenSSH public key; copy the whole line of a .pub file`},
 		{"bool", "cephfs: false", "cephfs: yes", `p.yaml:82:11: ceph.cephfs: "yes" is not allowed; write true or false`},
@@ -340,7 +342,7 @@ func TestSchemaAndCodeAgreeOnSingleValues(t *testing.T) {
 		{"version: 9.2-1 ", "version: 7.4-1 "}, {"keyboard: en-us", "keyboard: klingon"}, {"country: us", "country: USA"},
 		{"seconds: 10", "seconds: 0"}, {"port: 8643", "port: 22"}, {"pool: vm", "pool: \"9 9\""}, {"sudo: nopasswd", "sudo: always"},
 		{"version: 1\n", ""}, {"  gateway: 10.203.3.1\n", ""}, {"dns: [10.203.3.1]", "dns: []"},
-		{"{kernel: nvme0n1}", "{kernel: nvme0n1p3}"}, {"ports: [{driver: igc}]", "ports: []"}, {"ports: [{driver: igc}]", "ports: [{mac: \"58:47\"}]"},
+		{"# root_disk: {serial: S649NX0R123456}", "root_disk: {kernel: nvme0n1p3}"}, {"ports: [{driver: igc}]", "ports: []"}, {"ports: [{driver: igc}]", "ports: [{mac: \"58:47\"}]"},
 	} {
 		text := edit(t, c.old, c.text)
 		_, err := Load("p.yaml", []byte(text))
@@ -349,7 +351,7 @@ func TestSchemaAndCodeAgreeOnSingleValues(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ old, text string }{
-		{"routing: static ", "routing: openfabric "}, {"timezone: UTC", "timezone: Europe/Berlin"}, {"{kernel: nvme0n1}", "{serial: \"S649 NX\"}"},
+		{"routing: static ", "routing: openfabric "}, {"timezone: UTC", "timezone: Europe/Berlin"}, {"# root_disk: {serial: S649NX0R123456}", "root_disk: {serial: \"S649 NX\"}"},
 		{"full_name: Administrator", "full_name:"}, {"    ring: 10.203.4.12\n", ""},
 	} {
 		text := edit(t, c.old, c.text)

@@ -21,6 +21,7 @@ This page is generated from the types that read the profile (`+"`go generate ./p
 
 `)
 	defaults := base()
+	defaults.derive(nil)
 	section := ""
 	for _, k := range keys() {
 		top, _, nested := strings.Cut(k.path, ".")
@@ -87,6 +88,10 @@ func (k key) values() string {
 			words += ": " + k.says
 		}
 		return words + strings.ToLower(lengths(k))
+	case t.Kind() == reflect.Struct && t.Name() == "Addr" && strings.HasSuffix(k.path, six):
+		return "IPv6 address"
+	case t.Kind() == reflect.Struct && t.Name() == "Prefix" && strings.HasSuffix(k.path, six):
+		return "IPv6 network, /16 to /126"
 	case t.Kind() == reflect.Struct && t.Name() == "Addr":
 		return "IPv4 address"
 	case t.Kind() == reflect.Struct && t.Name() == "Prefix":
@@ -99,14 +104,17 @@ func (k key) values() string {
 	return "text"
 }
 
+// six ends the names of keys that hold IPv6.
+const six = "6"
+
 // typeAt finds the type of a key by its path.
 func typeAt(path string) reflect.Type {
 	t := reflect.TypeFor[Profile]()
 	for _, part := range strings.Split(path, ".") {
 		name := strings.TrimSuffix(part, "[]")
-		for i := range t.NumField() {
-			if yamlName(t.Field(i)) == name {
-				t = t.Field(i).Type
+		for _, f := range fields(t) {
+			if yamlName(f) == name {
+				t = f.Type
 				break
 			}
 		}

@@ -37,16 +37,19 @@ func schemaOf(t reflect.Type, path string, table map[string]key) map[string]any 
 		s["type"] = "object"
 		s["additionalProperties"] = false
 		properties, required := map[string]any{}, []string{}
-		for i := range t.NumField() {
-			name := yamlName(t.Field(i))
-			properties[name] = schemaOf(t.Field(i).Type, join(path, name), table)
-			if needed(t.Field(i).Type, join(path, name), table) {
+		for _, f := range fields(t) {
+			name := yamlName(f)
+			properties[name] = schemaOf(f.Type, join(path, name), table)
+			if needed(f.Type, join(path, name), table) {
 				required = append(required, name)
 			}
 		}
 		s["properties"] = properties
 		if len(required) > 0 {
 			s["required"] = required
+		}
+		if path == restPath {
+			return map[string]any{"anyOf": []any{s, map[string]any{"const": RestWord}}}
 		}
 	case t.Kind() == reflect.Slice:
 		s["type"] = "array"
@@ -111,7 +114,7 @@ func nullable(s map[string]any, k key) map[string]any {
 	return s
 }
 
-// needed tells whether a key must be in the text: because its row says so or
+// needed reports whether a key must be in the text: because its row says so or
 // because one below it is required.
 func needed(t reflect.Type, path string, table map[string]key) bool {
 	if table[path].required {
@@ -120,8 +123,8 @@ func needed(t reflect.Type, path string, table map[string]key) bool {
 	if t.Kind() != reflect.Struct || reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
 		return false
 	}
-	for i := range t.NumField() {
-		if needed(t.Field(i).Type, join(path, yamlName(t.Field(i))), table) {
+	for _, f := range fields(t) {
+		if needed(f.Type, join(path, yamlName(f)), table) {
 			return true
 		}
 	}

@@ -18,6 +18,13 @@ const (
 	KeyFile     = SeedDir + "/node.key"
 )
 
+// OwnFile is where a node keeps the key that it made itself, for root alone.
+// Once the nodes are bound to such keys, what KeyFile held is gone.
+const OwnFile = "/var/lib/ringboot/own.json"
+
+// SeedVersion is the version of SeedFile that is written and read.
+const SeedVersion = 1
+
 // Seed is what makes one node different from its peers: the content of
 // SeedFile. It is written by the builder and read by the agent.
 type Seed struct {
@@ -30,6 +37,9 @@ type Seed struct {
 	// before the first connection. A node that is missing here is checked once it
 	// has proved itself over TLS.
 	Peers map[string]string `json:"peers,omitempty"`
+	// Issues holds the number of every node's newest voucher, where it is not the
+	// first: a stick of an earlier issue is refused.
+	Issues map[string]int `json:"issues,omitempty"`
 	// Driven nodes do not work through the plan by themselves: they keep ring and
 	// channel, and each step waits until somebody asks for it (firstboot apply).
 	Driven   bool `json:"driven,omitempty"`
@@ -78,6 +88,9 @@ func (p *Profile) hash() (string, error) {
 	tree, err := p.tree()
 	if err != nil {
 		return "", err
+	}
+	if proxmox, ok := tree["proxmox"].(map[string]any); ok && proxmox["update"] == UpdateLatest {
+		delete(proxmox, "update") // seeds from before this key keep their plan
 	}
 	text, err := json.Marshal(tree)
 	if err != nil {

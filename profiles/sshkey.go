@@ -9,7 +9,10 @@ import (
 	"strings"
 )
 
-// publicKey tells whether a line is one public key as OpenSSH's .pub and
+// PublicKey reports whether a line is one OpenSSH public key.
+func PublicKey(line string) bool { return publicKey(line) }
+
+// publicKey reports whether a line is one public key as OpenSSH's .pub and
 // authorized_keys files hold it (sshd(8), AUTHORIZED_KEYS FILE FORMAT): perhaps
 // options, then its type, the key, and perhaps a comment. The key must be whole
 // and of its type, or nobody could log in with it. DSA is not taken, as OpenSSH
@@ -51,7 +54,7 @@ const (
 	leastRSA    = 1024 / 8
 )
 
-// ofKind tells whether a blob is a public key of the kind: strings, each with
+// ofKind reports whether a blob is a public key of the kind: strings, each with
 // its length before it (RFC 4251 5), of which the first repeats the kind.
 func ofKind(kind string, blob []byte) bool {
 	var parts [][]byte

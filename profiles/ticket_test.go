@@ -60,3 +60,12 @@ func TestGrubReadsTheTicket(t *testing.T) {
 		t.Errorf("grub-editenv list:\n%swant:\n%s", out, want)
 	}
 }
+
+func FuzzParseTicket(f *testing.F) {
+	f.Add(Ticket{State: TicketArmed, Node: "frege", ClusterID: "c0ffee"}.Encode())
+	f.Fuzz(func(t *testing.T, block []byte) {
+		if got, err := ParseTicket(block); err == nil && len(got.Encode()) != TicketSize {
+			t.Errorf("taken, and it does not fit its block: %+v", got)
+		}
+	})
+}
