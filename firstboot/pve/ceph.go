@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +18,7 @@ const (
 	AdminKeyring = "/etc/pve/priv/ceph.client.admin.keyring"
 	installFlag  = "/run/pve-ceph-install-flag"
 	daemonDir    = "/var/lib/ceph"
+	MonitorDir   = daemonDir + "/mon"
 )
 
 // cephPrograms must all be there before Ceph counts as installed.
@@ -35,7 +35,7 @@ type Installation struct {
 	Release  string // "19.2.3 squid"
 }
 
-// Whole tells whether nothing is left to install.
+// Whole reports whether nothing is left to install.
 func (i Installation) Whole() bool { return i.Programs && !i.Half && !i.Flag }
 
 // Installation looks for the packages of Ceph.
@@ -127,71 +127,14 @@ func offline(err error) error {
 	return err
 }
 
-// Config is what matters of ceph.conf.
-type Config struct {
-	FSID           string
-	PublicNetwork  string
-	ClusterNetwork string
-	MonHost        []string
-	Sections       []string // mon.frege, mds.russell
-}
-
-// ParseConfig reads a ceph.conf.
-func ParseConfig(text string) Config {
-	var c Config
-	section := ""
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "[") && strings.HasSuffix(line, "]") {
-			section = strings.Trim(line, "[]")
-			c.Sections = append(c.Sections, section)
-			continue
-		}
-		key, value, ok := strings.Cut(line, "=")
-		if !ok || section != "global" {
-			continue
-		}
-		value = strings.TrimSpace(value)
-		// Blanks and underscores mean the same in a key of Ceph.
-		switch strings.ReplaceAll(strings.TrimSpace(key), " ", "_") {
-		case "fsid":
-			c.FSID = value
-		case "public_network":
-			c.PublicNetwork = value
-		case "cluster_network":
-			c.ClusterNetwork = value
-		case "mon_host":
-			c.MonHost = strings.FieldsFunc(value, func(r rune) bool { return r == ' ' || r == ',' })
-		}
-	}
-	return c
-}
-
-// Has tells whether a section is there.
-func (c Config) Has(section string) bool { return slices.Contains(c.Sections, section) }
-
-// Config reads /etc/pve/ceph.conf; ok is false where there is none.
-func (c Ceph) Config() (conf Config, ok bool, err error) {
-	text, err := c.Host.Files.ReadFile(CephConf)
-	if isMissing(err) {
-		return Config{}, false, nil
-	}
-	if err != nil {
-		return Config{}, false, fmt.Errorf("read %s: %w", CephConf, err)
-	}
-	return ParseConfig(string(text)), true, nil
-}
-
 // Init makes ceph.conf and the admin's key. It is honest about failure.
 func (c Ceph) Init(ctx context.Context, public, cluster string) error {
 	argv := []string{"pveceph", "init", "--network", public}
 	if cluster != "" && cluster != public {
 		argv = append(argv, "--cluster-network", cluster)
 	}
-	if _, err := c.change(ctx, 2*time.Minute, argv...); err != nil {
-		return err
-	}
-	return c.Host.Files.Sync()
+	_, err := c.change(ctx, 2*time.Minute, argv...)
+	return err
 }
 
 // Link makes /etc/ceph/ceph.conf lead to the cluster's file, as pveceph does
@@ -212,7 +155,7 @@ func (c Ceph) Link() error {
 	return nil
 }
 
-// Linked tells whether /etc/ceph/ceph.conf is the cluster's.
+// Linked reports whether /etc/ceph/ceph.conf is the cluster's.
 func (c Ceph) Linked() bool {
 	target, err := c.Host.Files.Readlink(CephLink)
 	return err == nil && target == CephConf
@@ -221,15 +164,21 @@ func (c Ceph) Linked() bool {
 // Daemon is the state of a daemon of this node on disk.
 type Daemon struct {
 	Dir     bool // its directory is there
-	Keyring bool // with a key
+	Keyring bool // with a key: an empty file is what a power cut leaves
 	Active  bool // systemd runs it
 }
+
+// Whole reports whether the daemon's data is on this machine.
+func (d Daemon) Whole() bool { return d.Dir && d.Keyring }
 
 // Daemon looks at a monitor ("mon"), manager ("mgr") or metadata server
 // ("mds") of this node.
 func (c Ceph) Daemon(ctx context.Context, kind string) (Daemon, error) {
 	dir := c.daemonPath(kind)
-	d := Daemon{Dir: c.exists(dir), Keyring: c.exists(dir + "/keyring")}
+	d := Daemon{Dir: c.exists(dir)}
+	if key, err := c.Host.Files.Lstat(dir + "/keyring"); err == nil {
+		d.Keyring = key.Size() > 0
+	}
 	r, err := c.Host.Commands.Run(ctx, host.Cmd{Argv: []string{"systemctl", "is-active", c.unit(kind)}, ReadOnly: true})
 	if err != nil {
 		return d, fmt.Errorf("ask for %s: %w", c.unit(kind), err)
@@ -240,51 +189,6 @@ func (c Ceph) Daemon(ctx context.Context, kind string) (Daemon, error) {
 
 func (c Ceph) daemonPath(kind string) string { return daemonDir + "/" + kind + "/ceph-" + c.Node }
 func (c Ceph) unit(kind string) string       { return "ceph-" + kind + "@" + c.Node + ".service" }
-
-// CreateDaemon makes a monitor, manager or metadata server on this node.
-func (c Ceph) CreateDaemon(ctx context.Context, kind string, args ...string) error {
-	if _, err := c.change(ctx, 3*time.Minute, append([]string{"pveceph", kind, "create"}, args...)...); err != nil {
-		return err
-	}
-	return c.Host.Files.Sync()
-}
-
-// StartDaemon enables and starts one that exists.
-func (c Ceph) StartDaemon(ctx context.Context, kind string) error {
-	// A daemon that failed often while its peers were away is not started again without this.
-	_, _ = c.change(ctx, time.Minute, "systemctl", "reset-failed", c.unit(kind))
-	_, err := c.change(ctx, 2*time.Minute, "systemctl", "enable", "--now", c.unit(kind))
-	return err
-}
-
-// DropHalf removes what an interrupted creation of a daemon of this node left
-// on disk. The caller has made sure that the cluster does not know it.
-func (c Ceph) DropHalf(ctx context.Context, kind string) error {
-	_, _ = c.change(ctx, time.Minute, "systemctl", "disable", "--now", c.unit(kind))
-	return c.removeAll(c.daemonPath(kind))
-}
-
-func (c Ceph) removeAll(at string) error {
-	info, err := c.Host.Files.Lstat(at)
-	if isMissing(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if info.IsDir() {
-		list, err := c.Host.Files.ReadDir(at)
-		if err != nil {
-			return err
-		}
-		for _, e := range list {
-			if err := c.removeAll(path.Join(at, e.Name())); err != nil {
-				return err
-			}
-		}
-	}
-	return c.Host.Files.Remove(at)
-}
 
 // ceph asks the monitors and decodes the answer.
 func (c Ceph) ceph(ctx context.Context, out any, words ...string) error {
@@ -301,8 +205,13 @@ func (c Ceph) cephChange(ctx context.Context, words ...string) error {
 // CreatePool makes a replicated pool for guests and its storage entry. The
 // exit code of pveceph says nothing: ask Pools.
 func (c Ceph) CreatePool(ctx context.Context, name string, pgs int) error {
-	r, err := c.change(ctx, 5*time.Minute, "pveceph", "pool", "create", name, "--size", "3", "--min_size", "2",
-		"--pg_num", fmt.Sprint(pgs), "--pg_autoscale_mode", "on", "--application", "rbd", "--add_storages", "1")
+	return c.createPool(ctx, name, pgs, "rbd", "--add_storages", "1")
+}
+
+// createPool goes on with a pool that is there already.
+func (c Ceph) createPool(ctx context.Context, name string, pgs int, application string, args ...string) error {
+	r, err := c.change(ctx, 5*time.Minute, append([]string{"pveceph", "pool", "create", name, "--size", "3", "--min_size", "2",
+		"--pg_num", fmt.Sprint(pgs), "--pg_autoscale_mode", "on", "--application", application}, args...)...)
 	if err != nil {
 		return err
 	}
@@ -324,9 +233,13 @@ func (c Ceph) AddStorage(ctx context.Context, pool string) error {
 	return err
 }
 
+// fsGroups are the placement groups of a CephFS: its metadata gets a quarter,
+// as pveceph gives it.
+const fsGroups = 32
+
 // CreateFS makes a CephFS and its storage entry. The exit code says nothing.
 func (c Ceph) CreateFS(ctx context.Context, name string) error {
-	r, err := c.change(ctx, 5*time.Minute, "pveceph", "fs", "create", "--name", name, "--pg_num", "32", "--add-storage", "1")
+	r, err := c.change(ctx, 5*time.Minute, "pveceph", "fs", "create", "--name", name, "--pg_num", fmt.Sprint(fsGroups), "--add-storage", "1")
 	if err != nil {
 		return err
 	}
@@ -336,8 +249,15 @@ func (c Ceph) CreateFS(ctx context.Context, name string) error {
 	return nil
 }
 
-// FinishFS makes the file system on pools that an interrupted creation left.
+// FinishFS makes the file system on the pools that an interrupted creation
+// left, and what is missing of them. Ceph itself refuses one that holds anything.
 func (c Ceph) FinishFS(ctx context.Context, name string) error {
+	if err := c.createPool(ctx, name+"_data", fsGroups, "cephfs"); err != nil {
+		return err
+	}
+	if err := c.createPool(ctx, name+"_metadata", fsGroups/4, "cephfs"); err != nil {
+		return err
+	}
 	return c.cephChange(ctx, "fs", "new", name, name+"_metadata", name+"_data")
 }
 
@@ -371,7 +291,7 @@ func ParseStorages(text string) map[string]string {
 	return out
 }
 
-// StorageActive tells whether pvesm calls a storage active on this node.
+// StorageActive reports whether pvesm calls a storage active on this node.
 func (c Ceph) StorageActive(ctx context.Context, id string) (bool, error) {
 	r, err := c.read(ctx, "pvesm", "status")
 	if err != nil {
@@ -428,4 +348,13 @@ func decode[T any](text []byte) (T, error) {
 	var v T
 	err := json.Unmarshal(text, &v)
 	return v, err
+}
+
+// SetNoOut has OSDs that are down stay in, or not.
+func (c Ceph) SetNoOut(ctx context.Context, on bool) error {
+	word := "unset"
+	if on {
+		word = "set"
+	}
+	return c.cephChange(ctx, "osd", word, "noout")
 }

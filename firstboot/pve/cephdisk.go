@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"ringboot/firstboot/host"
 	"ringboot/profiles"
 )
 
@@ -21,11 +23,14 @@ type Disk struct {
 	Bytes  int64
 	ByID   string // /dev/disk/by-id/nvme-…
 	Used   string // "", or what holds it: partitions, LVM, mounted, ext4
-	Type   string // nvme, ssd, hdd
-	OSD    int    // -1: none
+	Type   string // nvme, ssd, hdd, usb
+	// Apart is why the disk is never taken by itself: "" for one that is built in.
+	Apart string
+	OSD   int // -1: none
+	Life  int // percent that is left, as the disk says it; -1: it does not
 }
 
-// Blank tells whether nothing is on the disk.
+// Blank reports whether nothing is on the disk.
 func (d Disk) Blank() bool { return d.Used == "" && d.OSD < 0 }
 
 // ParseDisks reads GET /nodes/<node>/disks/list.
@@ -41,19 +46,26 @@ func ParseDisks(text []byte) ([]Disk, error) {
 		GPT    int             `json:"gpt"`
 		OSD    json.RawMessage `json:"osdid"`
 		Mount  int             `json:"mounted"`
+		Wear   json.RawMessage `json:"wearout"`
 	}](text)
 	if err != nil {
 		return nil, fmt.Errorf("list of disks: %w", err)
 	}
 	var out []Disk
 	for _, d := range list {
-		disk := Disk{Device: d.Device, Serial: strings.TrimSpace(d.Serial), Model: strings.TrimSpace(d.Model), Bytes: d.Size, ByID: d.ByID, Used: d.Used, Type: d.Type, OSD: -1}
+		disk := Disk{Device: d.Device, Serial: strings.TrimSpace(d.Serial), Model: strings.TrimSpace(d.Model), Bytes: d.Size, ByID: d.ByID, Used: d.Used, Type: d.Type, OSD: -1, Life: -1}
 		if disk.Serial == "unknown" {
 			disk.Serial = ""
 		}
 		// The id comes as a number, as a text or not at all.
 		if id := strings.Trim(string(d.OSD), `"`); id != "" && id != "-1" && id != "null" {
-			fmt.Sscanf(id, "%d", &disk.OSD)
+			if n, err := strconv.Atoi(id); err == nil {
+				disk.OSD = n
+			}
+		}
+		// So does the life that is left, or as N/A.
+		if left, err := strconv.Atoi(strings.Trim(string(d.Wear), `"`)); err == nil && left >= 0 && left <= 100 {
+			disk.Life = left
 		}
 		if disk.Used == "" && d.Mount != 0 {
 			disk.Used = "mounted"
@@ -74,17 +86,40 @@ func (c Ceph) Disks(ctx context.Context) ([]Disk, error) {
 	if err != nil {
 		return nil, err
 	}
+	for i, d := range disks {
+		disks[i].Apart = c.apart(d)
+	}
 	return disks, nil
 }
 
-// Is tells whether a disk is the one that a profile names.
+// apart tells what keeps a disk from being a part of the machine: it hangs on
+// USB, can be taken out, or is a memory card.
+func (c Ceph) apart(d Disk) string {
+	name := path.Base(d.Device)
+	at, _ := c.Host.Files.Readlink("/sys/block/" + name) // where there is none, the type says it
+	removable, _ := c.Host.Files.ReadFile("/sys/block/" + name + "/removable")
+	switch {
+	case d.Type == "usb" || strings.Contains(at, "/usb"):
+		return "on USB"
+	case strings.HasPrefix(name, "mmcblk"):
+		return "an eMMC or a memory card"
+	case strings.TrimSpace(string(removable)) == "1":
+		return "removable"
+	case d.Type != "nvme" && d.Type != "ssd" && d.Type != "hdd":
+		return "of the kind " + d.Type
+	}
+	return ""
+}
+
+// Is reports whether a disk is the one that a profile names.
 func (c Ceph) Is(d Disk, want profiles.Disk) bool {
 	switch {
 	case want.Serial != "":
-		// The profile may hold ID_SERIAL (model and serial) or ID_SERIAL_SHORT.
-		return d.Serial == want.Serial || d.Serial != "" && strings.HasSuffix(want.Serial, "_"+d.Serial)
+		// The profile may hold ID_SERIAL (model and serial, of an NVMe disk perhaps
+		// with its namespace) or ID_SERIAL_SHORT; the tool says the bare serial.
+		return d.Serial != "" && (d.Serial == want.Serial || strings.HasSuffix(want.Serial, "_"+d.Serial) || strings.HasSuffix(want.Serial, "_"+d.Serial+profiles.FirstNamespace))
 	case want.ByID != "":
-		if path.Base(d.ByID) == want.ByID {
+		if profiles.SameByID(path.Base(d.ByID), want.ByID) {
 			return true
 		}
 		target, err := c.Host.Files.Readlink("/dev/disk/by-id/" + want.ByID)
@@ -164,9 +199,9 @@ func (c Ceph) Content(ctx context.Context, device string) (Content, error) {
 // ErrNotThatDisk stops a command that would have hit another disk than the plan's.
 var ErrNotThatDisk = errors.New("is no longer the disk of the plan")
 
-// sameDisk asks once more, right before something is written, whether a device
+// SameDisk asks once more, right before something is written, whether a device
 // still is the disk that was judged, and whether it still is as it was.
-func (c Ceph) sameDisk(ctx context.Context, want Disk) error {
+func (c Ceph) SameDisk(ctx context.Context, want Disk) error {
 	disks, err := c.Disks(ctx)
 	if err != nil {
 		return err
@@ -191,7 +226,7 @@ func orNothing(used string) string {
 
 // Wipe erases a used disk. The caller has the profile's consent for its serial.
 func (c Ceph) Wipe(ctx context.Context, d Disk) error {
-	if err := c.sameDisk(ctx, d); err != nil {
+	if err := c.SameDisk(ctx, d); err != nil {
 		return err
 	}
 	content, err := c.Content(ctx, d.Device)
@@ -206,30 +241,73 @@ func (c Ceph) Wipe(ctx context.Context, d Disk) error {
 }
 
 // CreateOSD makes an OSD of a blank disk.
-func (c Ceph) CreateOSD(ctx context.Context, d Disk) error {
+func (c Ceph) CreateOSD(ctx context.Context, d Disk, encrypted bool) error {
 	if !d.Blank() {
 		return fmt.Errorf("%s holds %s and gets no OSD", d.Device, d.Used)
 	}
-	if err := c.sameDisk(ctx, d); err != nil {
+	if err := c.SameDisk(ctx, d); err != nil {
 		return err
 	}
-	if _, err := c.change(ctx, 10*time.Minute, "pveceph", "osd", "create", d.Device); err != nil {
-		return err
-	}
-	return c.Host.Files.Sync()
+	return c.CreateOSDOn(ctx, d.Device, encrypted)
 }
 
-// ActivateOSDs starts all OSDs that ceph-volume knows on this node.
-func (c Ceph) ActivateOSDs(ctx context.Context) error {
+// CreateOSDOn makes an OSD of a device that the caller has looked at.
+func (c Ceph) CreateOSDOn(ctx context.Context, device string, encrypted bool) error {
+	argv := []string{"pveceph", "osd", "create", device}
+	if encrypted {
+		argv = append(argv, "--encrypted", "1")
+	}
+	_, err := c.change(ctx, 10*time.Minute, argv...)
+	return err
+}
+
+// ActivateOSD starts one OSD and all others that ceph-volume knows on this node.
+// A unit that failed three times within half an hour is started by nobody until
+// that is forgotten.
+func (c Ceph) ActivateOSD(ctx context.Context, id int) error {
+	if _, err := c.run(ctx, host.Cmd{Argv: []string{"systemctl", "reset-failed", fmt.Sprintf("ceph-osd@%d.service", id)}}); err != nil {
+		var refused *Refused
+		if !errors.As(err, &refused) { // it has not failed
+			return err
+		}
+	}
 	_, err := c.change(ctx, 5*time.Minute, "ceph-volume", "lvm", "activate", "--all")
 	return err
 }
 
-// PurgeOSD removes the number of an OSD that never came to be. Ceph itself
-// must say that no data depends on it.
+// OutOSD has the copies of an OSD made on others. One that is down loses nothing by it.
+func (c Ceph) OutOSD(ctx context.Context, id int) error {
+	return c.cephChange(ctx, "osd", "out", fmt.Sprint(id))
+}
+
+// SafeToDestroy is nil if Ceph says that no data depends on an OSD, else what it says.
+func (c Ceph) SafeToDestroy(ctx context.Context, id int) error {
+	_, err := c.read(ctx, "ceph", "--connect-timeout", "10", "osd", "safe-to-destroy", fmt.Sprint(id))
+	return err
+}
+
+// DeviceID is the disk of an OSD as the monitors know it since it ran last:
+// maker, model and serial, as Samsung_SSD_990_PRO_2TB_S7L9NJ0X100001.
+func (c Ceph) DeviceID(ctx context.Context, id int) (string, error) {
+	var m struct {
+		Devices string `json:"device_ids"` // nvme1n1=Samsung_…; an OSD on several has a comma between
+	}
+	if err := c.ceph(ctx, &m, "osd", "metadata", fmt.Sprint(id)); err != nil {
+		return "", err
+	}
+	var out []string
+	for _, d := range strings.Split(m.Devices, ",") {
+		if _, name, ok := strings.Cut(d, "="); ok {
+			out = append(out, name)
+		}
+	}
+	return strings.Join(out, ", "), nil
+}
+
+// PurgeOSD removes an OSD for good. Ceph itself must say that no data depends on it.
 func (c Ceph) PurgeOSD(ctx context.Context, id int) error {
-	if _, err := c.read(ctx, "ceph", "--connect-timeout", "10", "osd", "safe-to-destroy", fmt.Sprint(id)); err != nil {
-		return fmt.Errorf("osd.%d is half made and Ceph does not call it safe to destroy: look at ceph osd safe-to-destroy %d (%w)", id, id, err)
+	if err := c.SafeToDestroy(ctx, id); err != nil {
+		return fmt.Errorf("osd.%d stays for as long as Ceph does not call it safe to destroy: look at ceph osd safe-to-destroy %d (%w)", id, id, err)
 	}
 	return c.cephChange(ctx, "osd", "purge", fmt.Sprint(id), "--yes-i-really-mean-it")
 }

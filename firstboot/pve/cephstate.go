@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sort"
 	"strconv"
+	"strings"
 )
 
 func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
@@ -61,15 +62,6 @@ type statusJSON struct {
 	} `json:"pgmap"`
 }
 
-// ParseHealth reads ceph -s -f json.
-func ParseHealth(text []byte) (Health, error) {
-	s, err := decode[statusJSON](text)
-	if err != nil {
-		return Health{}, fmt.Errorf("ceph status: %w", err)
-	}
-	return s.health(), nil
-}
-
 func (s statusJSON) health() Health {
 	h := Health{FSID: s.FSID, Status: s.Health.Status, Quorum: s.QuorumNames, Monitors: s.MonMap.NumMons,
 		OSDs: s.OSDMap.NumOSDs, Up: s.OSDMap.NumUp, In: s.OSDMap.NumIn, PGs: s.PGMap.NumPGs}
@@ -101,7 +93,7 @@ type Managers struct {
 	Standby   []string
 }
 
-// Has tells whether a node's manager is active or standing by.
+// Has reports whether a node's manager is active or standing by.
 func (m Managers) Has(node string) bool {
 	return m.Active == node || slices.Contains(m.Standby, node)
 }
@@ -151,15 +143,6 @@ type treeNode struct {
 	Class    string  `json:"device_class"`
 }
 
-// ParseTree reads ceph osd tree -f json.
-func ParseTree(text []byte) ([]TreeOSD, error) {
-	t, err := decode[treeJSON](text)
-	if err != nil {
-		return nil, fmt.Errorf("ceph osd tree: %w", err)
-	}
-	return t.osds(), nil
-}
-
 func (t treeJSON) osds() []TreeOSD {
 	host := map[int]string{}
 	for _, n := range t.Nodes {
@@ -198,7 +181,7 @@ type PoolState struct {
 	Apps      []string
 }
 
-// Sound tells whether a pool for guests has the properties that it should have.
+// Sound reports whether a pool for guests has the properties that it should have.
 func (p PoolState) Sound() bool {
 	return p.Size == 3 && p.MinSize == 2 && p.Autoscale == "on" && slices.Contains(p.Apps, "rbd")
 }
@@ -315,4 +298,14 @@ func (c Ceph) Volumes(ctx context.Context) ([]Volume, error) {
 		return nil, err
 	}
 	return ParseVolumes(r.Stdout)
+}
+
+// NoOut reports whether OSDs that are down stay in: somebody is at work on a node.
+func (h Health) NoOut() bool {
+	for _, c := range h.Checks {
+		if c.Code == "OSDMAP_FLAGS" && strings.Contains(c.Message, "noout") {
+			return true
+		}
+	}
+	return false
 }

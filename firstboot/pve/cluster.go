@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -11,61 +12,10 @@ import (
 	"io/fs"
 	"path"
 	"sort"
-	"strconv"
-	"time"
+	"strings"
 )
 
-// Link is one corosync link of the node that is added.
-type Link struct {
-	Address  string
-	Priority int // higher wins, corosync.conf(5); only given at create
-}
-
-// Create founds a cluster with this node alone and proves it: the
-// configuration is right in both places, the key is whole, corosync is
-// quorate and /etc/pve writable. The exit code of pvecm create is 0 whatever
-// happens.
-func (n Node) Create(ctx context.Context, name string, id int, links []Link) error {
-	argv := []string{"pvecm", "create", name, "--nodeid", strconv.Itoa(id)}
-	for i, l := range links {
-		argv = append(argv, fmt.Sprintf("--link%d", i), fmt.Sprintf("%s,priority=%d", l.Address, l.Priority))
-	}
-	res, err := n.run(ctx, medium, false, argv...)
-	if err != nil {
-		return err
-	}
-	// Writable about three seconds after the command returns.
-	proven := n.wait(ctx, medium, func() bool {
-		m, err := n.Membership()
-		return err == nil && m.Cluster.Name == name && m.Synced(n.Name) && n.Writable()
-	})
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if !proven {
-		return fmt.Errorf("pvecm create %s: the cluster did not come up within %v: %s", name, medium, lastWords(res))
-	}
-	return n.sameConf()
-}
-
-// sameConf proves that the configuration is in both places and the key whole.
-func (n Node) sameConf() error {
-	_, own, err := n.ReadConf(ConfFile)
-	if err != nil {
-		return err
-	}
-	_, host, err := n.ReadConf(HostConf)
-	if err != nil {
-		return err
-	}
-	if !bytes.Equal(own, host) {
-		return fmt.Errorf("%s and %s differ", ConfFile, HostConf)
-	}
-	_, err = n.Key()
-	return err
-}
-
-// Key reads the corosync key and checks its size: create keeps a broken one.
+// Key reads the corosync key and checks its size: a power cut may have shortened it.
 func (n Node) Key() ([]byte, error) {
 	key, err := n.Host.Files.ReadFile(KeyFile)
 	if err != nil {
@@ -75,55 +25,6 @@ func (n Node) Key() ([]byte, error) {
 		return nil, fmt.Errorf("%s has %d bytes instead of %d", KeyFile, len(key), KeySize)
 	}
 	return key, nil
-}
-
-// AddNode lists a node in the configuration and proves it. Its exit code is
-// honest. force renews the entry of a node that is listed already.
-func (n Node) AddNode(ctx context.Context, name string, id int, links []Link, force bool) error {
-	argv := []string{"pvecm", "addnode", name, "--nodeid", strconv.Itoa(id)}
-	for i, l := range links {
-		argv = append(argv, fmt.Sprintf("--link%d", i), l.Address)
-	}
-	argv = append(argv, "--apiversion", APIVersion)
-	if force {
-		argv = append(argv, "--force", "1")
-	}
-	if err := n.honest(ctx, medium, argv...); err != nil {
-		return err
-	}
-	c, _, err := n.ReadConf(ConfFile)
-	if err != nil {
-		return err
-	}
-	if c == nil {
-		return fmt.Errorf("pvecm addnode %s: %s is gone", name, ConfFile)
-	}
-	e, ok := c.Node(name)
-	if !ok || e.ID != id || e.Addr[0] != links[0].Address || e.Addr[1] != links[1].Address {
-		return fmt.Errorf("pvecm addnode %s: the configuration does not list it with id %d and its addresses", name, id)
-	}
-	return nil
-}
-
-// DelNode takes a node out of the configuration and proves it: the tool
-// returns 0 also when it could not reach the node.
-func (n Node) DelNode(ctx context.Context, name string) error {
-	argv := []string{"pvecm", "delnode", name}
-	res, err := n.run(ctx, medium, false, argv...)
-	if err != nil {
-		return err
-	}
-	c, _, err := n.ReadConf(ConfFile)
-	if err != nil {
-		return err
-	}
-	if c == nil {
-		return fmt.Errorf("pvecm delnode %s: %s is gone", name, ConfFile)
-	}
-	if _, still := c.Node(name); still {
-		return Failure(argv, res)
-	}
-	return nil
 }
 
 // UpdateCerts makes the node's certificate, keys and links, and proves that
@@ -142,13 +43,97 @@ func (n Node) UpdateCerts(ctx context.Context) error {
 	return n.Unit(ctx, "reload-or-restart", "pvedaemon", "pveproxy")
 }
 
+const (
+	rootKeyFile = "/root/.ssh/id_rsa.pub"
+	rootKeys    = Dir + "/priv/authorized_keys"
+)
+
+// DropLostKeys takes root's keys of earlier machines of this node's name out of
+// those that let in on every member. The tool adds this machine's, and leaves theirs.
+func (n Node) DropLostKeys() error {
+	own, err := n.Host.Files.ReadFile(rootKeyFile)
+	if isMissing(err) {
+		return nil // which of them is this machine's, nobody can tell
+	}
+	if err != nil {
+		return err
+	}
+	all, err := n.Host.Files.ReadFile(rootKeys)
+	if isMissing(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	kept := ""
+	for line := range strings.Lines(string(all)) {
+		f := strings.Fields(line)
+		if len(f) == 3 && f[2] == "root@"+n.Name && !strings.Contains(string(own), f[1]) {
+			continue
+		}
+		kept += line
+	}
+	if kept == string(all) {
+		return nil
+	}
+	return n.Host.Files.WriteDirect(rootKeys, []byte(kept))
+}
+
+// CertificateFile is where the certificate of a node's web interface lies.
+func CertificateFile(node string) string { return path.Join(Dir, "nodes", node, "pve-ssl.pem") }
+
+// Certificates lists those of the nodes that have a certificate.
+func (n Node) Certificates(nodes []string) []string {
+	var have []string
+	for _, name := range nodes {
+		if _, err := n.Host.Files.Lstat(CertificateFile(name)); err == nil {
+			have = append(have, name)
+		}
+	}
+	return have
+}
+
+// CertificateSum identifies the bytes of this node's certificate and its CA.
+func (n Node) CertificateSum() string {
+	ca, _ := n.Host.Files.ReadFile(RootCA)
+	own, _ := n.Host.Files.ReadFile(CertificateFile(n.Name))
+	return Sum(ca) + Sum(own)
+}
+
+// Authority reports whether the cluster has a CA with its key. misfit says that
+// both are there and belong to different CAs: two nodes began one each, and a
+// power cut took the half of one. The tool never looks, and issues nothing then.
+func (n Node) Authority() (whole, misfit bool) {
+	cert, err := n.Host.Files.ReadFile(RootCA)
+	if err != nil {
+		return false, false
+	}
+	key, err := n.Host.Files.ReadFile(rootCAKey)
+	if err != nil {
+		return false, false
+	}
+	_, err = tls.X509KeyPair(cert, key)
+	return err == nil, err != nil
+}
+
+// DropAuthority takes both halves of a CA away that do not fit, so that the tool
+// makes another one.
+func (n Node) DropAuthority() error {
+	for _, file := range []string{rootCAKey, RootCA} {
+		if err := n.Host.Files.Remove(file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Certified checks that a node has a certificate of the cluster's CA.
 func (n Node) Certified(node string) error {
 	ca, err := n.Host.Files.ReadFile(RootCA)
 	if err != nil {
 		return err
 	}
-	file := path.Join(Dir, "nodes", node, "pve-ssl.pem")
+	file := CertificateFile(node)
 	own, err := n.Host.Files.ReadFile(file)
 	if err != nil {
 		return err
@@ -169,6 +154,13 @@ func (n Node) Certified(node string) error {
 		return fmt.Errorf("%s is not of this cluster's CA: %w", file, err)
 	}
 	return nil
+}
+
+// KnownToOthers checks that the others find this node's SSH host key where they
+// look for it.
+func (n Node) KnownToOthers() error {
+	_, err := n.Host.Files.Lstat(Dir + "/nodes/" + n.Name + "/ssh_known_hosts")
+	return err
 }
 
 // Quorum asks corosync. running is false when none runs.
@@ -196,18 +188,6 @@ func (n Node) Neighbours(ctx context.Context) ([]Neighbour, error) {
 	return ParseNeighbours(res.Stdout)
 }
 
-// Install puts key and configuration of the cluster on this node, durably.
-// The key is written 0400: the official join leaves it readable.
-func (n Node) Install(key, conf []byte) error {
-	if err := n.Host.Files.WriteFile(KeyFile, key, 0o400); err != nil {
-		return err
-	}
-	if err := n.Host.Files.WriteFile(HostConf, conf, 0o644); err != nil {
-		return err
-	}
-	return n.Sync()
-}
-
 // SetAside backs the database of pmxcfs up and removes it, so that the next
 // start takes the configuration of the host. pve-cluster must be stopped.
 func (n Node) SetAside(ctx context.Context) error {
@@ -221,7 +201,7 @@ func (n Node) SetAside(ctx context.Context) error {
 		return err
 	}
 	if res.Code != 0 || !bytes.HasSuffix(bytes.TrimSpace(res.Stdout), []byte("COMMIT;")) {
-		return fmt.Errorf("the dump of %s is not whole, so it is not removed: %s", Database, lastWords(res))
+		return fmt.Errorf("the dump of %s is not whole, so it is not removed: %s", Database, telling(res))
 	}
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
@@ -264,16 +244,4 @@ func (n Node) thin() {
 	for i := 1; i+keepBackups <= len(names); i++ {
 		_ = n.Host.Files.Remove(path.Join(BackupDir, names[i]))
 	}
-}
-
-// WaitJoined waits until pmxcfs of this node has joined and synced.
-func (n Node) WaitJoined(ctx context.Context, cluster string, limit time.Duration) bool {
-	return n.wait(ctx, limit, func() bool {
-		m, err := n.Membership()
-		if err != nil || m.Cluster.Name != cluster || !m.Synced(n.Name) || m.Cluster.Quorate != 1 || !n.Writable() {
-			return false
-		}
-		_, err = n.Host.Files.Lstat(ConfFile)
-		return err == nil
-	})
 }

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,6 +17,7 @@ type Conf struct {
 	Version int    // config_version
 	Nodes   []ConfNode
 	Links   map[int]int // link number to knet_link_priority, 0 where none is given
+	Open    bool        // its packets are neither encrypted nor proven
 }
 
 // ConfNode is one entry of the nodelist.
@@ -33,6 +36,32 @@ func (c *Conf) Node(name string) (ConfNode, bool) {
 		}
 	}
 	return ConfNode{}, false
+}
+
+// Text is the file in the form in which Proxmox VE writes it: sections and keys
+// sorted, nodes by name, a blank line after each section, also the last
+// (PVE/Corosync.pm, write_conf).
+func (c Conf) Text() []byte {
+	var b strings.Builder
+	b.WriteString("logging {\n  debug: off\n  to_syslog: yes\n}\n\nnodelist {\n")
+	nodes := slices.SortedFunc(slices.Values(c.Nodes), func(x, y ConfNode) int { return strings.Compare(x.Name, y.Name) })
+	for _, n := range nodes {
+		fmt.Fprintf(&b, "  node {\n    name: %s\n    nodeid: %d\n    quorum_votes: %d\n", n.Name, n.ID, n.Votes)
+		for _, link := range slices.Sorted(maps.Keys(n.Addr)) {
+			fmt.Fprintf(&b, "    ring%d_addr: %s\n", link, n.Addr[link])
+		}
+		b.WriteString("  }\n")
+	}
+	fmt.Fprintf(&b, "}\n\nquorum {\n  provider: corosync_votequorum\n}\n\ntotem {\n  cluster_name: %s\n  config_version: %d\n", c.Name, c.Version)
+	for _, link := range slices.Sorted(maps.Keys(c.Links)) {
+		b.WriteString("  interface {\n")
+		if prio := c.Links[link]; prio != 0 {
+			fmt.Fprintf(&b, "    knet_link_priority: %d\n", prio)
+		}
+		fmt.Fprintf(&b, "    linknumber: %d\n  }\n", link)
+	}
+	b.WriteString("  ip_version: ipv4-6\n  link_mode: passive\n  secauth: on\n  token_coefficient: 125\n  version: 2\n}\n\n")
+	return []byte(b.String())
 }
 
 // Sum identifies the bytes of a configuration.
@@ -61,6 +90,7 @@ func ParseConf(raw []byte) (Conf, error) {
 	case p.conf.Name == "" || p.conf.Version == 0 || len(p.conf.Nodes) == 0:
 		return Conf{}, fmt.Errorf("cluster_name, config_version or nodelist is missing")
 	}
+	p.conf.Open = p.open()
 	return p.conf, nil
 }
 
@@ -69,6 +99,8 @@ type confParser struct {
 	path         []string
 	node         ConfNode
 	number, prio int
+	secauth      string // with the next two, what decides whether it is open
+	cipher, hash string
 }
 
 func (p *confParser) line(s string) error {
@@ -99,6 +131,14 @@ func (p *confParser) line(s string) error {
 	return p.set(strings.TrimSpace(key), strings.TrimSpace(value))
 }
 
+// open goes by corosync.conf(5): secauth is on where nothing is said, and what
+// is said of cipher and hash counts more.
+func (p *confParser) open() bool {
+	off := p.secauth == "off" || p.secauth == "no"
+	none := func(s string) bool { return s == "none" || s == "" && off }
+	return none(p.cipher) || none(p.hash)
+}
+
 func (p *confParser) at() string { return strings.Join(p.path, " ") }
 
 func (p *confParser) set(key, value string) error {
@@ -106,6 +146,12 @@ func (p *confParser) set(key, value string) error {
 	switch p.at() + " " + key {
 	case "totem cluster_name":
 		p.conf.Name = value
+	case "totem secauth":
+		p.secauth = value
+	case "totem crypto_cipher":
+		p.cipher = value
+	case "totem crypto_hash":
+		p.hash = value
 	case "nodelist node name":
 		p.node.Name = value
 	case "totem config_version":

@@ -145,13 +145,22 @@ func (g Guests) RemoveImage(ctx context.Context, pool, image string) error {
 	return err
 }
 
-// Running tells whether a guest runs on this node.
+// Running reports whether a guest runs on this node.
 func (g Guests) Running(ctx context.Context, id int) (bool, error) {
 	r, err := g.read(ctx, "qm", "status", strconv.Itoa(id))
 	if err != nil {
 		return false, err
 	}
 	return strings.TrimSpace(string(r.Stdout)) == "status: running", nil
+}
+
+// Runs reports whether a guest of either kind runs on this node.
+func (g Guests) Runs(ctx context.Context, of Guest) (bool, error) {
+	if of.Kind != "lxc" {
+		return g.Running(ctx, of.ID)
+	}
+	r, err := g.read(ctx, "pct", "status", strconv.Itoa(of.ID))
+	return err == nil && strings.TrimSpace(string(r.Stdout)) == "status: running", err
 }
 
 // Start starts a guest on this node.

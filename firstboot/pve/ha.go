@@ -17,9 +17,9 @@ type HA struct{ Shell }
 type HAState struct {
 	Quorate  bool
 	Master   string
-	Armed    bool              // fencing
+	Armed    bool              // fencing, where the release says it
 	LRM      map[string]string // by node: active, idle, maintenance, old timestamp - dead?
-	Watchdog map[string]string // by node: active or standby
+	Watchdog map[string]string // by node: active or standby; nothing before pve-ha-manager 5.1.3, which does not say
 	Node     map[string]string // by node, from the manager: online, unknown, fence, maintenance, gone
 	Services map[string]Service
 }
@@ -28,11 +28,13 @@ type HAState struct {
 type Service struct {
 	Node  string
 	State string // queued, starting, started, migrate, fence, recovery, stopped, error
+	Home  string // node in maintenance that it left and goes back to, "" for none
 }
 
-// lrmLine is "lrm frege (active, watchdog active, Mon Nov 23 01:05:36 2026)".
+// lrmLine is "lrm frege (active, watchdog active, Mon Nov 23 01:05:36 2026)", and
+// before pve-ha-manager 5.1.3 "lrm frege (active, Mon Nov 23 01:05:36 2026)".
 var (
-	lrmLine     = regexp.MustCompile(`^lrm (\S+) \((.+?), watchdog (\S+), .+\)$`)
+	lrmLine     = regexp.MustCompile(`^lrm (\S+) \((.+?)(?:, watchdog (\S+))?, \w{3} \w{3} [ 0-9]\d .+\)$`)
 	masterLine  = regexp.MustCompile(`^master (\S+) \(`)
 	serviceLine = regexp.MustCompile(`^service (\S+) \((\S+), (.+)\)$`)
 )
@@ -52,13 +54,23 @@ func ParseHAStatus(text string) HAState {
 			s.Master = m[1]
 		}
 		if m := lrmLine.FindStringSubmatch(line); m != nil {
-			s.LRM[m[1]], s.Watchdog[m[1]] = m[2], m[3]
+			s.LRM[m[1]] = m[2]
+			if m[3] != "" {
+				s.Watchdog[m[1]] = m[3]
+			}
 		}
 		if m := serviceLine.FindStringSubmatch(line); m != nil {
 			s.Services[m[1]] = Service{Node: m[2], State: m[3]}
 		}
 	}
 	return s
+}
+
+// Guarded reports whether a node's resource manager is at work behind its watchdog.
+// Where the release does not name the watchdog, a manager at work has one.
+func (s HAState) Guarded(node string) bool {
+	dog, said := s.Watchdog[node]
+	return said && dog == "active" || !said && s.LRM[node] == "active"
 }
 
 // State asks for the cluster's view, with what the manager thinks of the nodes.
@@ -71,10 +83,17 @@ func (h HA) State(ctx context.Context) (HAState, error) {
 	text, err := h.Host.Files.ReadFile("/etc/pve/ha/manager_status")
 	if err == nil {
 		var m struct {
-			Nodes map[string]string `json:"node_status"`
+			Nodes    map[string]string `json:"node_status"`
+			Services map[string]struct {
+				Home string `json:"maintenance_node"`
+			} `json:"service_status"`
 		}
 		if json.Unmarshal(text, &m) == nil && m.Nodes != nil {
 			s.Node = m.Nodes
+			for sid, one := range s.Services {
+				one.Home = m.Services[sid].Home
+				s.Services[sid] = one
+			}
 		}
 	} else if !isMissing(err) {
 		return s, fmt.Errorf("read the state of HA: %w", err)
@@ -187,14 +206,72 @@ func (h HA) Options() (Options, error) {
 	return ParseOptions(string(text)), nil
 }
 
-// SameOption compares two property strings whatever their order.
-func SameOption(a, b string) bool {
-	split := func(s string) []string {
-		parts := strings.Split(s, ",")
-		slices.Sort(parts)
-		return parts
+// property is one property string of Proxmox VE as it is meant: its sub-keys,
+// with the one that may go without its name, and the defaults.
+type property struct {
+	bare     string // sub-key whose name may be left out
+	defaults map[string]string
+}
+
+// migrations and policies are the two options of datacenter.cfg that the plan
+// knows, as the schema of Proxmox VE describes them.
+func migrations() property { return property{"type", map[string]string{"type": "secure"}} }
+func policies() property {
+	return property{"", map[string]string{"shutdown_policy": "conditional"}}
+}
+
+// parse reads a property string.
+func (p property) parse(text string) map[string]string {
+	out := map[string]string{}
+	for key, value := range p.defaults {
+		out[key] = value
 	}
-	return slices.Equal(split(a), split(b))
+	for _, part := range strings.Split(text, ",") {
+		key, value, named := strings.Cut(strings.TrimSpace(part), "=")
+		switch {
+		case named:
+			out[key] = value
+		case key != "":
+			out[p.bare] = key
+		}
+	}
+	return out
+}
+
+// covers reports whether what is there means what is wanted. What is there
+// beyond that is its owner's.
+func (p property) covers(have, want string) bool {
+	is := p.parse(have)
+	for key, value := range p.parse(want) {
+		if is[key] != value {
+			return false
+		}
+	}
+	return true
+}
+
+// MigrationIs reports whether the option migration means what is wanted:
+// "secure,network=10.203.4.0/24" is "type=secure,network=10.203.4.0/24".
+func (o Options) MigrationIs(want string) bool { return migrations().covers(o.Migration, want) }
+
+// HAIs reports whether the option ha means what is wanted.
+func (o Options) HAIs(want string) bool { return policies().covers(o.HA, want) }
+
+// Merge puts the wanted sub-keys into a property string and keeps all others.
+func Merge(have, want string) string {
+	wanted := map[string]bool{}
+	for _, part := range strings.Split(want, ",") {
+		key, _, _ := strings.Cut(part, "=")
+		wanted[key] = true
+	}
+	out := []string{want}
+	for _, part := range strings.Split(have, ",") {
+		key, _, named := strings.Cut(strings.TrimSpace(part), "=")
+		if named && !wanted[key] { // without a name it is the bare one, which is wanted
+			out = append(out, part)
+		}
+	}
+	return strings.Join(out, ",")
 }
 
 // SetOptions sets migration network and shutdown policy.

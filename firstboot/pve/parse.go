@@ -30,7 +30,7 @@ type Member struct {
 	IP     string `json:"ip"`
 }
 
-// Synced tells whether pmxcfs of the named node is here and has synced.
+// Synced reports whether pmxcfs of the named node is here and has synced.
 func (m Membership) Synced(node string) bool {
 	e, ok := m.Nodes[node]
 	return ok && e.Online == 1 && e.IP != ""

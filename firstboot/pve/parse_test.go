@@ -12,7 +12,7 @@ import (
 // recorded is the standard output of a real program.
 func recorded(t *testing.T, name string) []byte {
 	t.Helper()
-	matches, _ := filepath.Glob("../../rehearsal/standin/testdata/transcripts/" + name + "*.json")
+	matches, _ := filepath.Glob("../../rehearsal/tools/testdata/transcripts/" + name + "*.json")
 	if len(matches) != 1 {
 		t.Fatalf("%s names %d transcripts", name, len(matches))
 	}
@@ -136,5 +136,38 @@ func FuzzParseNeighbours(f *testing.F) {
 		_, _ = ParseNeighbours(text)
 		_, _ = ParseQuorum(text)
 		_, _ = ParseMembers(text)
+	})
+}
+
+// What the tools print is read without a doubt that it is theirs.
+func FuzzToolTexts(f *testing.F) {
+	f.Add("")
+	f.Add("ceph version 19.2.1 (abc) squid (stable)\nproxmox-ve: 9.0 (running kernel: 6.14)\n")
+	f.Add("dir: local\n\tpath /var/lib/vz\n\n[global]\n\tfsid = x\n")
+	f.Add("quorum OK\nmaster frege (active, Mon Nov 24 2026)\nlrm russell (idle)\nservice vm:100 (frege, started)\n")
+	f.Add("name: x\nscsi0: local:1/vm-1.raw,size=1G\n[snapshot]\n")
+	f.Add("migration finished successfully (duration 00:00:12)\naverage downtime 42 ms\n")
+	f.Fuzz(func(_ *testing.T, text string) {
+		_ = ParseSubscription([]byte(text))
+		_ = ParseGuest(text)
+		_, _ = ParseMove(text)
+		_, _ = ParseBench(text)
+		_ = ParseConfig(text)
+		_ = ParseCephVersion(text)
+		_ = ParseStorages(text)
+		_ = ParseHAStatus(text)
+		_ = ParseOptions(text)
+		_ = ParseVersions(text)
+	})
+}
+
+func FuzzToolJSON(f *testing.F) {
+	f.Add([]byte(`[{"devpath":"/dev/sda","size":1,"used":"LVM"}]`))
+	f.Add([]byte(`{"pools":[{"name":"x","stats":{"objects":1}}]}`))
+	f.Add([]byte(`null`))
+	f.Fuzz(func(_ *testing.T, text []byte) {
+		_, _ = ParseDisks(text)
+		_, _ = ParseContent(text)
+		_, _ = ParseVolumes(text)
 	})
 }

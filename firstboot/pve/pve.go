@@ -28,9 +28,11 @@ const (
 	Database   = "/var/lib/pve-cluster/config.db"
 	BackupDir  = "/var/lib/pve-cluster/backup"
 	RootCA     = Dir + "/pve-root-ca.pem"
+	rootCAKey  = Dir + "/priv/pve-root-ca.key"
 	Members    = Dir + "/.members"
-	KeySize    = 256 // bytes, corosync-keygen(8)
-	APIVersion = "1" // of the join calls, pvecm apiver
+	CephIntent = Dir + "/ringboot-ceph.json"  // ours: the storage that the founder is about to make, or made; a ceph.conf without it is foreign
+	SDNConf    = Dir + "/sdn/.running-config" // SDN was applied, and owns FRR's main file
+	KeySize    = 256                          // bytes, corosync-keygen(8)
 )
 
 // Times that calls may take. The tools wait by themselves for locks (10 s) and
@@ -49,7 +51,17 @@ type Node struct {
 
 // run runs a tool and returns its result; an exit code is no error yet.
 func (n Node) run(ctx context.Context, limit time.Duration, readOnly bool, argv ...string) (host.Result, error) {
-	return n.Host.Commands.Run(ctx, host.Cmd{Argv: argv, Timeout: limit, ReadOnly: readOnly})
+	r, err := n.Host.Commands.Run(ctx, host.Cmd{Argv: argv, Timeout: limit, ReadOnly: readOnly})
+	return r, absent(argv[0], err)
+}
+
+// absent adds to the error of a program that is not there where it comes from.
+func absent(tool string, err error) error {
+	from := map[string]string{"pvecm": "pve-cluster", "pveversion": "pve-manager", "pvesh": "pve-manager", "pvesubscription": "pve-manager", "pveceph": "pve-manager", "ha-manager": "pve-ha-manager", "qm": "qemu-server"}[tool]
+	if from == "" || !errors.Is(err, host.ErrMissing) {
+		return err
+	}
+	return fmt.Errorf("%w (package %s)", err, from)
 }
 
 // honest runs a tool whose exit code means something.
@@ -64,23 +76,12 @@ func (n Node) honest(ctx context.Context, limit time.Duration, argv ...string) e
 	return nil
 }
 
-// Failure is the error of a tool that said that it failed: its last words.
+// Failure is the error of a tool that said that it failed.
 func Failure(argv []string, res host.Result) error {
-	return fmt.Errorf("%s: exit status %d: %s", strings.Join(argv[:min(3, len(argv))], " "), res.Code, lastWords(res))
+	return &Refused{Argv: argv, Code: res.Code, Said: telling(res)}
 }
 
-// lastWords is the last line that a tool wrote, errors first.
-func lastWords(res host.Result) string {
-	for _, text := range [][]byte{res.Stderr, res.Stdout} {
-		lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-		if last := strings.TrimSpace(lines[len(lines)-1]); last != "" {
-			return last
-		}
-	}
-	return "it said nothing"
-}
-
-// Writable tells whether /etc/pve of this node takes writes. corosync's quorum
+// Writable reports whether /etc/pve of this node takes writes. corosync's quorum
 // is not that of pmxcfs; the write bits are the probe that the tools use
 // themselves. A joiner that has never synced lacks its own directory.
 func (n Node) Writable() bool {
@@ -137,19 +138,53 @@ func (n Node) Guests() ([]string, error) {
 	return found, nil
 }
 
-// APILevel is the version of the join calls that this node speaks.
-func (n Node) APILevel(ctx context.Context) (string, error) {
-	res, err := n.run(ctx, short, true, "pvecm", "apiver")
-	if err != nil {
-		return "", err
+// ClusterName is the name of the Proxmox cluster that the node is in, "" where
+// it is in none. A file that cannot be read as a whole still has a name.
+func (n Node) ClusterName() (string, error) {
+	for _, file := range []string{ConfFile, HostConf} {
+		text, err := host.ReadOptional(n.Host.Files, file)
+		if err != nil {
+			return "", err
+		}
+		for line := range strings.Lines(string(text)) {
+			if name, ok := strings.CutPrefix(strings.TrimSpace(line), "cluster_name:"); ok {
+				return strings.TrimSpace(name), nil
+			}
+		}
 	}
-	if res.Code != 0 {
-		return "", Failure([]string{"pvecm", "apiver"}, res)
-	}
-	return strings.TrimSpace(string(res.Stdout)), nil
+	return "", nil
 }
 
-// Active tells whether a unit runs. systemctl is asked for one unit at a time:
+// Carries names what a cluster of these nodes holds that a leave could harm,
+// "" if it holds nothing.
+func (n Node) Carries(nodes []string) (string, error) {
+	files := n.Host.Files
+	switch _, err := files.Lstat(Dir + "/ceph.conf"); {
+	case err == nil:
+		return "Ceph (" + Dir + "/ceph.conf)", nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return "", err
+	}
+	raw, err := files.ReadFile(Dir + "/ha/resources.cfg")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	if len(raw) > 0 {
+		return "HA resources (" + Dir + "/ha/resources.cfg)", nil
+	}
+	for _, name := range nodes {
+		guests, err := Node{Host: n.Host, Name: name}.Guests()
+		if err != nil {
+			return "", err
+		}
+		if len(guests) > 0 {
+			return fmt.Sprintf("guests on %s (%s)", name, strings.Join(guests, ", ")), nil
+		}
+	}
+	return "", nil
+}
+
+// Active reports whether a unit runs. systemctl is asked for one unit at a time:
 // for several its exit code means any.
 func (n Node) Active(ctx context.Context, unit string) bool {
 	res, err := n.run(ctx, short, true, "systemctl", "is-active", unit)

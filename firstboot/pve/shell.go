@@ -38,19 +38,17 @@ func (s Shell) read(ctx context.Context, argv ...string) (host.Result, error) {
 	return s.run(ctx, host.Cmd{Argv: argv, ReadOnly: true, Timeout: 45 * time.Second})
 }
 
-// Read runs a tool that changes nothing, for a caller that reads its text.
-func (s Shell) Read(ctx context.Context, argv ...string) (host.Result, error) {
-	return s.read(ctx, argv...)
-}
-
 // change runs a tool that may change something.
 func (s Shell) change(ctx context.Context, timeout time.Duration, argv ...string) (host.Result, error) {
 	return s.run(ctx, host.Cmd{Argv: argv, Timeout: timeout})
 }
 
 func (s Shell) run(ctx context.Context, cmd host.Cmd) (host.Result, error) {
+	if err := host.Hung(s.Host.Files); err != nil { // it would hang as well, and could not be killed
+		return host.Result{}, err
+	}
 	r, err := s.Host.Commands.Run(ctx, cmd)
-	if err != nil {
+	if err = absent(cmd.Argv[0], err); err != nil {
 		return r, fmt.Errorf("%s: %w", strings.Join(cmd.Argv[:min(3, len(cmd.Argv))], " "), err)
 	}
 	if r.Code != 0 {
@@ -90,4 +88,10 @@ func (s Shell) readJSON(ctx context.Context, out any, argv ...string) error {
 		return fmt.Errorf("%s printed no JSON: %w", strings.Join(argv[:min(3, len(argv))], " "), err)
 	}
 	return nil
+}
+
+// StateHere is the state that systemd says a unit has.
+func (s Shell) StateHere(ctx context.Context, unit string) (string, error) {
+	r, err := s.Host.Commands.Run(ctx, host.Cmd{Argv: []string{"systemctl", "is-active", unit}, ReadOnly: true, Timeout: short})
+	return strings.TrimSpace(string(r.Stdout)), err
 }

@@ -12,7 +12,7 @@ import (
 // recordedStorage is the standard output of a recorded run of a real tool.
 func recordedStorage(t *testing.T, name string) string {
 	t.Helper()
-	files, _ := filepath.Glob("../../rehearsal/standin/testdata/storage/" + name + "*.json")
+	files, _ := filepath.Glob("../../rehearsal/tools/testdata/storage/" + name + "*.json")
 	if len(files) != 1 {
 		t.Fatalf("%s names %d recordings", name, len(files))
 	}
@@ -30,7 +30,7 @@ func recordedStorage(t *testing.T, name string) string {
 func TestParseHAStatus(t *testing.T) {
 	s := ParseHAStatus("quorum OK\nmaster russell (active, Mon Nov 23 01:11:33 2026)\nfencing armed (CRM watchdog active)\n" +
 		"lrm frege (old timestamp - dead?, watchdog standby, Mon Nov 23 01:09:05 2026)\nlrm wittgenstein (maintenance, watchdog active, Mon Nov 23 01:11:33 2026)\nservice vm:100 (russell, started)\n")
-	if !s.Quorate || !s.Armed || s.Master != "russell" || s.LRM["frege"] != "old timestamp - dead?" || s.Watchdog["wittgenstein"] != "active" || s.Services["vm:100"] != (Service{"russell", "started"}) {
+	if !s.Quorate || !s.Armed || s.Master != "russell" || s.LRM["frege"] != "old timestamp - dead?" || s.Watchdog["wittgenstein"] != "active" || s.Services["vm:100"] != (Service{Node: "russell", State: "started"}) {
 		t.Errorf("%+v", s)
 	}
 	if s := ParseHAStatus(recordedStorage(t, "09-ha/001")); !s.Quorate || s.Armed || len(s.Services) != 0 {
@@ -38,6 +38,33 @@ func TestParseHAStatus(t *testing.T) {
 	}
 	if s := ParseHAStatus("quorum No quorum on node 'frege'!\n"); s.Quorate {
 		t.Error("no quorum is taken for quorum")
+	}
+}
+
+// Before pve-ha-manager 5.1.3, on 9.0 and 9.1, nothing is said of watchdogs and of
+// fencing; derived from the public source of 5.0.4 and 5.0.8.
+func TestGuardedInEveryDialect(t *testing.T) {
+	for release, text := range map[string]string{
+		"9.2": "quorum OK\nmaster russell (active, Mon Nov 23 01:05:32 2026)\nfencing armed (CRM watchdog active)\n" +
+			"lrm frege (active, watchdog active, Mon Nov 23 01:05:36 2026)\nlrm russell (maintenance mode, watchdog active, Mon Nov  3 01:05:37 2026)\n" +
+			"lrm wittgenstein (old timestamp - dead?, watchdog standby, Mon Nov 23 01:05:38 2026)\nservice vm:100 (frege, started)\n",
+		"9.1": "quorum OK\nmaster russell (active, Mon Nov 23 01:05:32 2026)\n" +
+			"lrm frege (active, Mon Nov 23 01:05:36 2026)\nlrm russell (maintenance mode, Mon Nov  3 01:05:37 2026)\n" +
+			"lrm wittgenstein (old timestamp - dead?, Mon Nov 23 01:05:38 2026)\nservice vm:100 (frege, started)\n",
+	} {
+		s := ParseHAStatus(text)
+		if !s.Guarded("frege") || s.Guarded("wittgenstein") || s.Guarded("goedel") || !s.Quorate || s.Master != "russell" || s.Armed != (release == "9.2") {
+			t.Errorf("%s: %+v", release, s)
+		}
+		if s.LRM["frege"] != "active" || s.LRM["russell"] != "maintenance mode" || s.LRM["wittgenstein"] != "old timestamp - dead?" || s.Services["vm:100"].Node != "frege" {
+			t.Errorf("%s: %+v", release, s)
+		}
+	}
+	if s := ParseHAStatus("quorum OK\nlrm frege (active, watchdog standby, Mon Nov 23 01:05:36 2026)\n"); s.Guarded("frege") {
+		t.Error("a watchdog that is said to stand by guards nothing")
+	}
+	if s := ParseHAStatus("quorum OK\nlrm frege (unable to read lrm status)\n"); s.Guarded("frege") {
+		t.Error("a manager that says nothing guards nothing")
 	}
 }
 
@@ -71,7 +98,10 @@ func TestParseDisksOfTheRealTool(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	var c Ceph
-	for want, yes := range map[profiles.Disk]bool{{Serial: "S5GX"}: true, {Serial: "Samsung_SSD_S5GX"}: true, {Serial: "5GX"}: false, {ByID: "nvme-Samsung_S5GX"}: true, {Kernel: "nvme1n1"}: true, {Kernel: "nvme1"}: false, {}: false} {
+	if !c.Is(disks[0], profiles.Disk{ByID: "nvme-Samsung_S5GX_1"}) {
+		t.Error("an NVMe disk is not known by the name with its namespace")
+	}
+	for want, yes := range map[profiles.Disk]bool{{Serial: "S5GX"}: true, {Serial: "Samsung_SSD_S5GX"}: true, {Serial: "Samsung_SSD_S5GX_1"}: true, {Serial: "Samsung_SSD_S5GX_2"}: false, {Serial: "5GX"}: false, {ByID: "nvme-Samsung_S5GX"}: true, {Kernel: "nvme1n1"}: true, {Kernel: "nvme1"}: false, {}: false} {
 		if want.ByID != "" || c.Is(disks[0], want) == yes {
 			continue
 		}
@@ -92,11 +122,32 @@ func TestParseConfigAndContent(t *testing.T) {
 
 func TestParseOptionsAndStorages(t *testing.T) {
 	o := ParseOptions("#note%0A\nha: shutdown_policy=migrate\nkeyboard: de\nmigration: network=10.203.4.0/24,type=secure\n")
-	if !SameOption(o.Migration, "type=secure,network=10.203.4.0/24") || o.HA != "shutdown_policy=migrate" || SameOption(o.Migration, "type=secure") {
+	if !o.MigrationIs("type=secure,network=10.203.4.0/24") || !o.HAIs("shutdown_policy=migrate") || o.MigrationIs("type=insecure") {
 		t.Errorf("%+v", o)
 	}
 	s := ParseStorages("rbd: vm\n\tcontent images,rootdir\n\tpool vm\n\ndir: local\n\tpath /var/lib/vz\n")
 	if len(s) != 2 || s["vm"] != "rbd" || s["local"] != "dir" {
 		t.Errorf("%v", s)
+	}
+}
+
+// A pool to which one copy can write loses what that copy alone has.
+func TestAPoolThatIsSound(t *testing.T) {
+	sound := PoolState{Name: "vm", Size: 3, MinSize: 2, Autoscale: "on", Apps: []string{"rbd"}}
+	if !sound.Sound() {
+		t.Errorf("%+v is not sound", sound)
+	}
+	for what, change := range map[string]func(*PoolState){
+		"two copies":         func(p *PoolState) { p.Size = 2 },
+		"four copies":        func(p *PoolState) { p.Size = 4 },
+		"one copy can write": func(p *PoolState) { p.MinSize = 1 },
+		"all have to write":  func(p *PoolState) { p.MinSize = 3 },
+		"no autoscaling":     func(p *PoolState) { p.Autoscale = "warn" },
+		"no application":     func(p *PoolState) { p.Apps = nil },
+	} {
+		p := sound
+		if change(&p); p.Sound() {
+			t.Errorf("%s: %+v is taken for sound", what, p)
+		}
 	}
 }
