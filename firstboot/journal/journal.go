@@ -69,24 +69,38 @@ type Journal struct {
 }
 
 // Open reads the journal at path. A missing one is empty, and so is one that
-// cannot be understood, because it only holds history: it is replaced at the
-// next change. Open itself changes nothing.
+// cannot be read or understood, because it only holds history: it is replaced at
+// the next change. That of a newer agent is refused. Open itself changes nothing.
+// Its error is else that of a machine which is gone.
 func Open(files host.Files, clock host.Clock, path string) (*Journal, error) {
 	j := &Journal{files: files, clock: clock, path: path, file: content{Version: formatVersion}}
 	text, err := files.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return j, nil
 	}
-	if err != nil {
+	var bad *fs.PathError // of the disk, or of who made a directory of it
+	if err != nil && !errors.As(err, &bad) {
 		return nil, fmt.Errorf("open the journal: %w", err)
 	}
 	var read content
-	if err := json.Unmarshal(text, &read); err != nil || read.Version != formatVersion {
-		j.file.Events = []Event{{Time: clock.Now(), Text: path + " could not be read, the history before this is lost"}}
+	err = json.Unmarshal(text, &read)
+	if bad == nil && err == nil && read.Version > formatVersion {
+		return nil, host.Newer(path, read.Version, formatVersion)
+	}
+	if bad != nil || err != nil || read.Version != formatVersion {
+		j.file.Events = []Event{{Time: clock.Now(), Text: path + " could not be read" + because(bad) + ", the history before this is lost"}}
 		return j, nil
 	}
 	j.file = read
 	return j, nil
+}
+
+// because is what a disk said, "" where it said nothing.
+func because(bad *fs.PathError) string {
+	if bad == nil {
+		return ""
+	}
+	return " (" + bad.Err.Error() + ")"
 }
 
 // Intend notes what a step is about to do.

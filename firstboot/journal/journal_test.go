@@ -8,6 +8,7 @@ import (
 
 	"ringboot/firstboot/host"
 	"ringboot/firstboot/journal"
+	"ringboot/rehearsal/crash"
 )
 
 var start = time.Date(2026, 11, 23, 5, 0, 0, 0, time.UTC)
@@ -23,7 +24,7 @@ func open(t *testing.T, m host.Host) *journal.Journal {
 
 func machine(t *testing.T) host.Host {
 	m := host.New(t.TempDir())
-	m.Clock = host.NewVirtualClock(start)
+	m.Clock = crash.NewClock(start)
 	return m
 }
 
@@ -39,7 +40,7 @@ func TestJournalKeepsWhatItWasTold(t *testing.T) {
 	if _, err := j.Enter("base", "waiting", "no network"); err != nil {
 		t.Fatal(err)
 	}
-	m.Clock.(*host.VirtualClock).Advance(time.Hour)
+	m.Clock.(*crash.Clock).Advance(time.Hour)
 
 	again := open(t, m)
 	if got := again.Intent("base"); got != "write /etc/hosts" {
@@ -71,7 +72,7 @@ func TestJournalIsBounded(t *testing.T) {
 }
 
 func TestJournalThatCannotBeReadOnlyCostsHistory(t *testing.T) {
-	for _, text := range []string{"", "{", `{"version":99}`, "\x00\x00\x00"} {
+	for _, text := range []string{"", "{", `{"version":0}`, "\x00\x00\x00"} {
 		m := machine(t)
 		must(t, m.Files.WriteFile(journal.Path, []byte(text), 0o600))
 		j := open(t, m)
@@ -83,9 +84,40 @@ func TestJournalThatCannotBeReadOnlyCostsHistory(t *testing.T) {
 	}
 }
 
+// A disk that does not give the journal back keeps no agent from its work; what
+// a person must mend is said when it is written.
+func TestAJournalOnABadDiskOnlyCostsHistory(t *testing.T) {
+	m := machine(t)
+	must(t, m.Files.MkdirAll(journal.Path, 0o755)) // reading fails, as a bad sector does
+	j := open(t, m)
+	if events := j.Events(10); len(events) != 1 || !strings.Contains(events[0].Text, "could not be read (is a directory), the history before this is lost") {
+		t.Errorf("%v", events)
+	}
+	if err := j.Note("", "on we go"); err == nil {
+		t.Error("what does not reach the disk is not said")
+	}
+	must(t, m.Files.Remove(journal.Path))
+	must(t, j.Note("", "and on"))
+	if events := open(t, m).Events(10); len(events) != 3 {
+		t.Errorf("%v", events)
+	}
+}
+
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestTheJournalOfANewerAgentIsLeftAlone(t *testing.T) {
+	m := machine(t)
+	const text = `{"version":99}`
+	must(t, m.Files.WriteFile(journal.Path, []byte(text), 0o600))
+	if _, err := journal.Open(m.Files, m.Clock, journal.Path); err == nil || !strings.Contains(err.Error(), "a newer agent wrote it, install that one again") {
+		t.Error(err)
+	}
+	if left, err := m.Files.ReadFile(journal.Path); err != nil || string(left) != text {
+		t.Errorf("%q, %v", left, err)
 	}
 }

@@ -1,4 +1,5 @@
-// Package step holds the steps of the agent's plan, one file each.
+// Package step is what a step of the agent's plan is. The steps themselves have
+// a room each; they are run by engine.
 //
 // A step is Check and Apply. Check reads the system and says how far it is;
 // Apply makes it so. Both may run any number of times, and after Apply only
@@ -53,6 +54,8 @@ type Change struct {
 	Object string `json:"object"`         // a path, a unit, a package, a link
 	Have   string `json:"have,omitempty"` // what was found, redacted where secret
 	Want   string `json:"want"`
+	// Beyond says that there is more than the plan knows: nothing takes that away.
+	Beyond bool `json:"beyond,omitempty"`
 }
 
 // Step is one step of the plan.

@@ -1,0 +1,51 @@
+package acceptance
+
+import (
+	"testing"
+
+	"ringboot/firstboot/host"
+	"ringboot/firstboot/report"
+	"ringboot/firstboot/storage"
+	"ringboot/profiles"
+	"ringboot/profiles/fault"
+)
+
+// Who skips what is over is told so, and nothing is promised.
+func TestSkippingAfterTheEndSaysThatItIsOver(t *testing.T) {
+	h := host.New(t.TempDir())
+	record := []byte(`{"version": 1, "run": "x", "done": true}`)
+	if err := h.Files.WriteFile(acceptFile, record, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := profiles.Default()
+	o := storage.Options{}
+	o.Host, o.Profile, o.Node = h, p, coordinatorOf(p)
+	err := NewAccept(o, nil, nil).Skip(t.Context())
+	if err == nil || fault.Of(err) != fault.Precondition ||
+		err.Error() != "the acceptance is over, and nothing is left to skip: peers report shows how it ended, and firstboot accept begins another" {
+		t.Errorf("%v", err)
+	}
+	if now, err := h.Files.ReadFile(acceptFile); err != nil || string(now) != string(record) {
+		t.Errorf("the record was changed: %s %v", now, err)
+	}
+}
+
+// While the drills run, the views say which one it is and how the others came out.
+func TestTheDrillsTickOff(t *testing.T) {
+	s := &Accept{}
+	if got := s.Doing(); got != "" {
+		t.Errorf("before: %q", got)
+	}
+	r := &acceptRecord{}
+	all := drills()
+	s.tell(r, all[0])
+	if got := s.Doing(); got != "drill 1 of 7 runs: management" {
+		t.Errorf("the first: %q", got)
+	}
+	r.Drills = []report.Drill{all[2].outcome(report.Drill{Outcome: report.Failed}), all[0].outcome(report.Drill{Outcome: report.Passed}),
+		all[1].outcome(report.Drill{Outcome: report.Warnings}), all[3].outcome(report.Drill{Outcome: report.Untried})}
+	s.tell(r, all[4])
+	if got := s.Doing(); got != "drill 5 of 7 runs: migration; so far: management passed, corosync passed with warnings, bandwidth failed, storage not tried" {
+		t.Errorf("the fifth: %q", got)
+	}
+}

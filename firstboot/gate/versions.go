@@ -1,0 +1,128 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"ringboot/firstboot/apt"
+	"ringboot/firstboot/status"
+	"ringboot/firstboot/step"
+)
+
+// Packages brings this node's own packages up to date.
+type Packages interface {
+	// Due reports whether that is to be tried now; behind says that another node has newer ones.
+	Due(behind bool) bool
+	// Stuck says why this node has nothing newer, "" if nothing keeps it back.
+	Stuck() string
+	Make(ctx context.Context) error
+}
+
+// mostNamed is how many packages a sentence names.
+const mostNamed = 4
+
+// sets compares the packages of all nodes. The measure is the newest of each;
+// for a machine that takes a place in a cluster, the newest of its members.
+// Kernels that differ are a risk: a node runs the one that it was started with.
+func (s *Gate) sets(all []told) (v step.Verdict, ok bool) {
+	if stop := otherProtocol(all); stop != "" {
+		return step.Stop(stop), false
+	}
+	v.Risks = kernelRisks(all)
+	measure := all
+	if joined := slices.DeleteFunc(slices.Clone(all), func(t told) bool { return t.facts.Cluster == "" }); len(joined) > 0 {
+		measure = joined
+	}
+	var wrong, ahead []string
+	behind := map[string]string{} // node to why it stays so
+	for _, name := range packagesOf(all) {
+		want := newest(measure, name)
+		for _, t := range all {
+			have := t.facts.Versions[name]
+			words := fmt.Sprintf("%s want %s (%s), have %s (%s)", name, want.facts.Versions[name], want.node, known(have), t.node)
+			switch order := apt.Compare(have, want.facts.Versions[name]); {
+			case have == "" && !slices.Contains(must, name), order == 0:
+			case order > 0:
+				ahead = append(ahead, words)
+			default:
+				wrong = append(wrong, words)
+				behind[t.node] = t.facts.Stuck
+			}
+		}
+	}
+	if len(ahead) > 0 {
+		v.Risks = append(v.Risks, "newer than the cluster: "+few(ahead)+": update the other nodes one after the other")
+	}
+	if len(wrong) == 0 {
+		return v, true
+	}
+	text := "versions differ: " + few(wrong)
+	if _, own := behind[s.o.Node]; own && s.o.Packages != nil && s.o.Packages.Due(true) {
+		s.update = true
+		return step.Do(text+": this node brings its packages up to date", step.Change{Object: "packages", Want: "those of all nodes"}), false
+	}
+	for _, node := range slices.Sorted(maps.Keys(behind)) {
+		if why := behind[node]; why != "" {
+			return step.Stop(fmt.Sprintf("%s: %s could not follow (%s): connect it to the package sources, or run apt full-upgrade there", text, node, why)), false
+		}
+	}
+	return step.Wait(fmt.Sprintf("%s: %s is to bring its packages up to date", text, strings.Join(slices.Sorted(maps.Keys(behind)), ", "))), false
+}
+
+// must are the packages that every node says it has.
+var must = []string{versionManager, versionCorosync}
+
+// packagesOf are the packages that are compared, of all nodes.
+func packagesOf(all []told) []string {
+	names := map[string]bool{}
+	for _, t := range all {
+		for name := range t.facts.Versions {
+			names[name] = true
+		}
+	}
+	delete(names, versionKernel)
+	delete(names, versionAgent)
+	return slices.Sorted(maps.Keys(names))
+}
+
+func newest(all []told, name string) told {
+	return slices.MaxFunc(all, func(a, b told) int { return apt.Compare(a.facts.Versions[name], b.facts.Versions[name]) })
+}
+
+func few(words []string) string {
+	if len(words) > mostNamed {
+		return strings.Join(words[:mostNamed], "; ") + fmt.Sprintf(" and %d more", len(words)-mostNamed)
+	}
+	return strings.Join(words, "; ")
+}
+
+// otherProtocol finds agents that do not understand each other. Within one
+// protocol their versions may differ.
+func otherProtocol(all []told) string {
+	for _, t := range all {
+		if t.facts.Protocol != status.Protocol {
+			return fmt.Sprintf("the agents do not speak one language: %s has version %s (protocol %d), this one protocol %d: install the newer ringboot.deb on both",
+				t.node, known(t.facts.Versions[versionAgent]), t.facts.Protocol, status.Protocol)
+		}
+	}
+	return ""
+}
+
+func kernelRisks(all []told) []string {
+	for _, t := range all {
+		if a, b := all[0].facts.Versions[versionKernel], t.facts.Versions[versionKernel]; a != b {
+			return []string{fmt.Sprintf("kernels differ: %s runs %s, %s runs %s: restart the node with the older one when it suits", all[0].node, known(a), t.node, known(b))}
+		}
+	}
+	return nil
+}
+
+func known(version string) string {
+	if version == "" {
+		return "unknown"
+	}
+	return version
+}

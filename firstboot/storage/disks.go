@@ -1,0 +1,176 @@
+package storage
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"ringboot/firstboot/pve"
+	"ringboot/profiles"
+)
+
+// osdDisk is one disk of the plan and what is to be done with it.
+type osdDisk struct {
+	disk pve.Disk
+	want profiles.Disk // as the profile names it; zero where it names none
+	osd  int           // on it already, -1: none
+	wipe bool          // used, and the profile consents
+	rest *rest         // of the system's disk
+}
+
+// osdPlan is what this node's disks become.
+type osdPlan struct {
+	disks []osdDisk
+	stop  string   // a person must decide
+	wait  string   // a disk is missing
+	risks []string // named weaknesses
+}
+
+// create lists the disks that get an OSD now; adopt tells whether an OSD of
+// this cluster lies on a disk already.
+func (p osdPlan) expected() int { return len(p.disks) }
+
+// judgeDisks decides what each disk becomes. is tells whether a disk is the
+// one that the profile names. It is pure: what it says is what happens.
+func judgeDisks(n profiles.Node, minOSDs int, fsid string, disks []pve.Disk, volumes []pve.Volume, is func(pve.Disk, profiles.Disk) bool, content func(pve.Disk) string) osdPlan {
+	var p osdPlan
+	owner := map[string]pve.Volume{}
+	for _, v := range volumes {
+		for _, d := range v.Devices {
+			owner[d] = v
+		}
+	}
+	root := func(d pve.Disk) bool {
+		return slices.ContainsFunc(n.SystemDisks(), func(by profiles.Disk) bool { return is(d, by) }) || strings.Contains(d.Used, "mounted")
+	}
+	chosen := p.choose(n, disks, func(d pve.Disk) bool {
+		v, owned := owner[d.Device]
+		return !root(d) && d.Apart == "" && d.Bytes >= profiles.LeastOSD && (d.Blank() || owned && v.FSID == fsid && fsid != "")
+	}, is)
+	if why := twins(n, disks, chosen, root); why != "" {
+		p.stop = why
+		return p
+	}
+	for i := range chosen {
+		c := &chosen[i]
+		v, owned := owner[c.disk.Device]
+		switch {
+		case root(c.disk):
+			p.stop = fmt.Sprintf("%s of %s is the disk that the system runs from and never becomes an OSD: correct osd_disks", label(c.disk), n.Name)
+		case owned && v.FSID == fsid && fsid != "":
+			c.osd = v.OSD
+		case c.disk.Blank() && !owned:
+		case slices.Contains(n.Wipe, c.disk.Serial) && c.disk.Serial != "":
+			c.wipe = true
+		case c.disk.Serial == "":
+			p.stop = fmt.Sprintf("%s of %s is in use, with %s, and has no serial that a wipe list could name: erase it by hand with wipefs -a %s, or take it out",
+				label(c.disk), n.Name, content(c.disk), c.disk.Device)
+		case owned:
+			p.stop = fmt.Sprintf("%s of %s holds OSD %d of another Ceph cluster (fsid %s): take the disk out, or put %q on the wipe list of %s to erase it",
+				label(c.disk), n.Name, v.OSD, v.FSID, c.disk.Serial, n.Name)
+		default:
+			p.stop = fmt.Sprintf("%s of %s is in use, with %s: take the disk out, or put %q on the wipe list of %s to erase it",
+				label(c.disk), n.Name, content(c.disk), c.disk.Serial, n.Name)
+		}
+		if c.want.IsZero() && c.osd < 0 {
+			p.risks = append(p.risks, fmt.Sprintf("%s of %s is blank and becomes an OSD though the profile does not name it: name the disks for Ceph under osd_disks", label(c.disk), n.Name))
+		}
+		if c.want.Kernel != "" {
+			p.risks = append(p.risks, fmt.Sprintf("%s of %s is named by its kernel name, which may change at the next start: name it by serial", c.disk.Device, n.Name))
+		}
+		if !Protected(c.disk.Model) {
+			p.risks = append(p.risks, fmt.Sprintf("%s of %s (%s) has no known power-loss protection: writes wait for the flash, and Ceph is slower than the disk's data sheet", label(c.disk), n.Name, c.disk.Model))
+		}
+	}
+	p.disks = chosen
+	has := len(chosen)
+	if n.WantsRest() {
+		has++
+	}
+	if p.stop == "" && p.wait == "" && !n.WithoutOSDs() && has < max(1, minOSDs) {
+		p.wait = fmt.Sprintf("%s has %s for Ceph, the profile wants %d: add blank disks of at least 100 GB, or name used ones and consent to erase them", n.Name, count(has, "disk"), max(1, minOSDs))
+	}
+	return p
+}
+
+// choose takes the disks that the profile names, or where it names none at all,
+// those that fit. An empty list is a name: none.
+func (p *osdPlan) choose(n profiles.Node, disks []pve.Disk, fits func(pve.Disk) bool, is func(pve.Disk, profiles.Disk) bool) []osdDisk {
+	var chosen []osdDisk
+	for _, want := range n.OSDDisks {
+		if want.Rest {
+			continue
+		}
+		at := slices.IndexFunc(disks, func(d pve.Disk) bool { return is(d, want) })
+		if at < 0 {
+			p.wait = fmt.Sprintf("%s lacks the disk %s of the plan: put it in, or name another one in the profile", n.Name, nameOf(want))
+			continue
+		}
+		chosen = append(chosen, osdDisk{disk: disks[at], want: want, osd: -1})
+	}
+	if n.OSDDisks != nil {
+		return chosen
+	}
+	for _, d := range disks {
+		if fits(d) {
+			chosen = append(chosen, osdDisk{disk: d, osd: -1})
+		}
+	}
+	return chosen
+}
+
+// twins names two disks that share a serial, where one of them would be taken
+// or carries the system: which of them was meant, nobody can tell.
+func twins(n profiles.Node, disks []pve.Disk, chosen []osdDisk, root func(pve.Disk) bool) string {
+	for i, a := range disks {
+		for _, b := range disks[i+1:] {
+			if a.Serial == "" || a.Serial != b.Serial {
+				continue
+			}
+			meant := func(d pve.Disk) bool {
+				return slices.ContainsFunc(chosen, func(c osdDisk) bool {
+					return c.disk.Device == d.Device && (c.want.ByID == "" || c.want.Serial != "")
+				})
+			}
+			if meant(a) || meant(b) || len(chosen) > 0 && (root(a) || root(b)) {
+				return fmt.Sprintf("two disks of %s have the serial %s, %s and %s: take one out, or name the right one by by_id under osd_disks", n.Name, a.Serial, path.Base(a.Device), path.Base(b.Device))
+			}
+		}
+	}
+	return ""
+}
+
+func nameOf(d profiles.Disk) string {
+	if d.Rest {
+		return "the rest of the system's disk"
+	}
+	return d.Serial + d.ByID + d.Kernel
+}
+
+func label(d pve.Disk) string {
+	if d.Type == partition {
+		return fmt.Sprintf("the partition %s (on %s)", path.Base(d.Device), d.Serial)
+	}
+	if d.Serial == "" {
+		return "the disk " + path.Base(d.Device)
+	}
+	return fmt.Sprintf("the disk %s (%s)", path.Base(d.Device), d.Serial)
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// protectedModels begin the names of disk families whose makers document
+// power-loss protection. Any other disk is called a risk, which is the safe error.
+var protectedModels = []string{"SAMSUNG MZ1L", "SAMSUNG MZQL", "SAMSUNG MZWL", "SAMSUNG PM9A3", "MICRON_7", "MICRON 7", "MICRON_5", "INTEL SSDPE2", "INTEL SSDPF2", "INTEL SSDSC2K",
+	"SOLIDIGM SSDPF2", "KINGSTON SEDC", "KIOXIA KCD", "KIOXIA KCM", "WUS4", "WDC WUS"}
+
+func Protected(model string) bool {
+	m := strings.ToUpper(model)
+	return m == "" || slices.ContainsFunc(protectedModels, func(p string) bool { return strings.HasPrefix(m, p) })
+}

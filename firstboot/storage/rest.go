@@ -1,0 +1,58 @@
+package storage
+
+import (
+	"fmt"
+	"path"
+	"slices"
+
+	"ringboot/firstboot/pve"
+	"ringboot/profiles"
+)
+
+// partition is the type of what is a part of a disk.
+const partition = "partition"
+
+// rootDisk is the system's disk, of those that fit its name; why it cannot be told.
+func rootDisk(n profiles.Node, disks []pve.Disk, is func(pve.Disk, profiles.Disk) bool) (pve.Disk, string) {
+	var fit []pve.Disk
+	for _, d := range disks {
+		if is(d, n.RootDisk) {
+			fit = append(fit, d)
+		}
+	}
+	if len(fit) != 1 {
+		return pve.Disk{}, fmt.Sprintf("%s of %s are the disk %s, whose rest is for Ceph: name it by a number that it alone has, under root_disk", count(len(fit), "disk"), n.Name, nameOf(n.RootDisk))
+	}
+	return fit[0], ""
+}
+
+// addRest decides what becomes of the rest of the system's disk.
+func (p *osdPlan) addRest(n profiles.Node, r rest, fsid string, volumes []pve.Volume) {
+	part := r.disk
+	part.Type, part.Used, part.Bytes = partition, r.used, r.bytes
+	one := osdDisk{disk: part, want: profiles.Disk{Rest: true}, osd: -1, rest: &r}
+	if r.part != "" {
+		one.disk.Device = r.part
+	}
+	at := slices.IndexFunc(volumes, func(v pve.Volume) bool { return slices.Contains(v.Devices, r.part) })
+	switch {
+	case r.part == "" && r.bytes < profiles.LeastOSD:
+		p.stop = fmt.Sprintf("the system leaves %d GB of the disk %s (%s) of %s, and an OSD wants at least 100: install the node again with a smaller install.size, or name a disk of its own under osd_disks",
+			r.bytes/1e9, path.Base(r.disk.Device), r.disk.Serial, n.Name)
+	case at >= 0 && volumes[at].FSID == fsid && fsid != "":
+		one.osd = volumes[at].OSD
+	case at >= 0:
+		p.stop = fmt.Sprintf("%s of %s holds OSD %d of another Ceph cluster (fsid %s): ceph-volume lvm zap --destroy %s erases it", label(one.disk), n.Name, volumes[at].OSD, volumes[at].FSID, r.part)
+	case r.used != "" && !r.begun:
+		p.stop = fmt.Sprintf("%s of %s is in use, with %s: wipefs -a %s erases it", label(one.disk), n.Name, r.used, r.part)
+	}
+	if !Protected(r.disk.Model) {
+		p.risks = append(p.risks, fmt.Sprintf("%s of %s (%s) has no known power-loss protection: writes wait for the flash, and Ceph is slower than the disk's data sheet", label(r.disk), n.Name, r.disk.Model))
+	}
+	p.disks = append(p.disks, one)
+}
+
+// half reports whether the partition is yet to be made, or to be emptied.
+func (d osdDisk) half() bool {
+	return d.rest != nil && d.osd < 0 && (d.rest.part == "" || d.rest.begun)
+}
