@@ -74,6 +74,30 @@ func poolDevices(text []byte) []string {
 	return devices
 }
 
+// btrfsMembers returns the numbers of all devices of the btrfs file system that
+// one of them belongs to: a mount names only one.
+func btrfsMembers(sys, number string) ([]string, error) {
+	dir, err := filepath.EvalSymlinks(filepath.Join(sys, "dev", "block", number))
+	if err != nil {
+		return nil, fmt.Errorf("find block device %s: %w", number, err)
+	}
+	found, err := filepath.Glob(filepath.Join(sys, "fs", "btrfs", "*", "devices", filepath.Base(dir)))
+	if err != nil || len(found) == 0 {
+		return []string{number}, err
+	}
+	members, err := filepath.Glob(filepath.Join(filepath.Dir(found[0]), "*"))
+	if err != nil {
+		return nil, err
+	}
+	var numbers []string
+	for _, m := range members {
+		if n := readWord(filepath.Join(m, "dev")); n != "" { // a missing disk has none
+			numbers = append(numbers, n)
+		}
+	}
+	return numbers, nil
+}
+
 // disksBelow follows a block device down to the whole disks that carry it:
 // through device-mapper and RAID to partitions, and from them to their disks.
 // sys is /sys; number is "major:minor".

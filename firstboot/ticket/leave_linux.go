@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +29,16 @@ func Leave(ctx context.Context, who Who, report func(string)) error {
 
 // BurnAll burns the tickets of this node on all media that are there.
 func BurnAll(ctx context.Context, who Who, report func(string)) error {
+	return onMedia(ctx, func(path string) error { return burnDevice(path, who, report) })
+}
+
+// ForgetAll has all media that are there forget this node.
+func ForgetAll(ctx context.Context, who Who, report func(string)) error {
+	return onMedia(ctx, func(path string) error { return forgetDevice(path, who, report) })
+}
+
+// onMedia does something with each medium, goes on after an error, and returns all.
+func onMedia(ctx context.Context, do func(path string) error) error {
 	names, err := media("/sys")
 	if err != nil {
 		return err
@@ -37,7 +48,7 @@ func BurnAll(ctx context.Context, who Who, report func(string)) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err := burnDevice("/dev/"+name, who, report); err != nil {
+		if err := do("/dev/" + name); err != nil {
 			problems = append(problems, fmt.Errorf("/dev/%s: %w", name, err))
 		}
 	}
@@ -51,7 +62,7 @@ func burnDevice(path string, who Who, report func(string)) error {
 	if err != nil {
 		return nil // no medium in a card reader, a device that went away
 	}
-	found, err := Find(look)
+	found, err := Find(look, who)
 	look.Close()
 	if err != nil {
 		return nil
@@ -71,6 +82,30 @@ func burnDevice(path string, who Who, report func(string)) error {
 	}
 	report(fmt.Sprintf("%s: ticket is now %s", path, t))
 	return nil
+}
+
+// forgetDevice looks without the right to write, and opens for writing only what
+// carries a ticket of this node.
+func forgetDevice(path string, who Who, report func(string)) error {
+	look, err := os.Open(path)
+	if err != nil {
+		return nil // no medium in a card reader, a device that went away
+	}
+	found, err := Find(look, who)
+	look.Close()
+	if err != nil || found.Ticket.Node != who.Node || found.Ticket.ClusterID != who.ClusterID {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|unix.O_SYNC, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	done, err := Forget(f, who)
+	if done {
+		report(fmt.Sprintf("%s: seed, answer and password of %s are overwritten: the stick opens nothing any more", path, who.Node))
+	}
+	return err
 }
 
 // LeaveMarks writes the mark on the EFI system partitions of the disks that carry /.
@@ -129,13 +164,22 @@ func rootDisks(ctx context.Context) ([]string, error) {
 			return nil, fmt.Errorf("find the disk of %s: %w", d, err)
 		}
 		number := fmt.Sprintf("%d:%d", unix.Major(stat.Rdev), unix.Minor(stat.Rdev))
-		below, err := disksBelow("/sys", number)
-		if err != nil {
-			return nil, err
+		members := []string{number}
+		if fstype == "btrfs" {
+			if members, err = btrfsMembers("/sys", number); err != nil {
+				return nil, err
+			}
 		}
-		disks = append(disks, below...)
+		for _, m := range members {
+			below, err := disksBelow("/sys", m)
+			if err != nil {
+				return nil, err
+			}
+			disks = append(disks, below...)
+		}
 	}
-	return disks, nil
+	slices.Sort(disks)
+	return slices.Compact(disks), nil
 }
 
 func espOf(disk string) ([]string, error) {

@@ -7,28 +7,13 @@
 package ticket
 
 import (
-	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"ringboot/profiles"
-)
-
-// Layout of the medium as far as the way to its root directory goes.
-const (
-	blockSize      = 2048            // logical block, ECMA-119 6.1.2
-	descriptorAt   = 16 * blockSize  // primary volume descriptor, ECMA-119 6.2.1
-	descriptorID   = "\x01CD001\x01" // type, identifier, version, ECMA-119 8.4.1
-	rootRecordAt   = 156             // record of the root directory, ECMA-119 8.4.18
-	recordExtentAt = 2               // location of extent, both-endian, ECMA-119 9.1.3
-	recordLengthAt = 10              // length of extent, both-endian, ECMA-119 9.1.4
-	recordFlagsAt  = 25              // ECMA-119 9.1.6
-	recordMin      = 34              // shortest record, ECMA-119 9.1
-	flagDirectory  = 1 << 1
-	maxRootExtent  = 1 << 20 // a root directory larger than this is not one of ours
+	"ringboot/profiles/medium"
 )
 
 // ErrNone says that a medium carries no ticket.
@@ -41,50 +26,34 @@ type Found struct {
 }
 
 // Find looks for a ticket among the files in the root directory of an ISO 9660
-// medium. It returns ErrNone for anything else, whatever its content.
-func Find(medium io.ReaderAt) (Found, error) {
-	descriptor := make([]byte, blockSize)
-	if _, err := medium.ReadAt(descriptor, descriptorAt); err != nil || !bytes.HasPrefix(descriptor, []byte(descriptorID)) {
-		return Found{}, ErrNone
-	}
-	root := descriptor[rootRecordAt:]
-	extent, length := extentOf(root)
-	if length == 0 || length > maxRootExtent {
-		return Found{}, ErrNone
-	}
-	directory := make([]byte, length)
-	if _, err := medium.ReadAt(directory, extent); err != nil {
-		return Found{}, ErrNone
-	}
+// medium: that of a node and cluster, else the first that there is. It returns
+// ErrNone for anything else, whatever its content.
+func Find(r io.ReaderAt, who Who) (Found, error) {
+	var first *Found
 	block := make([]byte, profiles.TicketSize)
-	for at := 0; at < len(directory); {
-		size := int(directory[at])
-		if size == 0 { // no record crosses a block: the rest of this one is empty
-			at = (at/blockSize + 1) * blockSize
+	for _, file := range medium.RootFiles(r) {
+		if file.Len != profiles.TicketSize {
 			continue
 		}
-		if size < recordMin || at+size > len(directory) {
-			return Found{}, ErrNone
-		}
-		record := directory[at : at+size]
-		at += size
-		where, bytes := extentOf(record)
-		if record[recordFlagsAt]&flagDirectory != 0 || bytes != profiles.TicketSize {
+		if _, err := r.ReadAt(block, file.Off); err != nil {
 			continue
 		}
-		if _, err := medium.ReadAt(block, where); err != nil {
+		t, err := profiles.ParseTicket(block)
+		if err != nil {
 			continue
 		}
-		if t, err := profiles.ParseTicket(block); err == nil {
-			return Found{Ticket: t, Offset: where}, nil
+		found := Found{Ticket: t, Offset: file.Off}
+		if t.Node == who.Node && t.ClusterID == who.ClusterID {
+			return found, nil
+		}
+		if first == nil {
+			first = &found
 		}
 	}
-	return Found{}, ErrNone
-}
-
-func extentOf(record []byte) (offset, length int64) {
-	return int64(binary.LittleEndian.Uint32(record[recordExtentAt:])) * blockSize,
-		int64(binary.LittleEndian.Uint32(record[recordLengthAt:]))
+	if first == nil {
+		return Found{}, ErrNone
+	}
+	return *first, nil
 }
 
 // Medium is a device or file that a ticket may lie on.
@@ -111,8 +80,8 @@ func (w Who) spent() profiles.Ticket {
 // Burn turns the armed ticket of a medium into a spent one and reads it back.
 // A medium without a ticket is ErrNone; the ticket of another node or cluster
 // is left alone, with an error that says whose it is; a spent one stays as it is.
-func Burn(medium Medium, who Who) (profiles.Ticket, error) {
-	found, err := Find(medium)
+func Burn(on Medium, who Who) (profiles.Ticket, error) {
+	found, err := Find(on, who)
 	if err != nil {
 		return profiles.Ticket{}, err
 	}
@@ -124,13 +93,13 @@ func Burn(medium Medium, who Who) (profiles.Ticket, error) {
 		return t, nil
 	}
 	want := who.spent()
-	if _, err := medium.WriteAt(want.Encode(), found.Offset); err != nil {
+	if _, err := on.WriteAt(want.Encode(), found.Offset); err != nil {
 		return t, fmt.Errorf("burn ticket: %w", err)
 	}
-	if err := medium.Sync(); err != nil {
+	if err := on.Sync(); err != nil {
 		return t, fmt.Errorf("burn ticket: %w", err)
 	}
-	again, err := Find(medium)
+	again, err := Find(on, who)
 	if err != nil || again.Ticket != want {
 		return t, fmt.Errorf("burn ticket: the medium took the write but still reads as %s", t)
 	}

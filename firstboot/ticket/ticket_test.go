@@ -12,6 +12,18 @@ import (
 	"ringboot/profiles"
 )
 
+// Layout of a medium as far as the tests need it (ECMA-119, as in profiles/medium).
+const (
+	blockSize      = 2048
+	descriptorAt   = 16 * blockSize
+	descriptorID   = "\x01CD001\x01"
+	rootRecordAt   = 156
+	recordExtentAt = 2
+	recordLengthAt = 10
+	recordFlagsAt  = 25
+	flagDirectory  = 1 << 1
+)
+
 var frege = Who{Node: "frege", ClusterID: "c0ffee", By: "agent", Now: time.Date(2026, 11, 23, 23, 59, 0, 0, time.UTC)}
 
 // memory is a medium in memory. It can refuse or lose writes, as a worn stick does.
@@ -44,8 +56,8 @@ func (m *memory) WriteAt(p []byte, at int64) (int, error) {
 
 func (m *memory) Sync() error { return nil }
 
-// medium lays out descriptor, root directory and one file per block behind it.
-func medium(files ...[]byte) *memory {
+// laidOut lays out descriptor, root directory and one file per block behind it.
+func laidOut(files ...[]byte) *memory {
 	const rootBlock = 18
 	image := make([]byte, (rootBlock+1+len(files))*blockSize)
 	copy(image[descriptorAt:], descriptorID)
@@ -72,7 +84,7 @@ func armed(node, cluster string) []byte {
 }
 
 func TestBurnChangesOneBlockAndNoMore(t *testing.T) {
-	m := medium([]byte("something"), armed("frege", "c0ffee"), make([]byte, blockSize))
+	m := laidOut([]byte("something"), armed("frege", "c0ffee"), make([]byte, blockSize))
 	before := append([]byte{}, m.bytes...)
 	got, err := Burn(m, frege)
 	if err != nil {
@@ -100,9 +112,9 @@ func TestBurnLeavesAloneWhatIsNotOurs(t *testing.T) {
 		m    *memory
 		want string
 	}{
-		{"another node", medium(armed("russell", "c0ffee")), "the ticket belongs to node russell of cluster c0ffee: left alone"},
-		{"another cluster", medium(armed("frege", "decaf")), "the ticket belongs to node frege of cluster decaf: left alone"},
-		{"a stock medium", medium([]byte("x")), ErrNone.Error()},
+		{"another node", laidOut(armed("russell", "c0ffee")), "the ticket belongs to node russell of cluster c0ffee: left alone"},
+		{"another cluster", laidOut(armed("frege", "decaf")), "the ticket belongs to node frege of cluster decaf: left alone"},
+		{"a stock medium", laidOut([]byte("x")), ErrNone.Error()},
 		{"a blank disk", &memory{bytes: make([]byte, 1<<16)}, ErrNone.Error()},
 		{"a tiny disk", &memory{bytes: make([]byte, 512)}, ErrNone.Error()},
 	}
@@ -117,8 +129,20 @@ func TestBurnLeavesAloneWhatIsNotOurs(t *testing.T) {
 	}
 }
 
+// TestBurnFindsItsOwnAmongTheTicketsOfAll is a medium for all nodes.
+func TestBurnFindsItsOwnAmongTheTicketsOfAll(t *testing.T) {
+	m := laidOut(armed("russell", "c0ffee"), armed("frege", "decaf"), armed("frege", "c0ffee"))
+	if got, err := Burn(m, frege); err != nil || got.Node != "frege" || got.State != "spent" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	other := Who{Node: "russell", ClusterID: "c0ffee", By: "installer", Now: frege.Now}
+	if found, err := Find(m, other); err != nil || found.Ticket.State != "armed" || found.Ticket.Node != "russell" {
+		t.Errorf("the ticket of another node is %+v, %v", found, err)
+	}
+}
+
 func TestBurnDoesNotBelieveTheMedium(t *testing.T) {
-	m := medium(armed("frege", "c0ffee"))
+	m := laidOut(armed("frege", "c0ffee"))
 	m.loses = true
 	if _, err := Burn(m, frege); err == nil || !strings.Contains(err.Error(), "took the write but still reads as armed") {
 		t.Errorf("a medium that loses writes: %v", err)
@@ -140,9 +164,9 @@ func TestFindSurvivesDamagedDirectories(t *testing.T) {
 			binary.LittleEndian.PutUint32(b[descriptorAt+rootRecordAt+recordExtentAt:], 1<<31)
 		},
 	} {
-		m := medium(armed("frege", "c0ffee"))
+		m := laidOut(armed("frege", "c0ffee"))
 		damage(m.bytes)
-		if got, err := Find(m); !errors.Is(err, ErrNone) {
+		if got, err := Find(m, frege); !errors.Is(err, ErrNone) {
 			t.Errorf("%s: found %+v, %v", name, got, err)
 		}
 	}

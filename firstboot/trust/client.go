@@ -24,6 +24,9 @@ const (
 	callTimeout      = handleTimeout + 10*time.Second
 )
 
+// textLength bounds a sentence of somebody else.
+const textLength = 4 << 10
+
 // ClientOptions say how nodes are found.
 type ClientOptions struct {
 	Identity *Identity
@@ -111,12 +114,12 @@ func (c *Client) Call(ctx context.Context, node, method string, in, out any) err
 	if err != nil {
 		err = unwrapURL(err)
 		if _, ok := remoteAlert(err); ok {
-			err = &UntrustedError{Node: node, Address: c.Address(node), Why: explain(node, err, c.opts.Now()), Err: err}
+			err = &UntrustedError{Node: node, Address: c.Address(node), Why: clip(explain(node, err, c.opts.Now()), textLength), Err: err}
 		}
 		return fmt.Errorf("ask %s for %s: %w", node, method, err)
 	}
 	defer resp.Body.Close()
-	text, err := readLimited(resp.Body, maxResponse)
+	text, err := readLimited(resp.Body, largest(method))
 	if err != nil {
 		return fmt.Errorf("answer of %s to %s: %w", node, method, err)
 	}
@@ -128,7 +131,7 @@ func (c *Client) Call(ctx context.Context, node, method string, in, out any) err
 		return fmt.Errorf("answer of %s to %s has protocol %d, here %d: install one version on all nodes", node, method, e.Version, ProtocolVersion)
 	}
 	if e.Error != "" {
-		return &RemoteError{Node: node, Method: method, Code: e.Code, Text: e.Error}
+		return &RemoteError{Node: node, Method: method, Code: clip(e.Code, textLength), Text: clip(e.Error, textLength)}
 	}
 	if out == nil {
 		return nil
@@ -137,6 +140,15 @@ func (c *Client) Call(ctx context.Context, node, method string, in, out any) err
 		return fmt.Errorf("answer of %s to %s: %w", node, method, err)
 	}
 	return nil
+}
+
+// largest is how many bytes an answer may have, with what is around it.
+func largest(method string) int64 {
+	const around = 16 << 10 // an error's text among it
+	if row, ok := requestOf(method); ok {
+		return int64(row.Answers) + around
+	}
+	return around
 }
 
 // unwrapURL drops "Post https://...": the address in it is not the one that was tried.
@@ -252,7 +264,7 @@ func (c *Client) try(ctx context.Context, node, addr string) (net.Conn, error) {
 	}
 	tlsConn, err := c.handshake(ctx, node, addr, conn)
 	if err != nil {
-		return nil, &UntrustedError{Node: node, Address: addr, Why: explain(node, err, c.opts.Now()), Err: err}
+		return nil, &UntrustedError{Node: node, Address: addr, Why: clip(explain(node, err, c.opts.Now()), textLength), Err: err}
 	}
 	return tlsConn, nil
 }
@@ -265,12 +277,16 @@ func (c *Client) handshake(ctx context.Context, node, addr string, conn net.Conn
 		_ = conn.Close() // the handshake's error is the one that matters
 		return nil, err
 	}
-	state := tlsConn.ConnectionState()
+	proven, err := c.opts.Identity.rests(tlsConn.ConnectionState().PeerCertificates, node, x509.ExtKeyUsageServerAuth, c.opts.Now())
+	if err != nil {
+		_ = conn.Close() // cannot be: the handshake has just said so
+		return nil, err
+	}
 	c.mu.Lock()
 	c.at[node] = addr
 	c.mu.Unlock()
 	if c.opts.Learned != nil {
-		c.opts.Learned(node, state.PeerCertificates[0])
+		c.opts.Learned(node, proven)
 	}
 	return tlsConn, nil
 }

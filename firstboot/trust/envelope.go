@@ -10,8 +10,7 @@ import (
 // Limits of the channel. They bound what one peer can cost, not what the
 // plan needs: the largest answer in use, a status, is below 64 KiB.
 const (
-	maxRequest  = 1 << 20
-	maxResponse = 4 << 20
+	maxRequest  = 1 << 20 // whatever is asked; the table says how much for what
 	pathCall    = "/v1/call/"
 	headerProto = "Ringboot-Protocol"
 )
@@ -40,6 +39,9 @@ type RemoteError struct {
 func (e *RemoteError) Error() string {
 	return fmt.Sprintf("%s answered to %s: %s", e.Node, e.Method, e.Text)
 }
+
+// Busy reports whether the node was only asked too often.
+func (e *RemoteError) Busy() bool { return e.Code == codeBusy }
 
 // refusal is an error with a code for the wire.
 type refusal struct {

@@ -32,7 +32,14 @@ type Identity struct {
 	Cert      tls.Certificate
 	CA        *x509.Certificate
 	Roots     *x509.CertPool
-	Key       ed25519.PrivateKey // the node's signing key
+	Key       ed25519.PrivateKey // the signing key of the node, or of its deputy
+	Grants    map[string][]byte  // what a deputy may sign in the node's name; nil for the node itself
+	// Judge says whether a node's key counts; nil: whatever the CA signed does.
+	Judge Judge
+	// Word is the voucher's word for the node's own key; empty without one.
+	Word   []byte
+	node   *x509.Certificate   // the node's, where Cert is not it
+	behind []*x509.Certificate // the node's own key: that of the key before it, where it was renewed, and the voucher
 }
 
 // ParseIdentity reads the PEM texts of a cluster's CA, a certificate that it
@@ -82,8 +89,8 @@ func ParseCertificate(text []byte) (*x509.Certificate, error) {
 	}
 }
 
-// Fingerprint is the SHA-256 sum of the identity's certificate.
-func (id *Identity) Fingerprint() string { return Fingerprint(id.Cert.Leaf) }
+// Fingerprint is the SHA-256 sum of the node's certificate.
+func (id *Identity) Fingerprint() string { return Fingerprint(id.NodeCert()) }
 
 // Fingerprint is the SHA-256 sum of a certificate, in unpadded URL-safe
 // base64: short enough for a discovery record.
@@ -107,12 +114,16 @@ func (id *Identity) clientConfig(node string, now func() time.Time) *tls.Config 
 	return &tls.Config{
 		MinVersion:   tls.VersionTLS13,
 		Certificates: []tls.Certificate{id.Cert},
-		RootCAs:      id.Roots,
 		ServerName:   node,
 		Time:         now,
 		NextProtos:   []string{"http/1.1"},
+		// The library knows no deputies; rests verifies all that it would, and them.
+		InsecureSkipVerify: true,
 		VerifyConnection: func(cs tls.ConnectionState) error {
-			leaf := cs.PeerCertificates[0]
+			leaf, err := id.rests(cs.PeerCertificates, node, x509.ExtKeyUsageServerAuth, now())
+			if err != nil {
+				return err
+			}
 			if isOperator(leaf) {
 				return fmt.Errorf("an operator's certificate answered in place of %s", node)
 			}
@@ -130,14 +141,17 @@ func (id *Identity) serverConfig(nodes []string, now func() time.Time) *tls.Conf
 	return &tls.Config{
 		MinVersion:   tls.VersionTLS13,
 		Certificates: []tls.Certificate{id.Cert},
-		ClientCAs:    id.Roots,
-		ClientAuth:   tls.RequireAndVerifyClientCert,
+		ClientAuth:   tls.RequireAnyClientCert, // and verified below: the library knows no deputies
 		Time:         now,
 		NextProtos:   []string{"http/1.1"},
 		// A resumed session would skip a look at the certificate's dates.
 		SessionTicketsDisabled: true,
 		VerifyConnection: func(cs tls.ConnectionState) error {
-			_, err := peerName(cs.PeerCertificates[0], nodes)
+			leaf, err := id.rests(cs.PeerCertificates, "", x509.ExtKeyUsageClientAuth, now())
+			if err != nil {
+				return err
+			}
+			_, err = peerName(leaf, nodes)
 			return err
 		},
 	}

@@ -3,6 +3,7 @@ package trust
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,8 +12,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
+	"unicode"
 )
 
 // Times and numbers of the server. A peer that is slower or hungrier than
@@ -25,23 +26,28 @@ const (
 	maxHeader     = 8 << 10
 	maxConns      = 512
 	maxConnsPerIP = 24
-	callsPerSec   = 50 // per authenticated peer
-	callsBurst    = 100
 )
+
+// allCalls is how often a peer may ask at all; the table says how often for what.
+var allCalls = Rate{100, 2 * time.Second}
 
 // ServerOptions say whom a server answers.
 type ServerOptions struct {
 	Identity *Identity
-	Nodes    []string              // names of the profile's nodes
-	Log      func(line string)     // refused connections and the like, a bounded number of lines; may be nil
-	Heard    func(node, ip string) // called for each authenticated connection of a node; may be nil
-	Hello    func(*Hello)          // fills in what the node says of itself; may be nil
-	Now      func() time.Time      // nil: time.Now
+	Nodes    []string                      // names of the profile's nodes
+	Log      func(line string)             // refused connections and the like, a bounded number of lines; may be nil
+	Heard    func(node, ip string)         // called for each authenticated connection of a node; may be nil
+	Hello    func(*Hello)                  // fills in what the node says of itself; may be nil
+	Greeted  func(node string, g Greeting) // called with what a node says along with its hello; may be nil
+	Now      func() time.Time              // nil: time.Now
+	Methods  *Methods                      // what it answers beside hello; nil: what Handle adds
+	// Unknown explains to a peer why a method is not answered; may be nil.
+	Unknown func(method string) error
 }
 
 // Server answers the other agents and operators. It is a Registry.
 type Server struct {
-	methods
+	*Methods
 	opts  ServerOptions
 	rates rates
 	lines lines
@@ -55,10 +61,20 @@ func NewServer(opts ServerOptions) *Server {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	s := &Server{opts: opts}
-	s.rates.now, s.lines.now = opts.Now, opts.Now
+	if opts.Methods == nil {
+		opts.Methods = &Methods{}
+	}
+	s := &Server{Methods: opts.Methods, opts: opts}
+	s.lines.now = opts.Now
+	s.rates.by(opts.Now)
+	s.Count(opts.Now)
 	s.lines.out = opts.Log
-	s.Handle(MethodHello, func(context.Context, string, json.RawMessage) (any, error) {
+	s.Explain(opts.Unknown)
+	s.Handle(MethodHello, func(_ context.Context, peer string, in json.RawMessage) (any, error) {
+		var g Greeting
+		if opts.Greeted != nil && json.Unmarshal(in, &g) == nil && g.Bindings != "" {
+			opts.Greeted(peer, g)
+		}
 		h := Hello{Version: ProtocolVersion, Node: opts.Identity.Name, ClusterID: opts.Identity.ClusterID, Time: opts.Now()}
 		if opts.Hello != nil {
 			opts.Hello(&h)
@@ -78,7 +94,14 @@ type Hello struct {
 	Run       string    `json:"run,omitempty"` // identifies this start of the agent, as in its discovery records
 	Phase     string    `json:"phase,omitempty"`
 	Waiting   string    `json:"waiting,omitempty"`
+	Bindings  string    `json:"bindings,omitempty"` // hash of the keys to which the nodes are bound, as this one knows them
 	Time      time.Time `json:"time"`
+}
+
+// Greeting is what a node says with its question for a hello: so a key that
+// changed is known to all as soon as the node that changed it has asked them.
+type Greeting struct {
+	Bindings string `json:"bindings,omitempty"` // as in Hello
 }
 
 // Serve answers on the listener until the context ends, and waits for what is
@@ -96,6 +119,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1 only: less to attack
 		ErrorLog:          log.New(&s.lines, "", 0),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 	}
 	done := make(chan error, 1)
 	go func() { done <- httpServer.ServeTLS(limited, "", "") }()
@@ -113,20 +137,31 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	return nil
 }
 
+// connKey finds the connection of a request.
+type connKey struct{}
+
 // ServeHTTP answers one request of an authenticated connection.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
+	if r.TLS == nil || !r.TLS.HandshakeComplete || len(r.TLS.PeerCertificates) == 0 {
 		s.refuse(w, http.StatusForbidden, refusal{codeRefused, errors.New("no verified certificate")})
 		return
 	}
-	peer, err := peerName(r.TLS.PeerCertificates[0], s.opts.Nodes)
+	leaf, err := s.opts.Identity.rests(r.TLS.PeerCertificates, "", x509.ExtKeyUsageClientAuth, s.opts.Now())
 	if err != nil {
 		s.refuse(w, http.StatusForbidden, refusal{codeRefused, err})
 		return
 	}
+	peer, err := peerName(leaf, s.opts.Nodes)
+	if err != nil {
+		s.refuse(w, http.StatusForbidden, refusal{codeRefused, err})
+		return
+	}
+	if conn, ok := r.Context().Value(connKey{}).(net.Conn); ok {
+		proven(conn)
+	}
 	ip, _, _ := net.SplitHostPort(r.RemoteAddr)
-	if !s.rates.take(peer + " " + ip) {
-		s.refuse(w, http.StatusTooManyRequests, refusal{codeBusy, fmt.Errorf("more than %d requests a second", callsPerSec)})
+	if !s.rates.take(peer+" "+ip, allCalls) {
+		s.refuse(w, http.StatusTooManyRequests, refusal{codeBusy, fmt.Errorf("more than %d requests in %s", allCalls.Times, allCalls.Per)})
 		return
 	}
 	if got := r.Header.Get(headerProto); got != strconv.Itoa(ProtocolVersion) {
@@ -152,7 +187,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), handleTimeout)
 	defer cancel()
-	out, err := s.answer(ctx, peer, method, in)
+	out, err := s.Answer(ctx, Party{askersOver(peer), peer, ip}, method, in)
 	if err != nil {
 		s.refuse(w, http.StatusOK, err)
 		return
@@ -161,6 +196,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) refuse(w http.ResponseWriter, status int, err error) {
+	if status == http.StatusForbidden {
+		w.Header().Set("Connection", "close") // whose key was revoked meanwhile learns it when it proves itself anew
+	}
 	writeEnvelope(w, status, envelope{Version: ProtocolVersion, Error: err.Error(), Code: codeOf(err)})
 }
 
@@ -174,7 +212,7 @@ func writeEnvelope(w http.ResponseWriter, status int, e envelope) {
 // clip shortens what a stranger sent before it is repeated, and makes it printable.
 func clip(s string, n int) string {
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if !unicode.IsPrint(r) {
 			return '.'
 		}
 		return r
@@ -185,35 +223,10 @@ func clip(s string, n int) string {
 	return s
 }
 
-// rates is a token bucket per peer.
-type rates struct {
-	mu   sync.Mutex
-	now  func() time.Time
-	have map[string]*bucket
-}
-
-type bucket struct {
-	tokens float64
-	at     time.Time
-}
-
-func (r *rates) take(key string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	now := r.now()
-	b, ok := r.have[key]
-	if !ok {
-		if r.have == nil || len(r.have) > 4*maxConns {
-			r.have = map[string]*bucket{} // only authenticated peers get here; forgetting them is kind
-		}
-		b = &bucket{tokens: callsBurst, at: now}
-		r.have[key] = b
+// askersOver is what a peer of the channel may be.
+func askersOver(peer string) []Asker {
+	if peer == RoleOperator {
+		return []Asker{Reader}
 	}
-	b.tokens = min(callsBurst, b.tokens+now.Sub(b.at).Seconds()*callsPerSec)
-	b.at = now
-	if b.tokens < 1 {
-		return false
-	}
-	b.tokens--
-	return true
+	return []Asker{Node, Coordinator}
 }

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"ringboot/firstboot/status"
 )
 
 // Times of the tracker. While peers are missing it asks quickly; a peer that
@@ -33,7 +35,7 @@ type Target struct {
 
 // Hint is what discovery knows of a peer.
 type Hint struct {
-	Seen      State
+	Seen      status.State
 	Addresses []string // host:port, from a verified record only
 	Phase     string
 	Waiting   string
@@ -44,13 +46,14 @@ type Hint struct {
 // TrackerOptions say who is expected and how each is asked.
 type TrackerOptions struct {
 	Targets []Target
-	Hints   func() map[string]Hint     // what discovery knows; may be nil
-	Member  func() map[string]State    // what the cluster says; may be nil
-	Hello   func(node string, h Hello) // a peer proved itself and said this; may be nil
-	Event   func(text string)          // a peer came or went; may be nil
-	Changed func()                     // some state changed; may be nil
-	Quiet   func() bool                // nothing happens: peers that are there are asked more seldom; nil: never
-	Now     func() time.Time           // nil: time.Now
+	Hints   func() map[string]Hint         // what discovery knows; may be nil
+	Member  func() map[string]status.State // what the cluster says; may be nil
+	Greet   func() Greeting                // what is said to a peer with the question; may be nil
+	Hello   func(node string, h Hello)     // a peer proved itself and said this; may be nil
+	Event   func(text string)              // a peer came or went; may be nil
+	Changed func()                         // some state changed; may be nil
+	Quiet   func() bool                    // nothing happens: peers that are there are asked more seldom; nil: never
+	Now     func() time.Time               // nil: time.Now
 }
 
 // Tracker keeps the states of all peers: seen, reachable, trusted, member.
@@ -66,7 +69,7 @@ type Tracker struct {
 type Peer struct {
 	target   Target
 	poke     chan struct{}
-	status   PeerStatus
+	status   status.PeerStatus
 	failures int
 	since    time.Time // missing or trusted since
 }
@@ -80,7 +83,7 @@ func NewTracker(caller Caller, address func(node string) string, opts TrackerOpt
 	t := &Tracker{opts: opts, caller: caller, addr: address}
 	for _, target := range opts.Targets {
 		p := &Peer{target: target, poke: make(chan struct{}, 1), since: opts.Now()}
-		p.status = PeerStatus{Node: target.Node, Reachable: State{Why: "not tried yet"}, Trusted: State{Why: "not tried yet"}}
+		p.status = status.PeerStatus{Node: target.Node, Reachable: status.State{Why: "not tried yet"}, Trusted: status.State{Why: "not tried yet"}}
 		if len(target.Addresses) > 0 {
 			p.status.Address = target.Addresses[0]
 		}
@@ -111,6 +114,16 @@ func (t *Tracker) Poke(node string) {
 	}
 }
 
+// Again asks all peers now: something changed that they must know.
+func (t *Tracker) Again() {
+	for _, p := range t.peers {
+		select {
+		case p.poke <- struct{}{}:
+		default:
+		}
+	}
+}
+
 // follow asks one peer again and again.
 func (t *Tracker) follow(ctx context.Context, p *Peer) {
 	for ctx.Err() == nil {
@@ -133,7 +146,11 @@ func (t *Tracker) ask(ctx context.Context, p *Peer) {
 	var hello Hello
 	var err error
 	done := make(chan error, 1)
-	go func() { done <- t.caller.Call(asking, p.target.Node, MethodHello, nil, &hello) }()
+	var greeting any
+	if t.opts.Greet != nil {
+		greeting = t.opts.Greet()
+	}
+	go func() { done <- t.caller.Call(asking, p.target.Node, MethodHello, greeting, &hello) }()
 	stuck := time.NewTimer(stuckAfter)
 	defer stuck.Stop()
 	select {
@@ -175,14 +192,14 @@ func (t *Tracker) settle(p *Peer, hello Hello, err error) {
 	switch {
 	case err == nil:
 		p.failures = 0
-		s.Reachable, s.Trusted = State{OK: true}, State{OK: true}
+		s.Reachable, s.Trusted = status.State{OK: true}, status.State{OK: true}
 		s.Phase, s.Waiting = hello.Phase, hello.Waiting
 		s.LastSeen = t.opts.Now()
 	case errors.As(err, &remote):
 		// It proved itself. What it refuses now it may answer later; but a peer
 		// that was never greeted stays untrusted.
 		if !old.Trusted.OK {
-			s.Reachable, s.Trusted = State{OK: true}, State{Why: remote.Error()}
+			s.Reachable, s.Trusted = status.State{OK: true}, status.State{Why: remote.Error()}
 		}
 	case old.Trusted.OK && p.failures+1 < firstDoubts:
 		p.failures++ // a connection that idled out looks the same as a dead peer
@@ -212,7 +229,7 @@ func (t *Tracker) settle(p *Peer, hello Hello, err error) {
 	}
 }
 
-func lost(s PeerStatus) string {
+func lost(s status.PeerStatus) string {
 	if !s.Reachable.OK {
 		return s.Reachable.Why
 	}
@@ -240,21 +257,21 @@ func (t *Tracker) pause(p *Peer) time.Duration {
 }
 
 // Peers returns the states of all peers, in the profile's order.
-func (t *Tracker) Peers() []PeerStatus {
+func (t *Tracker) Peers() []status.PeerStatus {
 	var hints map[string]Hint
 	if t.opts.Hints != nil {
 		hints = t.opts.Hints()
 	}
-	var members map[string]State
+	var members map[string]status.State
 	if t.opts.Member != nil {
 		members = t.opts.Member()
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	out := make([]PeerStatus, 0, len(t.peers))
+	out := make([]status.PeerStatus, 0, len(t.peers))
 	for _, p := range t.peers {
 		s := p.status
-		s.Seen = State{Why: "no record of it was heard"}
+		s.Seen = status.State{Why: "no record of it was heard"}
 		if h, ok := hints[s.Node]; ok {
 			s.Seen = h.Seen
 			if !s.Trusted.OK {
@@ -267,7 +284,7 @@ func (t *Tracker) Peers() []PeerStatus {
 				s.Seen.Why = h.Clash
 			}
 		}
-		s.Member = State{Why: "not in the cluster yet"}
+		s.Member = status.State{Why: "not in the cluster yet"}
 		if m, ok := members[s.Node]; ok {
 			s.Member = m
 		}

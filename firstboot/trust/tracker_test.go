@@ -7,8 +7,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"ringboot/firstboot/status"
 )
 
 // script is a Caller that answers hello as the test says.
@@ -41,11 +45,13 @@ func TestFourStatesAndTheirReasons(t *testing.T) {
 	tr := NewTracker(s, func(string) string { return "10.203.4.12:8643" }, TrackerOptions{
 		Targets: []Target{{Node: "russell", Addresses: []string{"10.203.3.12:8643"}}},
 		Hints:   func() map[string]Hint { return hints },
-		Member:  func() map[string]State { return map[string]State{"russell": {Why: "in cluster principia, not online"}} },
-		Event:   func(text string) { events = append(events, text) },
+		Member: func() map[string]status.State {
+			return map[string]status.State{"russell": {Why: "in cluster principia, not online"}}
+		},
+		Event: func(text string) { events = append(events, text) },
 	})
 	p := tr.peers[0]
-	look := func(err error) PeerStatus { s.say(err); tr.ask(t.Context(), p); return tr.Peers()[0] }
+	look := func(err error) status.PeerStatus { s.say(err); tr.ask(t.Context(), p); return tr.Peers()[0] }
 
 	got := tr.Peers()[0]
 	if got.Seen.Why != "no record of it was heard" || got.Reachable.Why != "not tried yet" || got.Address != "10.203.3.12:8643" {
@@ -54,7 +60,7 @@ func TestFourStatesAndTheirReasons(t *testing.T) {
 	if got = look(s.err); got.Reachable.Why != "10.203.3.12:8643 refused" || got.Trusted.Why != "not reachable" {
 		t.Errorf("refused: %+v", got)
 	}
-	hints = map[string]Hint{"russell": {Seen: State{OK: true}, Phase: "base", Waiting: "apt"}}
+	hints = map[string]Hint{"russell": {Seen: status.State{OK: true}, Phase: "base", Waiting: "apt"}}
 	if got = look(&UntrustedError{Node: "russell", Why: "certificate comes from another ca"}); !got.Seen.OK || !got.Reachable.OK || got.Trusted.Why != "certificate comes from another ca" || got.Phase != "base" {
 		t.Errorf("untrusted: %+v", got)
 	}
@@ -77,7 +83,10 @@ func TestFourStatesAndTheirReasons(t *testing.T) {
 	}
 }
 
-func TestAPokeEndsTheWait(t *testing.T) {
+// In a bubble, where only waiting takes time.
+func TestAPokeEndsTheWait(t *testing.T) { synctest.Test(t, aPokeEndsTheWait) }
+
+func aPokeEndsTheWait(t *testing.T) {
 	s := &script{err: &UnreachableError{Why: "refused"}}
 	changed := make(chan struct{}, 100)
 	tr := NewTracker(s, func(string) string { return "" }, TrackerOptions{
@@ -157,5 +166,33 @@ func TestAddressesAreTriedInOrder(t *testing.T) {
 	want := []string{"10.0.0.9:8643", "10.203.3.12:8643", "10.203.4.12:8643", "[fd00::12]:8643", "nas.home:8643", "10.9.9.9:99", "[fd00::5]:8643"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// A node that knows of another key tells its peers with a question, and does
+// not wait until they ask.
+func TestWhatChangedIsToldAtOnce(t *testing.T) {
+	p := newPKI(t)
+	heard := make(chan string, 100)
+	addr := serve(t, NewServer(ServerOptions{Identity: identity(t, p, "russell"), Nodes: three, Greeted: func(node string, g Greeting) { heard <- node + " knows " + g.Bindings }}))
+	var hash atomic.Value
+	hash.Store("nothing")
+	tr := NewTracker(client(t, identity(t, p, "frege"), addr), func(string) string { return addr }, TrackerOptions{
+		Targets: []Target{{Node: "russell"}}, Greet: func() Greeting { return Greeting{Bindings: hash.Load().(string)} },
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	var done sync.WaitGroup
+	defer done.Wait()
+	defer cancel()
+	done.Go(func() { tr.Run(ctx) })
+	for _, keys := range []string{"one set of keys", "another"} {
+		began := time.Now()
+		hash.Store(keys)
+		tr.Again()
+		for <-heard != "frege knows "+keys { // what was under way comes first
+		}
+		if took := time.Since(began); took > askTrusted/2 {
+			t.Errorf("it was heard after %s", took)
+		}
 	}
 }

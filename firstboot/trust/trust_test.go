@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"ringboot/firstboot/status"
 	"ringboot/firstboot/trust/testpki"
 	"ringboot/rehearsal/need"
 )
@@ -71,13 +72,13 @@ func client(t testing.TB, id *Identity, addrs ...string) *Client {
 func TestCallGoesOverMutualTLS(t *testing.T) {
 	p := newPKI(t)
 	s := NewServer(ServerOptions{Identity: identity(t, p, "russell"), Nodes: three})
-	s.Handle("cluster.serve", func(_ context.Context, peer string, in json.RawMessage) (any, error) {
+	s.Handle("cluster.key", func(_ context.Context, peer string, in json.RawMessage) (any, error) {
 		return map[string]string{"peer": peer, "in": string(in)}, nil
 	})
 	addr := serve(t, s)
 	c := client(t, identity(t, p, "frege"), addr)
 	var out map[string]string
-	if err := c.Call(t.Context(), "russell", "cluster.serve", 7, &out); err != nil {
+	if err := c.Call(t.Context(), "russell", "cluster.key", 7, &out); err != nil {
 		t.Fatal(err)
 	}
 	if out["peer"] != "frege" || out["in"] != "7" {
@@ -98,37 +99,18 @@ func TestCallGoesOverMutualTLS(t *testing.T) {
 func TestErrorsOfAHandlerArriveAsSuch(t *testing.T) {
 	p := newPKI(t)
 	s := NewServer(ServerOptions{Identity: identity(t, p, "russell"), Nodes: three})
-	s.Handle("no", func(context.Context, string, json.RawMessage) (any, error) { return nil, errors.New("disk is full") })
-	s.Handle("panic", func(context.Context, string, json.RawMessage) (any, error) { panic("oops") })
+	s.Handle(MethodFacts, func(context.Context, string, json.RawMessage) (any, error) { return nil, errors.New("disk is full") })
+	s.Handle(MethodRing, func(context.Context, string, json.RawMessage) (any, error) { panic("oops") })
 	c := client(t, identity(t, p, "frege"), serve(t, s))
 	for method, want := range map[string]string{
-		"no":      "russell answered to no: disk is full",
-		"panic":   "russell answered to panic: handler of panic panicked: oops",
-		"nothing": `russell answered to nothing: method "nothing" is not known here`,
+		MethodFacts: "russell answered to facts: disk is full",
+		MethodRing:  "russell answered to ring: handler of ring panicked: oops",
+		"nothing":   `russell answered to nothing: method "nothing" is not known here`,
 	} {
 		err := c.Call(t.Context(), "russell", method, nil, nil)
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", method, err, want)
 		}
-	}
-}
-
-func TestOperatorReadsOnly(t *testing.T) {
-	p := newPKI(t)
-	s := NewServer(ServerOptions{Identity: identity(t, p, "russell"), Nodes: three})
-	s.Handle(MethodStatus, func(_ context.Context, peer string, _ json.RawMessage) (any, error) { return Status{Node: peer}, nil })
-	s.Handle("cluster.serve", func(context.Context, string, json.RawMessage) (any, error) { return "key", nil })
-	c := client(t, identity(t, p, "builder", testpki.Operator), serve(t, s))
-	var status Status
-	if err := c.Call(t.Context(), "russell", MethodStatus, nil, &status); err != nil {
-		t.Fatal(err)
-	}
-	if status.Node != RoleOperator {
-		t.Errorf("the handler saw peer %q", status.Node)
-	}
-	err := c.Call(t.Context(), "russell", "cluster.serve", nil, nil)
-	if err == nil || err.Error() != "russell answered to cluster.serve: an operator may only read, not call cluster.serve" {
-		t.Errorf("an operator got %v", err)
 	}
 }
 
@@ -151,9 +133,9 @@ func TestMemoryBehavesAsTheWire(t *testing.T) {
 	m := NewMemory()
 	a, b := m.Node("frege"), m.Node("russell")
 	b.Handle("ring", func(_ context.Context, peer string, in json.RawMessage) (any, error) {
-		return RingView{Verdict: peer + string(in)}, nil
+		return status.RingView{Verdict: peer + string(in)}, nil
 	})
-	var view RingView
+	var view status.RingView
 	if err := a.Call(t.Context(), "russell", "ring", "x", &view); err != nil || view.Verdict != `frege"x"` {
 		t.Errorf("got %q, %v", view.Verdict, err)
 	}
@@ -182,7 +164,7 @@ func TestAttacksOnTheChannelAreNotActedOn(t *testing.T) {
 		defer mu.Unlock()
 		logged = append(logged, line)
 	}})
-	s.Handle("cluster.serve", func(context.Context, string, json.RawMessage) (any, error) { acted.Add(1); return "key", nil })
+	s.Handle("cluster.key", func(context.Context, string, json.RawMessage) (any, error) { acted.Add(1); return "key", nil })
 	addr := serve(t, s)
 
 	// Who the attacker can be. Each tries to call a method that acts.
@@ -198,13 +180,13 @@ func TestAttacksOnTheChannelAreNotActedOn(t *testing.T) {
 		"another key": {mixed(identity(t, foreign, "frege"), identity(t, p, "frege")), "refuses our certificate"},
 	}
 	for name, a := range attackers {
-		err := client(t, a.id, addr).Call(t.Context(), "russell", "cluster.serve", nil, nil)
+		err := client(t, a.id, addr).Call(t.Context(), "russell", "cluster.key", nil, nil)
 		if err == nil || !strings.Contains(err.Error(), a.want) {
 			t.Errorf("%s: got %v, want %q", name, err, a.want)
 		}
 	}
 	// Without TLS, and without a certificate.
-	if resp, err := http.Post("http://"+addr+pathCall+"cluster.serve", "application/json", strings.NewReader("{}")); err == nil {
+	if resp, err := http.Post("http://"+addr+pathCall+"cluster.key", "application/json", strings.NewReader("{}")); err == nil {
 		if resp.StatusCode == http.StatusOK {
 			t.Error("plain HTTP was answered")
 		}
@@ -212,7 +194,7 @@ func TestAttacksOnTheChannelAreNotActedOn(t *testing.T) {
 	}
 	bare, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true})
 	if err == nil {
-		_, _ = io.WriteString(bare, "POST "+pathCall+"cluster.serve HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nRingboot-Protocol: 1\r\n\r\n")
+		_, _ = io.WriteString(bare, "POST "+pathCall+"cluster.key HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nRingboot-Protocol: 1\r\n\r\n")
 		if n, err := bare.Read(make([]byte, 100)); err == nil {
 			t.Errorf("TLS without a certificate got %d bytes", n)
 		}
@@ -262,7 +244,7 @@ func TestTheWrongServerIsNamed(t *testing.T) {
 func TestGarbageIsAnsweredWithAnError(t *testing.T) {
 	p := newPKI(t)
 	s := NewServer(ServerOptions{Identity: identity(t, p, "russell"), Nodes: three})
-	for _, m := range readable {
+	for _, m := range reads() {
 		s.Handle(m, func(_ context.Context, _ string, in json.RawMessage) (any, error) { return len(in), nil })
 	}
 	addr := serve(t, s)
@@ -280,7 +262,7 @@ func TestGarbageIsAnsweredWithAnError(t *testing.T) {
 	}
 	tried, acted := 0, 0
 	const ok = "Host: russell\r\nConnection: close\r\nRingboot-Protocol: 1\r\n"
-	for _, m := range append(readable, "none") {
+	for _, m := range append(reads(), "none") {
 		for name, c := range map[string][2]string{
 			"no json":        {"POST " + pathCall + m + " HTTP/1.1\r\n" + ok + "Content-Length: 3\r\n\r\n\x00\xff{", "not JSON"},
 			"get":            {"GET " + pathCall + m + " HTTP/1.1\r\n" + ok + "\r\n", "only POST"},
@@ -344,16 +326,16 @@ func TestFloodsAreBounded(t *testing.T) {
 	// A peer that asks too much is told so, and is welcome again.
 	now := time.Now()
 	r := rates{now: func() time.Time { return now }}
-	for range callsBurst {
-		if !r.take("frege") {
+	for range allCalls.Times {
+		if !r.take("frege", allCalls) {
 			t.Fatal("the burst was refused")
 		}
 	}
-	if r.take("frege") || !r.take("russell") {
+	if r.take("frege", allCalls) || !r.take("russell", allCalls) {
 		t.Error("the limit is not per peer")
 	}
 	now = now.Add(time.Second)
-	if !r.take("frege") {
+	if !r.take("frege", allCalls) {
 		t.Error("a second later the peer is still refused")
 	}
 }
