@@ -4,13 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"ringboot/profiles"
 )
-
-// Ports is how many ring ports a node has.
-const Ports = 2
 
 // RoutingOpenFabric is the value of ring.routing that adds FRR on top of the static routes.
 const RoutingOpenFabric = "openfabric"
@@ -27,10 +25,12 @@ type Config struct {
 	Addr      netip.Addr // own /32
 	Peers     []Peer     // the other nodes, in the profile's order
 	Order     []string   // all nodes, in the profile's order
-	Transport string
+	Transport profiles.Transport
 	Routing   string
 	MTU       int
-	Ports     [Ports]profiles.RingPort
+	Segment   *Segment // on a switch; Ports then holds the one device that carries the address
+	KeepHost  bool     // the Thunderbolt controllers are not reset when their driver is loaded
+	Ports     []profiles.RingPort
 	Timing    Timing
 }
 
@@ -48,6 +48,9 @@ type Timing struct {
 	Settle  time.Duration // events within it are one: 30 ms
 	NoLink  time.Duration // first repair of a link without carrier: 30 s
 	Backoff time.Duration // upper bound between two repairs: 15 min
+	Watch   time.Duration // between two looks at the counters of a port with dense traffic, and how long none may come in: 15 ms
+	Idle    time.Duration // between two looks at those of a port with less: 200 ms
+	Ask     time.Duration // between two questions to a kernel from which nothing comes in: 10 ms
 }
 
 // DefaultTiming is the timing of a node in service.
@@ -58,6 +61,7 @@ func DefaultTiming() Timing {
 		Return: 2 * time.Second, Flap: time.Minute,
 		Resync: 30 * time.Second, Settle: 30 * time.Millisecond,
 		NoLink: 30 * time.Second, Backoff: 15 * time.Minute,
+		Watch: 15 * time.Millisecond, Idle: 200 * time.Millisecond, Ask: 10 * time.Millisecond,
 	}
 }
 
@@ -67,6 +71,7 @@ func (t Timing) orDefault() Timing {
 		{&t.Probe, &d.Probe}, {&t.Dead, &d.Dead}, {&t.Calm, &d.Calm}, {&t.Rest, &d.Rest}, {&t.Quick, &d.Quick}, {&t.Grace, &d.Grace},
 		{&t.Return, &d.Return}, {&t.Flap, &d.Flap},
 		{&t.Resync, &d.Resync}, {&t.Settle, &d.Settle}, {&t.NoLink, &d.NoLink}, {&t.Backoff, &d.Backoff},
+		{&t.Watch, &d.Watch}, {&t.Idle, &d.Idle}, {&t.Ask, &d.Ask},
 	} {
 		if *f.have <= 0 {
 			*f.have = *f.want
@@ -81,23 +86,31 @@ func ConfigOf(p *profiles.Profile, node string) (Config, error) {
 	if !ok {
 		return Config{}, fmt.Errorf("node %q is not in the profile: the seed and the profile are from different builds", node)
 	}
+	row, ok := profiles.TransportOf(p.Ring.Transport)
+	if !ok {
+		return Config{}, fmt.Errorf("this agent does not know the transport %q: install the agent that came with the profile", p.Ring.Transport)
+	}
 	cfg := Config{
-		Node: node, Addr: n.Ring, Transport: p.Ring.Transport, Routing: p.Ring.Routing,
-		MTU: p.Ring.MTU, Timing: DefaultTiming(),
+		Node: node, Addr: n.Ring, Transport: row, Routing: p.Ring.Routing,
+		MTU: p.Ring.MTU, KeepHost: p.Ring.KeepHost, Timing: DefaultTiming(),
 	}
 	ports := p.PortsOf(n)
-	if len(ports) != Ports {
-		return Config{}, fmt.Errorf("node %s has %d ring ports in the profile, a ring needs %d: name both", node, len(ports), Ports)
+	if want := row.PortsFor(len(p.Nodes)); len(ports) < want || len(ports) > want+row.Spare {
+		return Config{}, fmt.Errorf("node %s has %d ring ports in the profile, its transport needs %d: name them all", node, len(ports), want)
 	}
-	copy(cfg.Ports[:], ports)
+	cfg.Ports = slices.Clone(ports)
+	if !row.Shape.Cabled() {
+		cfg.Segment = segmentOf(p, n)
+		cfg.Ports = []profiles.RingPort{{Name: cfg.Segment.Device, Interface: cfg.Segment.Device}}
+	}
 	for _, other := range p.Nodes {
 		cfg.Order = append(cfg.Order, other.Name)
 	}
 	for _, other := range p.Others(node) {
 		cfg.Peers = append(cfg.Peers, Peer{Node: other.Name, Addr: other.Ring})
 	}
-	if len(cfg.Peers) != 2 {
-		return Config{}, fmt.Errorf("the ring has %d nodes, static routes close a ring of 3: name three nodes", len(p.Nodes))
+	if n := len(p.Nodes); n < row.MinNodes || n > row.MaxNodes {
+		return Config{}, fmt.Errorf("the profile has %d nodes, its transport joins %d to %d: choose another ring.transport", n, row.MinNodes, row.MaxNodes)
 	}
 	return cfg, cfg.check()
 }
@@ -111,10 +124,23 @@ func (c Config) check() error {
 			return fmt.Errorf("node %s has no IPv4 address on the ring: write ring: for it", p.Node)
 		}
 	}
-	if c.Ports[0].Name == c.Ports[1].Name || c.Ports[0].Name == "" || c.Ports[1].Name == "" {
-		return errors.New("the two ring ports need two different names")
+	names := map[string]bool{"": true}
+	for _, p := range c.Ports {
+		if names[p.Name] {
+			return errors.New("the ring ports need different names")
+		}
+		names[p.Name] = true
 	}
 	return nil
+}
+
+// addrs are the addresses of all nodes on the ring, this node's first.
+func (c Config) addrs() []netip.Addr {
+	out := []netip.Addr{c.Addr}
+	for _, p := range c.Peers {
+		out = append(out, p.Addr)
+	}
+	return out
 }
 
 func (c Config) peer(node string) (Peer, bool) {
@@ -126,29 +152,27 @@ func (c Config) peer(node string) (Peer, bool) {
 	return Peer{}, false
 }
 
-// other returns the third node of the ring.
-func (c Config) other(node string) (Peer, bool) {
+// rest are the nodes that none of the named ones is, this node not among them.
+func (c Config) rest(named ...string) []string {
+	var out []string
 	for _, p := range c.Peers {
-		if p.Node != node {
-			return p, true
+		if !slices.Contains(named, p.Node) {
+			out = append(out, p.Node)
 		}
 	}
-	return Peer{}, false
+	return out
 }
 
 // expected is the peer at a port if the cables follow the rule: the first port
-// of each node leads to the second port of the next one. It is a guess until a
-// hello was heard; any other ring is as good.
+// of each node leads to the last port of the next one, its second to the last
+// but one of the node after that. It is a guess until a hello was heard; any
+// other order is as good.
 func (c Config) expected(port int) string {
 	for i, n := range c.Order {
 		if n != c.Node {
 			continue
 		}
-		step := 1
-		if port == 1 {
-			step = len(c.Order) - 1
-		}
-		return c.Order[(i+step)%len(c.Order)]
+		return c.Order[(i+1+port)%len(c.Order)]
 	}
 	return ""
 }

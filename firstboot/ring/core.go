@@ -4,9 +4,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
-	"ringboot/firstboot/trust"
+	"ringboot/firstboot/status"
 )
 
 // core is the keeper's mind: what was heard and seen, and what follows from
@@ -14,25 +15,36 @@ import (
 type core struct {
 	cfg     Config
 	me      *session
-	links   [Ports]*link
-	repairs [Ports]ladder
+	links   []*link
+	repairs []ladder
 	snap    Snapshot
 	looked  bool // a snapshot was taken
 	bounced time.Time
 	ticked  time.Time
 	awaited time.Time     // when the next tick should be at the latest; zero: within a probe's interval
 	excused time.Duration // how late it may be without a link being forgiven for it
-	events  []trust.Event
+	events  []status.Event
 	told    int               // events so far
 	said    map[string]string // last event of each kind, against repetition
-	remark  func(trust.Event)
-	learned [Ports]string // peers remembered from earlier runs
-	wires   [Ports]Thunderbolt
+	remark  func(status.Event)
+	learned []string // peers remembered from earlier runs
+	wires   []Thunderbolt
+	called  time.Time // last announce
+	news    bool      // what the peers should learn at once
+}
+
+// ports are the links that stand for the ports: the first over each.
+func (c *core) ports() []*link {
+	if c.cfg.Segment == nil {
+		return c.links
+	}
+	return c.links[:1]
 }
 
 // outgoing is one datagram to be sent on a port.
 type outgoing struct {
 	port      int
+	to        string // node that a probe is for
 	broadcast bool
 	frame     []byte
 }
@@ -40,13 +52,14 @@ type outgoing struct {
 // keptEvents is how many events the keeper remembers for the report.
 const keptEvents = 200
 
-func newCore(cfg Config, me *session, remark func(trust.Event)) *core {
+func newCore(cfg Config, me *session, remark func(status.Event)) *core {
 	cfg.Timing = cfg.Timing.orDefault()
 	c := &core{cfg: cfg, me: me, said: map[string]string{}, remark: remark}
-	for i, p := range cfg.Ports {
-		c.links[i] = &link{port: p.Name, timing: cfg.Timing}
-		c.repairs[i] = ladder{timing: cfg.Timing}
+	for _, s := range cfg.slots() {
+		c.links = append(c.links, &link{port: cfg.Ports[s.at].Name, at: s.at, fixed: s.peer, timing: cfg.Timing, pulse: pulse{timing: cfg.Timing}})
+		c.repairs = append(c.repairs, ladder{timing: cfg.Timing})
 	}
+	c.learned, c.wires = make([]string, len(c.links)), make([]Thunderbolt, len(c.links))
 	return c
 }
 
@@ -55,8 +68,8 @@ func (c *core) observe(s Snapshot, now time.Time) {
 	c.advance(now)
 	first := !c.looked
 	c.snap, c.looked = s, true
-	for i, p := range c.cfg.Ports {
-		l := c.links[i]
+	for _, l := range c.links {
+		p := c.cfg.Ports[l.at]
 		d, ok := FindPort(p, s.Links)
 		had, carried := l.index, l.carrier
 		l.device(d, ok, now)
@@ -113,29 +126,28 @@ func (c *core) wake(now time.Time) time.Time {
 // tick lets time pass and returns what is to be sent.
 func (c *core) tick(now time.Time) []outgoing {
 	c.advance(now)
-	changed := c.judge(now)
+	c.judge(now)
 	var out []outgoing
 	for i := range c.links {
-		out = append(out, c.due(i, now, changed)...)
+		out = append(out, c.due(i, now, c.news)...)
 	}
+	c.news = false
 	return out
 }
 
-// judge looks at all links and tells whether one came or went.
-func (c *core) judge(now time.Time) bool {
-	changed := false
+// judge looks at all links and takes note of those that came or went.
+func (c *core) judge(now time.Time) {
 	for _, l := range c.links {
 		if !l.judge(now) {
 			continue
 		}
-		changed = true
+		c.news = true
 		if l.alive {
 			c.event(now, l.port+" link", fmt.Sprintf("link to %s is alive: %s to its %s", l.peer.Node, l.port, l.peer.Port))
 		} else {
 			c.event(now, l.port+" link", fmt.Sprintf("link to %s is dead: %s", l.peer.Node, c.whyDead(l)))
 		}
 	}
-	return changed
 }
 
 func (c *core) whyDead(l *link) string {
@@ -145,7 +157,7 @@ func (c *core) whyDead(l *link) string {
 	case !l.carrier:
 		return l.port + " has no carrier"
 	}
-	return fmt.Sprintf("no probe over %s was answered for %s", l.port, l.timing.Dead)
+	return fmt.Sprintf("no probe over %s was answered for %s", l.port, l.patience(c.ticked).Round(100*time.Millisecond))
 }
 
 // due is what one port has to send now. After a change the peers learn of it at once.
@@ -186,12 +198,16 @@ func (c *core) announce(i int, now time.Time) []outgoing {
 	default:
 		l.announceAt = now.Add(c.cfg.Timing.Probe)
 	}
+	if l.fixed != "" && now.Sub(c.called) < c.cfg.Timing.Probe/2 {
+		return nil // everybody on the switch has just heard it
+	}
+	c.called = now
 	frame, err := c.me.announce(l.port, c.cfg.MTU)
 	if err != nil {
 		c.event(now, "announce", err.Error())
 		return nil
 	}
-	return []outgoing{{i, true, frame}}
+	return []outgoing{{port: l.at, broadcast: true, frame: frame}}
 }
 
 func (c *core) probe(i int, p Probe, size int) []outgoing {
@@ -200,20 +216,24 @@ func (c *core) probe(i int, p Probe, size int) []outgoing {
 	p.Big, p.MTU = l.hearBig, c.cfg.MTU
 	for _, other := range c.links {
 		if other.known {
-			p.Links = append(p.Links, Reached{other.peer.Node, other.alive})
+			p.Links = append(p.Links, Reached{Peer: other.peer.Node, Alive: other.alive, Lost: other.lostBy()})
 		}
 	}
 	frame, err := sealProbe(p, l.key, size)
 	if err != nil {
 		return nil
 	}
-	return []outgoing{{i, false, frame}}
+	return []outgoing{{port: l.at, to: l.peer.Node, frame: frame}}
 }
 
 // hear takes over a datagram that came in on a port and returns the answer.
-func (c *core) hear(i int, datagram []byte, now time.Time) []outgoing {
+func (c *core) hear(port int, datagram []byte, now time.Time) []outgoing {
 	c.advance(now)
 	kind, _, _, err := open(datagram)
+	i := c.linkOf(port, kind, datagram)
+	if i < 0 {
+		return nil
+	}
 	l := c.links[i]
 	switch {
 	case err != nil:
@@ -228,6 +248,30 @@ func (c *core) hear(i int, datagram []byte, now time.Time) []outgoing {
 		return c.hearProbe(i, datagram, now)
 	}
 	return nil
+}
+
+// linkOf finds the link that a datagram is about, or -1. A cable has one; on a
+// switch it is that of the node which the datagram names, and who names none of
+// ours, such as another cluster's node in the same VLAN, is left alone.
+func (c *core) linkOf(port int, kind byte, datagram []byte) int {
+	if c.cfg.Segment == nil {
+		return port
+	}
+	switch kind {
+	case kindAnnounce:
+		a, _, err := parseAnnounce(datagram)
+		if err != nil || a.Cluster != c.me.id.ClusterID {
+			return -1
+		}
+		if a.Node == c.cfg.Node {
+			return 0
+		}
+		return slices.IndexFunc(c.links, func(l *link) bool { return l.fixed == a.Node })
+	case kindProbe:
+		from := sender(datagram)
+		return slices.IndexFunc(c.links, func(l *link) bool { return l.known && l.peer.Instance == from })
+	}
+	return -1
 }
 
 func (c *core) hearAnnounce(i int, datagram []byte, now time.Time) []outgoing {
@@ -304,6 +348,9 @@ func (c *core) hearProbe(i int, datagram []byte, now time.Time) []outgoing {
 	if err != nil || p.To != c.me.instance || p.Port != l.peer.Port {
 		return nil
 	}
+	// What one neighbour says of its links, the other must learn: the node that is
+	// meant may have no other way to hear of it.
+	c.news = c.news || !sameReach(l.reached, p.Links)
 	l.heardAt, l.reached, l.claimed = now, p.Links, now
 	l.hearBig = max(l.hearBig, len(datagram)+headers)
 	l.peerBig, l.peerMTU = p.Big, p.MTU
@@ -316,58 +363,13 @@ func (c *core) hearProbe(i int, datagram []byte, now time.Time) []outgoing {
 	return c.probe(i, Probe{Reply: true, Ack: p.Seq}, 0)
 }
 
-// States is what the probes say, as the routes need it.
-func (c *core) states() [Ports]LinkState {
-	var out [Ports]LinkState
-	for i, l := range c.links {
-		out[i] = LinkState{Peer: c.peerAt(i), Foreign: !l.alive && (l.loop || l.claim != "")}
-	}
-	for i, l := range c.links {
-		out[i].Withheld = !l.alive && c.othersReach(i, out[i].Peer)
-	}
-	return out
-}
-
-// othersReach tells whether the node behind the other port says that it
-// reaches the peer. Only then does it help to take the direct route away: if
-// nobody hears the peer, its agent is gone and not the cable.
-func (c *core) othersReach(i int, peer string) bool {
-	o := c.links[1-i]
-	if !o.alive || o.peer.Node == peer {
-		return false
-	}
-	for _, r := range o.reached {
-		if r.Peer == peer && r.Alive {
-			return true
-		}
-	}
-	return false
-}
-
-// peerAt is who is taken to be at the other end of a port.
-func (c *core) peerAt(i int) string {
-	l, o := c.links[i], c.links[1-i]
-	if l.known && (l.alive || l.peer.Node != o.peer.Node || !o.alive) {
-		return l.peer.Node
-	}
-	if o.known && o.peer.Node != "" {
-		if third, ok := c.cfg.other(o.peer.Node); ok {
-			return third.Node
-		}
-	}
-	if c.learned[i] != "" && c.learned[i] != c.learned[1-i] {
-		return c.learned[i]
-	}
-	return c.cfg.expected(i)
-}
-
 // event keeps one line of history. The same line is not said twice in a row for one subject.
 func (c *core) event(now time.Time, subject, text string) {
 	if c.said[subject] == text {
 		return
 	}
 	c.said[subject] = text
-	e := trust.Event{Time: now, Text: text}
+	e := status.Event{Time: now, Text: text}
 	c.events = append(c.events, e)
 	c.told++
 	if len(c.events) > keptEvents {

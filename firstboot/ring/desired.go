@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+
+	"ringboot/profiles"
 )
 
 // The metrics of the two kinds of routes. zebra reads the top byte of a
@@ -27,17 +29,22 @@ type LinkState struct {
 	// Withheld means that the direct route must not be used: the link does not
 	// answer, and the third node says that it reaches the peer.
 	Withheld bool
+	// Reaches are the nodes that the peer says it reaches itself, a bit for each in
+	// the order of the profile.
+	Reaches uint32
 	// Foreign means that what is at the other end is no other node of this ring.
 	Foreign bool
 }
 
 // Desired is what should be.
 type Desired struct {
-	Ports   [Ports]int // index of the device of each port; 0: absent
-	Names   [Ports]string
+	Ports   []int // index of the device of each port; 0: absent
+	Names   []string
 	MTU     int
 	Addr    netip.Prefix
-	Lo      int
+	Lo      int                 // loopback device, which has the address too; 0: it has not
+	Lent    bool                // the devices are another's: nothing changes
+	Under   []profiles.RingPort // ports below the device, of which only the names are ours
 	Routes  []Route
 	Sysctls []Sysctl
 }
@@ -47,19 +54,21 @@ type Sysctl struct{ Path, Value string }
 
 // Desire computes what should be from the profile, the devices that exist and
 // what the probes say.
-func Desire(cfg Config, s Snapshot, states [Ports]LinkState) Desired {
+func Desire(cfg Config, s Snapshot, states []LinkState) Desired {
 	d := Desired{MTU: cfg.MTU, Addr: netip.PrefixFrom(cfg.Addr, cfg.Addr.BitLen())}
 	if lo, ok := s.byName("lo"); ok {
 		d.Lo = lo.Index
 	}
-	for i, p := range cfg.Ports {
-		d.Names[i] = p.Name
-		if l, ok := FindPort(p, s.Links); ok {
-			d.Ports[i] = l.Index
+	for _, p := range cfg.Ports {
+		l, ok := FindPort(p, s.Links)
+		if !ok || slices.Contains(d.Ports, l.Index) {
+			l.Index = 0 // one device cannot be both ends
 		}
+		d.Ports, d.Names = append(d.Ports, l.Index), append(d.Names, p.Name)
 	}
-	if d.Ports[0] == d.Ports[1] {
-		d.Ports[1] = 0 // one device cannot be both ends
+	if s := cfg.Segment; s != nil {
+		d.Addr, d.Lo, d.Under, d.Lent = s.address(cfg), 0, s.Under, s.Lent
+		return d
 	}
 	for _, peer := range cfg.Peers {
 		d.Routes = append(d.Routes, routesTo(cfg, d, states, peer)...)
@@ -68,29 +77,30 @@ func Desire(cfg Config, s Snapshot, states [Ports]LinkState) Desired {
 	return d
 }
 
-// routesTo is the direct route and the detour to one peer, as far as ports for them exist.
-func routesTo(cfg Config, d Desired, states [Ports]LinkState, peer Peer) []Route {
-	var direct, spare, around []int
-	third, _ := cfg.other(peer.Node)
+// routesTo is the direct route and the detours to one peer, as far as ports for
+// them exist.
+func routesTo(cfg Config, d Desired, states []LinkState, peer Peer) []Route {
+	var direct, spare []int
 	for i, st := range states {
 		switch {
-		case d.Ports[i] == 0 || st.Foreign:
-		case st.Peer == peer.Node && st.Withheld:
+		case d.Ports[i] == 0 || st.Foreign || st.Peer != peer.Node:
+		case st.Withheld:
 			spare = append(spare, i)
-		case st.Peer == peer.Node:
+		default:
 			direct = append(direct, i)
-		case st.Peer == third.Node:
-			around = append(around, i)
 		}
 	}
+	around := detours(cfg, d, states, peer.Node)
 	var out []Route
 	if len(direct) > 0 {
 		out = append(out, Route{Dst: peer.Addr, Link: d.Ports[direct[0]], Src: cfg.Addr, Metric: MetricDirect})
 	}
+	for rank, i := range around {
+		via, _ := cfg.peer(states[i].Peer)
+		out = append(out, Route{Dst: peer.Addr, Link: d.Ports[i], Via: via.Addr, Src: cfg.Addr, Metric: MetricDetour + uint32(rank), Onlink: true})
+	}
 	switch {
 	case len(around) > 0:
-		out = append(out, Route{Dst: peer.Addr, Link: d.Ports[around[0]], Via: third.Addr, Src: cfg.Addr,
-			Metric: MetricDetour, Onlink: true})
 	case len(direct) > 1:
 		// Two cables lead to the same peer: the second one is what is left for a detour.
 		out = append(out, Route{Dst: peer.Addr, Link: d.Ports[direct[1]], Src: cfg.Addr, Metric: MetricDetour})
@@ -101,8 +111,45 @@ func routesTo(cfg Config, d Desired, states [Ports]LinkState, peer Peer) []Route
 	return out
 }
 
+// detours are the ports over which another node passes traffic on to the peer,
+// the best first: those that say they reach it themselves, or two nodes could
+// each send it to the other.
+func detours(cfg Config, d Desired, states []LinkState, peer string) []int {
+	var out []int
+	var taken []string
+	for i, st := range states {
+		_, ok := cfg.peer(st.Peer)
+		if ok && d.Ports[i] != 0 && !st.Foreign && st.Peer != peer && !slices.Contains(taken, st.Peer) {
+			out, taken = append(out, i), append(taken, st.Peer)
+		}
+	}
+	bit := uint32(0)
+	if i := slices.Index(cfg.Order, peer); i >= 0 {
+		bit = 1 << i
+	}
+	rank := func(i int) int {
+		switch st := states[i]; {
+		case st.Withheld:
+			return 2
+		case st.Reaches&bit == 0:
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(out, func(a, b int) int { return rank(a) - rank(b) })
+	return out
+}
+
+// ours reports whether a metric is that of a route which the keeper sets.
+func (c Config) ours(metric uint32) bool {
+	return metric == MetricDirect || metric >= MetricDetour && metric < MetricDetour+uint32(max(len(c.Ports)-1, 1))
+}
+
 func sysctls(cfg Config, d Desired) []Sysctl {
-	out := []Sysctl{{"net/ipv4/ip_forward", "1"}}
+	if cfg.Segment != nil {
+		return nil // nothing is passed on, and no route is ours
+	}
+	var out []Sysctl
 	conf := func(dev, key, value string) {
 		out = append(out, Sysctl{"net/ipv4/conf/" + dev + "/" + key, value})
 	}
@@ -115,6 +162,8 @@ func sysctls(cfg Config, d Desired) []Sysctl {
 		if d.Ports[i] == 0 {
 			continue
 		}
+		// Of these two only: a node is no router between the LAN and its guests.
+		conf(p.Name, "forwarding", "1")
 		conf(p.Name, "ignore_routes_with_linkdown", "1")
 		conf(p.Name, "send_redirects", "0")
 		conf(p.Name, "accept_redirects", "0")
@@ -178,6 +227,9 @@ func (a Action) String() string {
 // Diff lists what must change to come from what is to what should be, in the
 // order in which it can be done.
 func Diff(d Desired, s Snapshot) []Action {
+	if d.Lent {
+		return nil
+	}
 	var out []Action
 	byIndex := map[int]Link{}
 	for _, l := range s.Links {
@@ -199,6 +251,11 @@ func Diff(d Desired, s Snapshot) []Action {
 		}
 		if !s.hasAddr(index, d.Addr) {
 			out = append(out, Action{Kind: AddAddr, Link: index, Name: d.Names[i], Addr: d.Addr})
+		}
+	}
+	for _, p := range d.Under {
+		if l, ok := FindPort(p, s.Links); ok && l.Name != p.Name && !l.Up {
+			out = append(out, Action{Kind: Rename, Link: l.Index, Name: p.Name})
 		}
 	}
 	if d.Lo != 0 && !s.hasAddr(d.Lo, d.Addr) {

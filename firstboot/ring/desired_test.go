@@ -49,28 +49,28 @@ func routes(all []Route) string {
 
 func TestDesiredRoutes(t *testing.T) {
 	cfg := thunderboltConfig()
-	straight := [Ports]LinkState{{Peer: "russell"}, {Peer: "wittgenstein"}}
+	straight := []LinkState{{Peer: "russell"}, {Peer: "wittgenstein"}}
 	for _, row := range []struct {
 		name   string
 		snap   Snapshot
-		states [Ports]LinkState
+		states []LinkState
 		want   string
 	}{
 		{"by the rule", ports(Snapshot{}), straight, `10.203.4.12 direct dev 7
 10.203.4.12 detour dev 9 via 10.203.4.13 onlink
 10.203.4.13 direct dev 9
 10.203.4.13 detour dev 7 via 10.203.4.12 onlink`},
-		{"crossed", ports(Snapshot{}), [Ports]LinkState{{Peer: "wittgenstein"}, {Peer: "russell"}}, `10.203.4.12 direct dev 9
+		{"crossed", ports(Snapshot{}), []LinkState{{Peer: "wittgenstein"}, {Peer: "russell"}}, `10.203.4.12 direct dev 9
 10.203.4.12 detour dev 7 via 10.203.4.13 onlink
 10.203.4.13 direct dev 7
 10.203.4.13 detour dev 9 via 10.203.4.12 onlink`},
-		{"link to russell dead", ports(Snapshot{}), [Ports]LinkState{{Peer: "russell", Withheld: true}, {Peer: "wittgenstein"}},
+		{"link to russell dead", ports(Snapshot{}), []LinkState{{Peer: "russell", Withheld: true}, {Peer: "wittgenstein"}},
 			`10.203.4.12 detour dev 9 via 10.203.4.13 onlink
 10.203.4.13 direct dev 9
 10.203.4.13 detour dev 7 via 10.203.4.12 onlink`},
-		{"two cables to russell", ports(Snapshot{}), [Ports]LinkState{{Peer: "russell"}, {Peer: "russell"}},
+		{"two cables to russell", ports(Snapshot{}), []LinkState{{Peer: "russell"}, {Peer: "russell"}},
 			"10.203.4.12 direct dev 7\n10.203.4.12 detour dev 9\n10.203.4.13 detour dev 7 via 10.203.4.12 onlink"},
-		{"loop", ports(Snapshot{}), [Ports]LinkState{{Peer: "russell", Foreign: true}, {Peer: "wittgenstein", Foreign: true}}, ""},
+		{"loop", ports(Snapshot{}), []LinkState{{Peer: "russell", Foreign: true}, {Peer: "wittgenstein", Foreign: true}}, ""},
 		{"one port absent", Snapshot{Links: ports(Snapshot{}).Links[:2]}, straight,
 			"10.203.4.12 direct dev 7\n10.203.4.13 detour dev 7 via 10.203.4.12 onlink"},
 		{"no port at all", Snapshot{}, straight, ""},
@@ -87,7 +87,7 @@ func TestDesiredRoutes(t *testing.T) {
 // nothing left to do, whatever was there before.
 func TestDiffReachesWhatShouldBe(t *testing.T) {
 	cfg := thunderboltConfig()
-	states := [Ports]LinkState{{Peer: "russell"}, {Peer: "wittgenstein"}}
+	states := []LinkState{{Peer: "russell"}, {Peer: "wittgenstein"}}
 	stale := Route{Dst: ringAddr(1), Link: 9, Src: ringAddr(0), Metric: MetricDirect}
 	foreign := Route{Dst: ringAddr(2), Link: 9, Via: ringAddr(1), Metric: MetricDetour, Onlink: true, Src: ringAddr(0)}
 	renamed := ports(Snapshot{})

@@ -30,7 +30,7 @@ func FabricConfig(cfg Config) string {
 	var b strings.Builder
 	// The refresh stands before the lifetime: fabricd checks them line by line.
 	b.WriteString("! Written by ringboot. Changes are undone.\n")
-	fmt.Fprintf(&b, "frr defaults traditional\nhostname %s\nlog syslog warning\nip forwarding\n!\n", cfg.Node)
+	fmt.Fprintf(&b, "frr defaults traditional\nhostname %s\nlog syslog warning\n!\n", cfg.Node)
 	fmt.Fprint(&b, "interface lo\n ip router openfabric ring\n openfabric passive\nexit\n!\n")
 	for _, p := range cfg.Ports {
 		fmt.Fprintf(&b, "interface %s\n ip router openfabric ring\n openfabric hello-interval %d\n openfabric hello-multiplier %d\n openfabric csnp-interval %d\nexit\n!\n",

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +34,7 @@ func (n *testNode) fabric(t testing.TB) *fabric {
 		t.Fatal(err)
 	}
 	f := &fabric{dir: dir}
+	n.frr = f
 	t.Cleanup(func() {
 		f.kill()
 		os.RemoveAll(dir)
@@ -62,11 +64,12 @@ func (n *testNode) fabric(t testing.TB) *fabric {
 	return f
 }
 
-func (f *fabric) start(t testing.TB, n *testNode, daemon, conf string) {
+func (f *fabric) start(t testing.TB, n *testNode, daemon, conf string, more ...string) {
 	t.Helper()
 	log := filepath.Join(f.dir, daemon+".log")
-	cmd := exec.Command(frrDir+daemon, "-f", conf, "-i", filepath.Join(f.dir, daemon+".pid"), "-z", filepath.Join(f.dir, "zserv.api"),
-		"--vty_socket", f.dir, "-A", "127.0.0.1", "-P", "0", "--log", "file:"+log, "--log-level", "warning")
+	args := append([]string{"-f", conf, "-i", filepath.Join(f.dir, daemon+".pid"), "-z", filepath.Join(f.dir, "zserv.api"),
+		"--vty_socket", f.dir, "-A", "127.0.0.1", "-P", "0", "--log", "file:" + log, "--log-level", "warning"}, more...)
+	cmd := exec.Command(frrDir+daemon, args...)
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
 	n.in(cmd.Start)
@@ -134,39 +137,128 @@ func indexOf(words []string, w string) int {
 	return -1
 }
 
-// BenchmarkFailover puts the same events on the same ring, once kept by us and
-// once by FRR's OpenFabric, in one run.
+// spentIn is what all processes that keep one node's ring take of a processor
+// while something goes on, and for 20 s at least, in percent: the mean of the nodes.
+func (r *testRing) spentIn(what func()) float64 {
+	start, before := time.Now(), r.spent()
+	for what(); time.Since(start) < 20*time.Second; what() {
+		time.Sleep(100 * time.Millisecond)
+	}
+	return 100 * (r.spent() - before).Seconds() / time.Since(start).Seconds() / float64(len(r.nodes))
+}
+
+// spent is the processor time of all threads that keep the ring (schedstat of
+// /proc/PID/task/TID: the first number, nanoseconds on a processor).
+func (r *testRing) spent() time.Duration {
+	r.t.Helper()
+	var all time.Duration
+	for _, n := range r.nodes {
+		cmds := []*exec.Cmd{n.cmd}
+		if n.frr != nil {
+			cmds = n.frr.cmds
+		}
+		for _, c := range cmds {
+			threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", c.Process.Pid))
+			if err != nil || len(threads) == 0 {
+				r.t.Fatalf("process %d: %v", c.Process.Pid, err)
+			}
+			for _, t := range threads {
+				text, err := os.ReadFile(t)
+				if err != nil {
+					continue // the thread has ended
+				}
+				ns, err := strconv.ParseInt(strings.Fields(string(text))[0], 10, 64)
+				if err != nil {
+					r.t.Fatal(err)
+				}
+				all += time.Duration(ns)
+			}
+		}
+	}
+	return all
+}
+
+// BenchmarkAtRest is what it costs to keep the ring while nothing happens, and
+// under the traffic of the rows above, which a link at rest is not disturbed by.
+func BenchmarkAtRest(b *testing.B) {
+	for range b.N {
+		r := newRing(b).cables().echo()
+		for _, n := range r.nodes {
+			n.every = time.Second
+		}
+		r.start().awaitWhole()
+		time.Sleep(DefaultTiming().Calm + time.Second)
+		need.Figure("ring.rest_percent.ours", r.spentIn(func() {}), "percent")
+		need.Figure("ring.traffic_percent.ours", r.spentIn(func() { r.nodes[0].lossTo(r.nodes[1], func() {}) }), "percent")
+	}
+}
+
+// failover is what a row of the table of failovers is about.
+type failover struct {
+	name  string
+	event func(f, to *testNode)
+	mend  func(f, to *testNode) // nil: what comes back must be given its address by somebody
+}
+
+// rows lets each event happen, three times where the ring mends itself, and
+// reports the least that was lost: on a machine that is busy elsewhere whoever
+// keeps the ring gets his time late, and BFD takes sound links for dead.
+func (r *testRing) rows(prefix string, await func(*testRing), events []failover) map[string]int {
+	out := map[string]int{}
+	for _, e := range events {
+		for try := range 3 {
+			lost := r.nodes[0].lossTo(r.nodes[1], func() { e.event(r.nodes[0], r.nodes[1]) })
+			r.t.Logf("%s%s: %d lost", prefix, e.name, lost)
+			if least, ok := out[e.name]; !ok || lost < least {
+				out[e.name] = lost
+			}
+			if e.mend == nil {
+				break
+			}
+			e.mend(r.nodes[0], r.nodes[1])
+			await(r)
+			if try == 0 && lost == 0 {
+				break
+			}
+		}
+		need.Figure(prefix+e.name, out[e.name], "packets")
+	}
+	return out
+}
+
+// BenchmarkFailover puts the same events on the same ring, kept by us, by FRR's
+// OpenFabric, and by FRR's BGP with BFD, in one run.
 func BenchmarkFailover(b *testing.B) {
 	need.Tools(b, "nft:nftables", "sysctl:procps", "vtysh:frr")
-	need.File(b, frrDir+"fabricd", "frr")
-	events := []struct {
-		name  string
-		event func(f, to *testNode)
-		mend  func(f, to *testNode)
-	}{
+	for _, d := range []string{"fabricd", "bgpd", "bfdd"} {
+		need.File(b, frrDir+d, "frr")
+	}
+	events := []failover{
 		{"admin_down", func(_, to *testNode) { to.down("en06") }, func(_, to *testNode) { to.up("en06") }},
 		{"down_up", func(f, _ *testNode) { f.down("en05"); f.up("en05") }, func(_, _ *testNode) {}},
 		{"silent_death", func(f, to *testNode) { f.drop("en05"); to.drop("en06") }, func(f, to *testNode) { f.undrop(); to.undrop() }},
-		{"netdev_removed", func(_, to *testNode) { to.must(to.handle.LinkDel(to.link("en06"))) }, func(f, to *testNode) { f.cable("en05", to, "en06") }},
+		{"netdev_removed", func(_, to *testNode) { to.must(to.handle.LinkDel(to.link("en06"))) }, nil},
 	}
 	for range b.N {
 		ours := newRing(b).cables().echo().start().awaitWhole()
-		for _, e := range events {
-			lost := ours.nodes[0].lossTo(ours.nodes[1], func() { e.event(ours.nodes[0], ours.nodes[1]) })
-			need.Figure("ring.lost.beside_frr."+e.name, lost, "packets")
-			e.mend(ours.nodes[0], ours.nodes[1])
-			ours.awaitWhole()
-		}
+		lost := ours.rows("ring.lost.beside_frr.", func(r *testRing) { r.awaitWhole() }, events)
 		ours.killAll()
-		theirs := fabricRing(b)
-		for i, e := range events {
-			lost := theirs.nodes[0].lossTo(theirs.nodes[1], func() { e.event(theirs.nodes[0], theirs.nodes[1]) })
-			need.Figure("ring.lost.frr."+e.name, lost, "packets")
-			if i == len(events)-1 {
-				break // what comes back must be given its address by somebody
-			}
-			e.mend(theirs.nodes[0], theirs.nodes[1])
-			theirs.awaitFabric()
+		fabric := fabricRing(b)
+		fabric.rows("ring.lost.frr.", (*testRing).awaitFabric, events)
+		fabric.killFRR()
+		bfd := bgpRing(b)
+		need.Figure("ring.rest_percent.bfd", bfd.spentIn(func() {}), "percent")
+		theirs := bfd.rows("ring.lost.bfd.", (*testRing).awaitBGP, events)
+		bfd.killFRR()
+		need.Figure("ring.lost.silent_death_bfd", theirs["silent_death"], "packets")
+		if lost["silent_death"] >= theirs["silent_death"] {
+			b.Errorf("a silent death costs %d packets, with BGP and BFD %d", lost["silent_death"], theirs["silent_death"])
 		}
+	}
+}
+
+func (r *testRing) killFRR() {
+	for _, n := range r.nodes {
+		n.frr.kill()
 	}
 }

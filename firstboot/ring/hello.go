@@ -48,7 +48,9 @@ type Announce struct {
 	Instance string `json:"instance"`
 	BootID   string `json:"boot"`
 	MTU      int    `json:"mtu"`
-	Public   []byte `json:"public"` // X25519
+	Public   []byte `json:"public"`          // X25519
+	Own      []byte `json:"own,omitempty"`   // of the voucher for the node's own key
+	Grant    []byte `json:"grant,omitempty"` // of the node for its keeper's key
 }
 
 // Probe goes to the peer's own address over the port, as traffic does: it
@@ -70,6 +72,9 @@ type Probe struct {
 type Reached struct {
 	Peer  string `json:"peer"`
 	Alive bool   `json:"alive"`
+	// Lost are the nodes that this peer itself says it has no living link to: so
+	// the far end of a dead cable learns of it by way of the third node.
+	Lost []string `json:"lost,omitempty"`
 }
 
 // signed is an announce as it came: what was signed, by which certificate.
@@ -158,6 +163,18 @@ func parseAnnounce(datagram []byte) (Announce, signed, error) {
 	}
 	at := len(datagram) - ed25519.SignatureSize
 	return a, signed{content: datagram[:at], cert: rest[certLength : certLength+n], signature: datagram[at:]}, nil
+}
+
+// sender is the run that a probe says it is from, unbelieved.
+func sender(datagram []byte) string {
+	_, body, _, err := open(datagram)
+	var p struct {
+		From string `json:"from"`
+	}
+	if err != nil || json.Unmarshal(body, &p) != nil {
+		return ""
+	}
+	return p.From
 }
 
 // parseProbe reads a probe and checks it with the key that keyOf knows for its

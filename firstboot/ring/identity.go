@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"ringboot/discovery/grant"
 )
 
 // Identity is what a node proves itself with on the cable: the certificate
@@ -23,6 +25,15 @@ type Identity struct {
 	Leaf      *x509.Certificate
 	CA        *x509.Certificate
 	Key       ed25519.PrivateKey
+	// Own is the word of the certificate's key for the one that the node made
+	// itself: that key and a signature. Empty where the certificate's counts.
+	Own []byte
+	// Grant is the node's word for a Key that is not its own: that key and the
+	// node's signature. Empty where Key is the node's.
+	Grant []byte
+	// Bound is the key to which a node is bound, once the nodes have agreed; nil
+	// where it lost it. Before they agreed the certificate's word counts.
+	Bound func(node string) (key ed25519.PublicKey, agreed bool)
 }
 
 // session is one run of a keeper: a fresh X25519 key and the number that tells
@@ -54,7 +65,7 @@ func newSession(id Identity, nodes []string, bootID string) (*session, error) {
 func (s *session) announce(port string, mtu int) ([]byte, error) {
 	return sealAnnounce(Announce{
 		Cluster: s.id.ClusterID, Node: s.id.Node, Port: port, Instance: s.instance,
-		BootID: s.bootID, MTU: mtu, Public: s.private.PublicKey().Bytes(),
+		BootID: s.bootID, MTU: mtu, Public: s.private.PublicKey().Bytes(), Own: s.id.Own, Grant: s.id.Grant,
 	}, s.id.Leaf.Raw, s.id.Key)
 }
 
@@ -84,6 +95,12 @@ func (s *session) believe(a Announce, frame signed) error {
 			printable(a.Node), printable(leaf.Subject.CommonName))
 	}
 	public, ok := leaf.PublicKey.(ed25519.PublicKey)
+	if public, err = s.own(a, public); err != nil {
+		return err
+	}
+	if ok && len(a.Grant) > 0 {
+		public, ok = grant.Open(public, grant.Ring, a.Node, a.Grant)
+	}
 	if !ok || !ed25519.Verify(public, frame.content, frame.signature) {
 		return fmt.Errorf("%w: its signature is wrong", errUntrusted)
 	}
@@ -91,6 +108,29 @@ func (s *session) believe(a Announce, frame signed) error {
 		return fmt.Errorf("%w: %s is no node of the profile", errUntrusted, printable(a.Node))
 	}
 	return nil
+}
+
+// own is the key that speaks for the node: the one to which it is bound, or
+// while nothing is bound the one that its voucher vouches for.
+func (s *session) own(a Announce, voucher ed25519.PublicKey) (ed25519.PublicKey, error) {
+	var bound ed25519.PublicKey
+	agreed := false
+	if s.id.Bound != nil {
+		bound, agreed = s.id.Bound(a.Node)
+	}
+	switch {
+	case agreed && (bound == nil || len(a.Own) < ed25519.PublicKeySize || !bound.Equal(ed25519.PublicKey(a.Own[:ed25519.PublicKeySize]))):
+		return nil, fmt.Errorf("%w: %s is bound to another key: a used or copied stick, or another machine in its place", errUntrusted, printable(a.Node))
+	case agreed:
+		return bound, nil
+	case len(a.Own) == 0:
+		return voucher, nil
+	}
+	key, ok := grant.Open(voucher, grant.Own, a.Node, a.Own)
+	if !ok {
+		return nil, fmt.Errorf("%w: its voucher does not vouch for its key", errUntrusted)
+	}
+	return key, nil
 }
 
 // probeKey is the key of the probes between two runs. Both ends compute the same.

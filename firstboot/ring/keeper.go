@@ -2,16 +2,13 @@ package ring
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"io/fs"
 	"slices"
 	"sync"
 	"time"
 
 	"ringboot/firstboot/host"
-	"ringboot/firstboot/trust"
+	"ringboot/firstboot/status"
 	"ringboot/profiles"
 )
 
@@ -21,9 +18,10 @@ type Options struct {
 	Identity Identity
 	Kernel   func() (Kernel, error) // opened by Run
 	Wires    Wires
-	Sys      fs.FS             // below /sys, for Thunderbolt; nil: not looked at
-	Files    host.Files        // for what is remembered between runs; nil: nothing is
-	Remark   func(trust.Event) // told each event as it happens; may be nil
+	Sys      fs.FS              // below /sys, for Thunderbolt; nil: not looked at
+	Files    host.Files         // for what is remembered between runs; nil: nothing is
+	State    string             // where that is written; "": StateFile
+	Remark   func(status.Event) // told each event as it happens; may be nil
 }
 
 // StateFile remembers who was at the other end of each port, so that the
@@ -37,9 +35,9 @@ type Keeper struct {
 	kick chan struct{}
 
 	mu     sync.Mutex
-	view   trust.RingView
-	events []trust.Event
-	peers  [Ports]string
+	view   status.RingView
+	events []status.Event
+	peers  []string
 	ready  bool
 	fault  string // why the last change of the kernel's state did not work
 }
@@ -49,17 +47,20 @@ func New(opt Options) (*Keeper, error) {
 	if err := opt.Config.check(); err != nil {
 		return nil, err
 	}
+	if opt.State == "" {
+		opt.State = StateFile
+	}
 	k := &Keeper{opt: opt, kick: make(chan struct{}, 1)}
-	k.view = trust.RingView{Transport: opt.Config.Transport, Verdict: "the ring is not looked at yet"}
-	for i := range k.peers {
-		k.peers[i] = opt.Config.expected(i)
+	k.view = status.RingView{Transport: opt.Config.Transport.Name, Verdict: "the ring is not looked at yet"}
+	for i := range opt.Config.Ports {
+		k.peers = append(k.peers, opt.Config.expected(i))
 	}
 	k.recall()
 	return k, nil
 }
 
 // View is the ring as this node sees it now.
-func (k *Keeper) View() trust.RingView {
+func (k *Keeper) View() status.RingView {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	v := k.view
@@ -68,7 +69,7 @@ func (k *Keeper) View() trust.RingView {
 }
 
 // Events are the last things that happened to the ring, oldest first.
-func (k *Keeper) Events() []trust.Event {
+func (k *Keeper) Events() []status.Event {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return slices.Clone(k.events)
@@ -76,10 +77,10 @@ func (k *Keeper) Events() []trust.Event {
 
 // Peers are the nodes taken to be at the two ports: what was learned, or
 // else what the rule of cabling says. The persistent routes are made of it.
-func (k *Keeper) Peers() [Ports]string {
+func (k *Keeper) Peers() []string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.peers
+	return slices.Clone(k.peers)
 }
 
 // Fault is why the kernel refused the last change, or "".
@@ -89,7 +90,7 @@ func (k *Keeper) Fault() string {
 	return k.fault
 }
 
-// Ready tells whether Run has looked at the ring.
+// Ready reports whether Run has looked at the ring.
 func (k *Keeper) Ready() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -110,13 +111,13 @@ type run struct {
 	*Keeper
 	work   sync.Mutex
 	core   *core
-	wires  [Ports]Wire
-	bound  [Ports]int // device of each wire
+	wires  []Wire
+	bound  []int // device of each wire
 	kernel Kernel
 	group  sync.WaitGroup
-	routed [Ports]LinkState // what the routes were last compared with
-	due    time.Time        // next look at the kernel
-	timer  *time.Timer      // of the next turn
+	routed []LinkState // what the routes were last compared with
+	due    time.Time   // next look at the kernel
+	timer  *time.Timer // of the next turn
 	shown  picture
 }
 
@@ -133,11 +134,12 @@ func (k *Keeper) Run(ctx context.Context) error {
 		return err
 	}
 	defer kernel.Close()
-	r := &run{Keeper: k, core: newCore(cfg, me, k.opt.Remark), kernel: kernel, timer: time.NewTimer(0)}
-	r.core.learned = k.Peers()
+	r := &run{Keeper: k, core: newCore(cfg, me, k.opt.Remark), kernel: kernel, timer: time.NewTimer(0), wires: make([]Wire, len(cfg.Ports)), bound: make([]int, len(cfg.Ports))}
+	copy(r.core.learned, k.Peers())
 	ctx, cancel := context.WithCancel(ctx)
 	defer r.end(cancel)
 	watch := kernel.Watch(ctx)
+	r.group.Go(func() { r.feel(ctx) })
 	settle := r.core.cfg.Timing.Settle
 	for {
 		wanted := time.Time{}
@@ -187,7 +189,7 @@ func (r *run) want(at time.Time) {
 // turn does what is due, and sets the time of the next turn.
 func (r *run) turn(ctx context.Context, now time.Time) {
 	r.send(r.core.tick(now))
-	if r.core.states() != r.routed {
+	if !slices.Equal(r.core.states(), r.routed) {
 		r.due = now // routes follow at once
 	}
 	actions, again := r.core.mend(now)
@@ -218,6 +220,7 @@ func (r *run) look(ctx context.Context, now time.Time) {
 		return
 	}
 	r.sysfs()
+	r.count(now)
 	r.core.observe(s, now)
 	r.routed = r.core.states()
 	actions := Diff(Desire(r.core.cfg, s, r.routed), s)
@@ -249,7 +252,7 @@ func (r *run) setFault(text string) {
 }
 
 func (r *run) sysfs() {
-	if r.opt.Sys == nil || r.opt.Config.Transport != profiles.TransportThunderbolt {
+	if r.opt.Sys == nil || r.opt.Config.Transport.Controllers == profiles.ControllersNone {
 		return
 	}
 	all, err := ReadThunderbolt(r.opt.Sys)
@@ -257,13 +260,13 @@ func (r *run) sysfs() {
 		return
 	}
 	for i, p := range r.opt.Config.Ports {
-		r.core.wires[i] = wireAt(all, p.Path)
+		r.core.wires[i] = wireAt(all, p)
 	}
 }
 
 // connect opens a socket on each port that has none, or one on a device that is gone.
 func (r *run) connect(ctx context.Context) {
-	for i, l := range r.core.links {
+	for i, l := range r.core.ports() {
 		if r.wires[i] != nil && r.bound[i] != l.index {
 			r.wires[i].Close()
 			r.wires[i] = nil
@@ -316,11 +319,14 @@ func (r *run) send(all []outgoing) {
 		if w == nil {
 			continue
 		}
+		if r.core.cfg.Segment == nil {
+			r.core.links[o.port].pulse.own++
+		}
 		if o.broadcast {
 			w.Announce(o.frame) //nolint:errcheck // see above
 			continue
 		}
-		if peer, ok := r.core.cfg.peer(r.core.links[o.port].peer.Node); ok {
+		if peer, ok := r.core.cfg.peer(o.to); ok {
 			w.Probe(o.frame, peer.Addr.String()) //nolint:errcheck // see above
 		}
 	}
@@ -328,10 +334,14 @@ func (r *run) send(all []outgoing) {
 
 // picture is all of a view that is worth being seen at once.
 type picture struct {
-	sights [Ports]Sight
+	sights []Sight
 	fault  string
 	told   int
 	at     time.Time
+}
+
+func (p picture) same(q picture) bool {
+	return slices.Equal(p.sights, q.sights) && p.fault == q.fault && p.told == q.told
 }
 
 // staleView is how old the counters of a view may get.
@@ -340,7 +350,7 @@ const staleView = time.Second
 // publish makes the view anew when there is something to see, or the last is old.
 func (r *run) publish(now time.Time) {
 	p := picture{sights: r.core.sights(), fault: r.Fault(), told: r.core.told, at: r.shown.at}
-	if p == r.shown && now.Sub(p.at) < staleView {
+	if p.same(r.shown) && now.Sub(p.at) < staleView {
 		return
 	}
 	news := p.told != r.shown.told
@@ -357,68 +367,6 @@ func (r *run) publish(now time.Time) {
 		r.events = slices.Clone(r.core.events)
 	}
 	for i := range r.peers {
-		r.peers[i] = r.core.peerAt(i)
+		r.peers[i] = r.core.peerAt(i) // on a switch of no use to anybody
 	}
-}
-
-// remembered is the content of StateFile.
-type remembered struct {
-	Version int               `json:"version"`
-	Peers   map[string]string `json:"peers"` // port to node
-}
-
-func (k *Keeper) recall() {
-	if k.opt.Files == nil {
-		return
-	}
-	text, err := k.opt.Files.ReadFile(StateFile)
-	if err != nil {
-		return
-	}
-	var was remembered
-	if json.Unmarshal(text, &was) != nil || was.Version != 1 {
-		return // worth a second of probing, no more
-	}
-	for i, p := range k.opt.Config.Ports {
-		if _, ok := k.opt.Config.peer(was.Peers[p.Name]); ok {
-			k.peers[i] = was.Peers[p.Name]
-		}
-	}
-}
-
-// remember writes the peers down when they changed.
-func (r *run) remember() {
-	if r.opt.Files == nil {
-		return
-	}
-	now := remembered{Version: 1, Peers: map[string]string{}}
-	for i, p := range r.opt.Config.Ports {
-		if !r.core.links[i].alive {
-			return // half a picture would be worse than the old one
-		}
-		now.Peers[p.Name] = r.core.peerAt(i)
-	}
-	text, err := json.Marshal(now)
-	if err != nil {
-		return
-	}
-	text = append(text, '\n')
-	old, err := r.opt.Files.ReadFile(StateFile)
-	if err == nil && string(old) == string(text) {
-		return
-	}
-	if err := r.opt.Files.WriteFile(StateFile, text, 0o600); err != nil && !errors.Is(err, fs.ErrPermission) {
-		r.core.event(time.Now(), "state", fmt.Sprintf("remember the peers: %v", err))
-	}
-}
-
-func bootID(files host.Files) string {
-	if files == nil {
-		return ""
-	}
-	text, err := files.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return ""
-	}
-	return string(text[:min(len(text), len("00000000-0000-0000-0000-000000000000"))])
 }

@@ -1,8 +1,11 @@
 package ring
 
-import "context"
+import (
+	"context"
+	"net/netip"
+)
 
-// Kernel is the network of one machine: netlink on a node, a value in tests.
+// Kernel is the network of one machine: netlink, behind what other systems can build too.
 type Kernel interface {
 	// Snapshot reads everything at once.
 	Snapshot(ctx context.Context) (Snapshot, error)
@@ -26,6 +29,11 @@ type Wire interface {
 	Announce(frame []byte) error
 	// Probe sends to one address over this port, with the bit that forbids fragments.
 	Probe(frame []byte, to string) error
+	// Ask asks the kernel that has an address on the cable to answer, whatever the
+	// routes and the neighbour table say. The answer is seen by Counters only.
+	Ask(addr netip.Addr) error
+	// Counters are those of the device.
+	Counters() (Counters, error)
 	// Read waits for the next datagram.
 	Read(buffer []byte) (int, error)
 	Close() error

@@ -24,6 +24,7 @@ const routeProtocol = unix.RTPROT_STATIC
 // netlinkKernel is the kernel of the namespace that its handle was made in.
 type netlinkKernel struct {
 	handle *netlink.Handle
+	cfg    Config
 	sys    fs.FS
 	proc   string // /proc/sys
 	paths  []string
@@ -36,12 +37,8 @@ func NewKernel(cfg Config, sys fs.FS) (Kernel, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open netlink: %w", err)
 	}
-	all := Desired{}
-	for i := range all.Ports {
-		all.Ports[i] = i + 1
-	}
-	k := &netlinkKernel{handle: handle, sys: sys, proc: "/proc/sys"}
-	for _, s := range sysctls(cfg, all) {
+	k := &netlinkKernel{handle: handle, cfg: cfg, sys: sys, proc: "/proc/sys"}
+	for _, s := range sysctls(cfg, allThere(cfg)) {
 		k.paths = append(k.paths, s.Path)
 	}
 	return k, nil
@@ -109,7 +106,7 @@ func (k *netlinkKernel) link(a *netlink.LinkAttrs) Link {
 		Up: a.Flags&net.FlagUp != 0, Carrier: a.RawFlags&unix.IFF_RUNNING != 0 && a.RawFlags&unix.IFF_LOWER_UP != 0,
 	}
 	if k.sys != nil {
-		l.Path, l.Driver, l.SpeedMbit = deviceOf(k.sys, a.Name)
+		l.Path, l.Driver, l.SpeedMbit, l.Port = deviceOf(k.sys, a.Name)
 	}
 	return l
 }
@@ -134,7 +131,7 @@ func (k *netlinkKernel) routes() ([]Route, error) {
 	for _, r := range list {
 		metric := uint32(r.Priority)
 		p, ok := prefixOf(r.Dst)
-		if !ok || p.Bits() != p.Addr().BitLen() || (metric != MetricDirect && metric != MetricDetour) {
+		if !ok || p.Bits() != p.Addr().BitLen() || !k.cfg.ours(metric) {
 			continue
 		}
 		o := Route{Dst: p.Addr(), Link: r.LinkIndex, Metric: metric, Onlink: r.Flags&int(netlink.FLAG_ONLINK) != 0}

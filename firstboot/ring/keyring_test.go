@@ -1,19 +1,22 @@
 package ring
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/binary"
 	"math/big"
 	"testing"
 	"time"
 
-	"ringboot/firstboot/trust"
+	"ringboot/firstboot/status"
 	"ringboot/profiles"
+	"ringboot/rehearsal/cable"
 )
 
-type event = trust.Event
+type event = status.Event
 
 // keyring is the CA of one test cluster.
 type keyring struct {
@@ -64,8 +67,8 @@ func (k keyring) identity(t testing.TB, node string) Identity {
 var nodeNames = []string{"frege", "russell", "wittgenstein"}
 
 func testConfig(i int) Config {
-	cfg := Config{Node: nodeNames[i], Addr: ringAddr(i), Order: nodeNames, Transport: profiles.TransportEthernet, MTU: 65520,
-		Ports: [Ports]profiles.RingPort{{Name: "en05", Interface: "en05"}, {Name: "en06", Interface: "en06"}},
+	cfg := Config{Node: nodeNames[i], Addr: ringAddr(i), Order: nodeNames, Transport: transport(profiles.TransportEthernet), MTU: 65520,
+		Ports: []profiles.RingPort{{Name: "en05", Interface: "en05"}, {Name: "en06", Interface: "en06"}},
 		// A test does not wait two seconds for a link to be trusted again.
 		Timing: Timing{Return: 300 * time.Millisecond, Flap: time.Second}}
 	for j, n := range nodeNames {
@@ -74,4 +77,83 @@ func testConfig(i int) Config {
 		}
 	}
 	return cfg
+}
+
+// transport is a transport's row of the table.
+func transport(name string) profiles.Transport {
+	t, ok := profiles.TransportOf(name)
+	if !ok {
+		panic("no transport " + name)
+	}
+	return t
+}
+
+// A keeper's hello is believed by its node's word, and by nobody else's.
+func TestAKeepersHelloIsBelievedByItsNode(t *testing.T) {
+	k := newKeyring(t)
+	frege, russell := k.identity(t, "frege"), k.identity(t, "russell")
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grant := func(by Identity, node, purpose string) []byte {
+		word := append([]byte("ringboot grant 1\x00"+purpose+"\x00"+node+"\x00"), public...)
+		return append(append([]byte{}, public...), ed25519.Sign(by.Key, word)...)
+	}
+	for name, c := range map[string]struct {
+		grant []byte
+		ok    bool
+	}{
+		"its node's":          {grant(russell, "russell", "ring"), true},
+		"another node's":      {grant(frege, "russell", "ring"), false},
+		"for another node":    {grant(russell, "frege", "ring"), false},
+		"for another purpose": {grant(russell, "russell", "record"), false},
+		"none":                {nil, false},
+	} {
+		deputy := russell
+		deputy.Key, deputy.Grant = private, c.grant
+		s, err := newSession(deputy, []string{"frege", "russell"}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := s.announce("en05", 1500)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, frame, err := parseAnnounce(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, err := newSession(frege, []string{"frege", "russell"}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := other.believe(a, frame); (err == nil) != c.ok {
+			t.Errorf("a grant %s: %v", name, err)
+		}
+	}
+}
+
+// What only listens, on a cable of the rehearsal, must find the node's own key there.
+func TestTheHelloShowsTheKeyThatTheNodeMade(t *testing.T) {
+	frege := newKeyring(t).identity(t, "frege")
+	frege.Own = bytes.Repeat([]byte{7}, ed25519.PublicKeySize+ed25519.SignatureSize)
+	s, err := newSession(frege, nodeNames, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := s.announce("en05", 1500)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const ethernet, ip, udp = 14, 20, 8
+	frame := make([]byte, ethernet+ip+udp, ethernet+ip+udp+len(text))
+	frame[12], frame[13] = 0x08, 0x00     // IPv4
+	frame[ethernet], frame[23] = 0x45, 17 // version 4, 20 bytes of header; UDP
+	binary.BigEndian.PutUint16(frame[ethernet+2:], uint16(ip+udp+len(text)))
+	binary.BigEndian.PutUint16(frame[ethernet+ip+2:], UDPPort)
+	binary.BigEndian.PutUint16(frame[ethernet+ip+4:], uint16(udp+len(text)))
+	if node, word := cable.OwnKey(append(frame, text...)); node != "frege" || !bytes.Equal(word, frege.Own) {
+		t.Errorf("a listener hears the key %x of %q", word, node)
+	}
 }

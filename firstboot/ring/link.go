@@ -6,6 +6,8 @@ import "time"
 // told what happens and what time it is; it does nothing by itself.
 type link struct {
 	port   string
+	at     int    // place of the port in the configuration
+	fixed  string // on a switch: the node that is meant
 	timing Timing
 
 	index   int // device; 0: absent
@@ -46,16 +48,28 @@ type link struct {
 
 	probeAt, announceAt time.Time
 
+	pulse   pulse
+	failed  time.Time // when the traffic told that it is dead, until it answers
+	doubt   time.Duration
+	doubted time.Time
+	rx      uint64 // packets that came in, as of the last look at the kernel
+	counted bool
+	rxMoved time.Time
+
 	sent, lost, changes uint64
 	rtt                 time.Duration
+	slow                time.Duration // the longest round trip of late: it fades with each that is shorter
 	noCarrierSince      time.Time
 }
 
 type sentProbe struct {
-	seq  uint64
-	at   time.Time
-	full bool
+	seq        uint64
+	at         time.Time
+	full, late bool
 }
+
+// fading is the part by which the memory of a slow answer shrinks with each other one.
+const fading = 64
 
 // device takes over what the kernel says of the port.
 func (l *link) device(d Link, present bool, now time.Time) {
@@ -83,6 +97,8 @@ func (l *link) cut() {
 	l.hearBig, l.peerBig, l.tries, l.fullAt = 0, 0, 0, time.Time{}
 	l.ackedAt, l.answers, l.pending = time.Time{}, time.Time{}, nil
 	l.reached = nil
+	l.pulse, l.slow = pulse{timing: l.timing}, 0
+	l.counted, l.rxMoved = false, time.Time{}
 	l.claim, l.loop = "", false
 }
 
@@ -116,7 +132,7 @@ func later(a, b time.Time) time.Time {
 // next makes the next probe due.
 func (l *link) next(now time.Time, full bool) uint64 {
 	l.seq++
-	l.pending = append(l.pending, sentProbe{l.seq, now, full})
+	l.pending = append(l.pending, sentProbe{seq: l.seq, at: now, full: full})
 	if !full {
 		l.sent++
 	}
@@ -137,6 +153,8 @@ func (l *link) answered(seq uint64, now time.Time) {
 		if l.rtt = now.Sub(p.at); l.rtt > l.timing.Quick {
 			l.stirred = now
 		}
+		l.slow = max(l.rtt, l.slow-l.slow/fading)
+		l.regret(now)
 		if l.atRest(now) {
 			l.probeAt = now.Add(l.timing.Rest)
 		}
@@ -144,7 +162,7 @@ func (l *link) answered(seq uint64, now time.Time) {
 	}
 }
 
-// atRest tells whether the link works and did so for a while without a late
+// atRest reports whether the link works and did so for a while without a late
 // answer. It is probed more seldom then, and at once more often when an answer
 // does not come. On a machine that is too busy to answer in time no link rests.
 func (l *link) atRest(now time.Time) bool {
@@ -168,13 +186,19 @@ func (l *link) early(now time.Time) time.Duration {
 	return 0
 }
 
-// patience is how old the newest answered probe of a living link may get.
+// patience is how old the newest answered probe of a living link may get. A far
+// end that took its time of late gets some: a machine that is busy, or emulated,
+// is slow and not dead, and links that come and go make it slower.
 func (l *link) patience(now time.Time) time.Duration {
+	slow := min(roundTrips*l.slow, l.longest())
 	if l.atRest(now) {
-		return l.timing.Rest + l.timing.Grace
+		return max(l.timing.Rest+l.timing.Grace, slow)
 	}
-	return l.timing.Dead
+	return max(l.timing.Dead, slow)
 }
+
+// longest is how long an answer to a probe is waited for.
+func (l *link) longest() time.Duration { return roundTrips * l.timing.Dead }
 
 // forgive gives the link back the time in which this process did not run.
 func (l *link) forgive(gap time.Duration) {
@@ -194,11 +218,14 @@ func (l *link) judge(now time.Time) bool {
 	answering := l.carrier && l.known && !l.ackedAt.IsZero() && now.Sub(l.ackedAt) <= l.patience(now)
 	kept := l.pending[:0]
 	for _, p := range l.pending {
-		if now.Sub(p.at) <= l.timing.Dead {
-			kept = append(kept, p)
-		} else if !p.full {
+		age := now.Sub(p.at)
+		if age > l.timing.Dead && !p.full && !p.late {
+			p.late = true
 			l.lost++
 			l.stirred = now
+		}
+		if age <= l.timing.Dead || p.late && age <= l.longest() {
+			kept = append(kept, p)
 		}
 	}
 	l.pending = kept
@@ -224,6 +251,37 @@ func (l *link) judge(now time.Time) bool {
 	return true
 }
 
+// fail makes the link dead whatever was answered so far: only what is answered
+// from now on counts for its return.
+func (l *link) fail(now time.Time) {
+	l.failed = now
+	l.hold = l.nextHold(now)
+	l.alive, l.changedAt, l.stirred = false, now, now
+	l.ackedAt, l.answers, l.pending = time.Time{}, time.Time{}, nil
+	l.changes++
+}
+
+// regret learns from a death that was none: a far end that answers a moment
+// after it was given up is slow, and gets twice as long for each question from
+// now on. The doubt wears off: it halves with every Flap in which none was added.
+func (l *link) regret(now time.Time) {
+	if !l.failed.IsZero() && now.Sub(l.failed) <= l.timing.Dead {
+		l.doubt, l.doubted = min(max(2*l.doubt, roundTrips*l.timing.Ask), l.timing.Dead/asksToDeath), now
+	}
+	l.failed = time.Time{}
+}
+
+// slowness is how long this far end may take for an answer of its kernel.
+func (l *link) slowness(now time.Time) time.Duration {
+	for l.doubt > 0 && now.Sub(l.doubted) >= l.timing.Flap {
+		l.doubted = l.doubted.Add(l.timing.Flap)
+		if l.doubt /= 2; l.doubt <= l.timing.Ask {
+			l.doubt = 0
+		}
+	}
+	return max(roundTrips*l.rtt, l.doubt)
+}
+
 // nextHold is how long a link that died now must answer before it is used
 // again: a link that comes and goes waits longer each time.
 func (l *link) nextHold(now time.Time) time.Duration {
@@ -233,10 +291,10 @@ func (l *link) nextHold(now time.Time) time.Duration {
 	return min(2*l.hold, max(l.timing.Flap, l.timing.Return))
 }
 
-// fullSize tells whether a packet of the full size went both ways since bring-up.
+// fullSize reports whether a packet of the full size went both ways since bring-up.
 func (l *link) fullSize(mtu int) bool { return l.alive && l.hearBig >= mtu && l.peerBig >= mtu }
 
-// wantsFull tells whether a full-size probe is due. Often at first, then
+// wantsFull reports whether a full-size probe is due. Often at first, then
 // seldom: with two MTUs that differ it never arrives.
 func (l *link) wantsFull(mtu int, now time.Time) bool {
 	const quick = 10

@@ -194,15 +194,20 @@ func (r *testRing) rested() *testRing {
 func TestLossWhenALinkIsUpButDead(t *testing.T) {
 	t.Parallel()
 	need.Tools(t, "nft:nftables")
-	const atMost = 1200 // a link at rest is dead after 1150 ms, another after 1000; one tick
+	const (
+		byTraffic = 100  // the counters stand still, and three questions go unanswered
+		byProbes  = 1200 // a link at rest is dead after 1150 ms, another after 1000; one tick
+	)
 	for _, row := range []struct {
 		figure string
+		atMost int
 		cut    func(f, to *testNode)
 		mend   func(f, to *testNode)
 	}{
-		{"ring.lost.silent_death", func(f, to *testNode) { f.drop("en05"); to.drop("en06") }, func(f, to *testNode) { f.undrop(); to.undrop() }},
-		{"ring.lost.one_way_death", func(_, to *testNode) { to.drop("en06") }, func(_, to *testNode) { to.undrop() }},
-		{"ring.lost.false_mac", func(f, to *testNode) {
+		{"ring.lost.silent_death", byTraffic, func(f, to *testNode) { f.drop("en05"); to.drop("en06") }, func(f, to *testNode) { f.undrop(); to.undrop() }},
+		{"ring.lost.one_way_death", byTraffic, func(_, to *testNode) { to.drop("en06") }, func(_, to *testNode) { to.undrop() }},
+		// The kernel there answers whoever asks everybody; only the probes go where traffic goes.
+		{"ring.lost.false_mac", byProbes, func(f, to *testNode) {
 			f.shell("ip neigh replace " + to.addr.String() + " lladdr 02:00:00:00:de:ad nud permanent dev en05")
 		}, func(f, to *testNode) { f.shell("ip neigh del " + to.addr.String() + " dev en05") }},
 	} {
@@ -211,9 +216,9 @@ func TestLossWhenALinkIsUpButDead(t *testing.T) {
 			f, to := r.nodes[0], r.nodes[1]
 			to.echo()
 			lost := 0
-			for range 3 {
-				// A machine that is busy elsewhere gives the agents their second late.
-				if lost = f.lossTo(to, func() { row.cut(f, to) }); lost <= atMost {
+			for range 5 {
+				// A machine that is busy elsewhere gives the agents their time late.
+				if lost = f.lossTo(to, func() { row.cut(f, to) }); lost <= row.atMost {
 					break
 				}
 				t.Logf("%s: %d lost, once more", row.figure, lost)
@@ -221,10 +226,10 @@ func TestLossWhenALinkIsUpButDead(t *testing.T) {
 				r.awaitWhole()
 			}
 			need.Figure(row.figure, lost, "packets")
-			if lost > atMost {
-				t.Errorf("%d of %d lost, want at most %d", lost, packets, atMost)
+			if lost > row.atMost {
+				t.Errorf("%d of %d lost, want at most %d", lost, packets, row.atMost)
 			}
-			if lost < 100 {
+			if lost < 20 {
 				t.Errorf("%d of %d lost: the link did not die, nothing was tried", lost, packets)
 			}
 			for i, n := range r.nodes[:2] {

@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -24,7 +23,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 
-	"ringboot/firstboot/trust"
+	"ringboot/firstboot/status"
 	"ringboot/rehearsal/need"
 )
 
@@ -42,25 +41,32 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// Ports is how many ports each node of a ring has.
+const Ports = 2
+
 // orders are what an agent process is told.
 type orders struct {
 	Config    Config
 	Leaf, CA  []byte
 	Key       []byte
 	ClusterID string
+	Every     time.Duration // between two looks at the view; 0: 10 ms
 }
 
 // told is what an agent process says on its standard output.
 type told struct {
-	View   trust.RingView
-	Events []trust.Event
-	Peers  [Ports]string
+	View   status.RingView
+	Events []status.Event
+	Peers  []string
 	Fault  string
 }
 
 // agentMain is one agent in a process of its own: the keeper and nothing else.
 // It ends when its standard input does, so that none outlives the test.
 func agentMain(file string) error {
+	if err := syscall.Mount("sysfs", "/sys", "sysfs", 0, ""); err != nil {
+		return fmt.Errorf("show the devices of the namespace: %w", err)
+	}
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
@@ -100,7 +106,7 @@ func agentMain(file string) error {
 				last = string(t)
 				fmt.Println(last)
 			}
-			time.Sleep(10 * time.Millisecond)
+			time.Sleep(max(o.Every, 10*time.Millisecond))
 		}
 	})
 	err = k.Run(ctx)
@@ -118,6 +124,8 @@ type testNode struct {
 	cfg    Config
 	id     Identity
 	leads  map[string]string // what is really at the end of each port
+	frr    *fabric           // keeps it in the agent's place
+	every  time.Duration     // between two looks of the test at the agent's view
 
 	cmd   *exec.Cmd
 	stdin io.Closer
@@ -244,7 +252,7 @@ func (r *testRing) cables() *testRing {
 // start runs the agent in the namespace.
 func (n *testNode) start() {
 	n.t.Helper()
-	text, err := json.Marshal(orders{n.cfg, n.id.Leaf.Raw, n.id.CA.Raw, n.id.Key, n.id.ClusterID})
+	text, err := json.Marshal(orders{n.cfg, n.id.Leaf.Raw, n.id.CA.Raw, n.id.Key, n.id.ClusterID, n.every})
 	n.must(err)
 	file := filepath.Join(n.t.TempDir(), "orders")
 	n.must(os.WriteFile(file, text, 0o600))
@@ -253,6 +261,8 @@ func (n *testNode) start() {
 	cmd := exec.Command(exe)
 	cmd.Env = append(os.Environ(), agentEnv+"="+file)
 	cmd.Stderr = os.Stderr
+	// A view of /sys of its own, which shows the devices of its namespace.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	stdin, err := cmd.StdinPipe()
 	n.must(err)
 	stdout, err := cmd.StdoutPipe()
@@ -308,29 +318,13 @@ func (r *testRing) start() *testRing {
 // await waits until what holds of the ring, and says what is there if it never does.
 func (r *testRing) await(what string, holds func() bool) {
 	r.t.Helper()
-	deadline := time.Now().Add(40 * time.Second)
+	deadline := time.Now().Add(patience)
 	for !holds() {
 		if time.Now().After(deadline) {
-			r.t.Fatalf("%s: not within 40 s\n%s", what, r.describe())
+			r.t.Fatalf("%s: not within %s\n%s", what, patience, r.describe())
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-}
-
-func (r *testRing) describe() string {
-	var b strings.Builder
-	for _, n := range r.nodes {
-		s := n.told()
-		fmt.Fprintf(&b, "%s: %s (fault %q)\n", n.name, s.View.Verdict, s.Fault)
-		for _, p := range s.View.Ports {
-			fmt.Fprintf(&b, "    %+v\n", p)
-		}
-		for _, e := range s.Events {
-			fmt.Fprintf(&b, "    %s %s\n", e.Time.Format("05.000"), e.Text)
-		}
-		b.WriteString(n.shell("ip route; ip -br address"))
-	}
-	return b.String()
 }
 
 func (r *testRing) whole() bool {

@@ -93,12 +93,16 @@ func (c *core) condition(i int) condition {
 	l := c.links[i]
 	st := c.states()[i]
 	switch {
+	case c.cfg.Segment != nil:
+		return sound // the device leads to all the others as well
 	case l.index == 0 || l.alive || st.Foreign:
 		return sound
 	case l.up && !l.carrier:
 		return noCarrier
 	case !l.carrier:
 		return sound // down: the comparison with what should be sets it up
+	case c.moving(i, c.ticked):
+		return sound // somebody's packets come in: nothing that a port set down would mend
 	case st.Withheld:
 		return deadLink
 	case c.neighbourAnswers(i, st.Peer):
@@ -137,7 +141,7 @@ func (c *core) mend(now time.Time) (actions []Action, again bool) {
 	return actions, again
 }
 
-// begins tells whether this node is the end of a cable that mends first.
+// begins reports whether this node is the end of a cable that mends first.
 func (c Config) begins(peer string) bool {
 	for _, n := range c.Order {
 		switch n {

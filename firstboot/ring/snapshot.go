@@ -19,6 +19,7 @@ type Link struct {
 	Carrier   bool
 	Path      string // PCI path as udev writes it, or ""
 	Driver    string
+	Port      int // of its Thunderbolt controller; 0: not known, or none
 	SpeedMbit int
 }
 
@@ -78,6 +79,9 @@ func FindPort(p profiles.RingPort, links []Link) (Link, bool) {
 		case p.Path != "":
 			// Other devices live below the same PCI function, so the driver must
 			// be known to fit as well.
+			if p.Port != 0 && l.Port != p.Port {
+				continue
+			}
 			if strings.EqualFold(l.Path, p.Path) && (p.Driver == "" || l.Driver == p.Driver) {
 				return l, true
 			}

@@ -7,11 +7,28 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"ringboot/firstboot/host"
+	"ringboot/profiles"
 )
 
 // nhiClass is the PCI class of a USB4 host interface (PCI Code and ID
 // Assignment 1.15: base class 0c, sub-class 03, interface 40).
 const nhiClass = "0x0c0340"
+
+// olderNHIs are Intel's host controllers of Thunderbolt 3, and of the first
+// built-in ones, which are of the class "other system peripheral", as many other
+// devices are (Linux, drivers/thunderbolt/nhi.h).
+const olderNHIs = "8086:1575 8086:1577 8086:15bf 8086:15d2 8086:15d9 8086:15dc 8086:15dd 8086:15de 8086:15e8 8086:15eb 8086:8a0d 8086:8a17"
+
+// thunderboltDriver is what is bound to each of them.
+const thunderboltDriver = "thunderbolt"
+
+// isController reports whether a PCI device is a host controller: by the driver
+// that is bound to it, or by what it says of itself.
+func isController(driver, class, device string) bool {
+	return driver == thunderboltDriver || strings.EqualFold(class, nhiClass) || strings.Contains(olderNHIs, device)
+}
 
 // Controller is one USB4/Thunderbolt host controller and what its port leads to.
 type Controller struct {
@@ -31,20 +48,37 @@ type Controller struct {
 // controller there, not the machine: a machine with two controllers has two.
 type XDomain struct {
 	Name       string   `json:"name"` // 0-1
+	Port       int      `json:"port"` // of the controller: 1, or 3 for the second one
 	UUID       string   `json:"uuid"`
 	DeviceName string   `json:"device_name"` // host name when the machine introduced itself; a hint
 	Vendor     string   `json:"vendor"`
 	RxLanes    int      `json:"rx_lanes"`
 	TxLanes    int      `json:"tx_lanes"`
 	RxSpeed    string   `json:"rx_speed"` // per lane: 20.0 Gb/s
+	TxSpeed    string   `json:"tx_speed"`
 	Networks   []string `json:"networks"` // services of the key "network"
 	Netdevs    []string `json:"netdevs"`
 }
 
 var (
-	pciAddress  = regexp.MustCompile(`^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$`)
-	xdomainName = regexp.MustCompile(`^[0-9]+-[1-9a-f][0-9a-f]*$`)
+	// xdomainName is a machine at a port of a domain, the route in hexadecimal digits.
+	xdomainName = regexp.MustCompile(`^[0-9]+-([1-9a-f][0-9a-f]*)$`)
+	serviceName = regexp.MustCompile(`^[0-9]+-([1-9a-f][0-9a-f]*)\.[0-9]+$`)
 )
+
+// portOf is the port of the controller that a name of the thunderbolt bus leads
+// over, or 0.
+func portOf(name string, form *regexp.Regexp) int {
+	m := form.FindStringSubmatch(name)
+	if m == nil {
+		return 0
+	}
+	port, err := strconv.ParseUint(m[1], 16, 8)
+	if err != nil {
+		return 0 // behind another device: no port of the controller itself
+	}
+	return int(port)
+}
 
 // ReadThunderbolt reads all host controllers from the file system below /sys,
 // sorted by PCI address. A part that is not there is left empty.
@@ -56,13 +90,13 @@ func ReadThunderbolt(sys fs.FS) ([]Controller, error) {
 	var out []Controller
 	for _, e := range entries {
 		base := "bus/pci/devices/" + e.Name()
-		if !strings.EqualFold(attr(sys, base, "class"), nhiClass) {
-			continue
-		}
 		c := Controller{PCI: e.Name(), Path: "pci-" + e.Name(), Driver: path.Base(readLink(sys, base+"/driver")),
 			Device: strings.TrimPrefix(attr(sys, base, "vendor"), "0x") + ":" + strings.TrimPrefix(attr(sys, base, "device"), "0x")}
 		if c.Driver == "." {
 			c.Driver = ""
+		}
+		if !isController(c.Driver, attr(sys, base, "class"), c.Device) {
+			continue
 		}
 		readDomain(sys, &c)
 		out = append(out, c)
@@ -83,7 +117,7 @@ func readDomain(sys fs.FS, c *Controller) {
 	for _, e := range entries {
 		name := e.Name()
 		base := bus + "/" + name
-		if lastPCI(readLink(sys, base)) != c.PCI {
+		if host.PCIFunction(readLink(sys, base)) != c.PCI {
 			continue
 		}
 		switch {
@@ -106,8 +140,9 @@ func isXDomain(sys fs.FS, base string) bool {
 
 func readXDomain(sys fs.FS, name string, devices []fs.DirEntry) XDomain {
 	base := "bus/thunderbolt/devices/" + name
-	x := XDomain{Name: name, UUID: attr(sys, base, "unique_id"), DeviceName: attr(sys, base, "device_name"),
+	x := XDomain{Name: name, Port: portOf(name, xdomainName), UUID: attr(sys, base, "unique_id"), DeviceName: attr(sys, base, "device_name"),
 		Vendor: attr(sys, base, "vendor_name"), RxSpeed: attr(sys, base, "rx_speed")}
+	x.TxSpeed = attr(sys, base, "tx_speed")
 	x.RxLanes, _ = strconv.Atoi(attr(sys, base, "rx_lanes"))
 	x.TxLanes, _ = strconv.Atoi(attr(sys, base, "tx_lanes"))
 	for _, e := range devices {
@@ -124,55 +159,65 @@ func readXDomain(sys fs.FS, name string, devices []fs.DirEntry) XDomain {
 	return x
 }
 
-// wireAt is what the controllers say of the port with the given path.
-func wireAt(all []Controller, udevPath string) Thunderbolt {
+// wireAt is what the controllers say of a port of the profile.
+func wireAt(all []Controller, p profiles.RingPort) Thunderbolt {
 	own := map[string]bool{}
 	for _, c := range all {
 		own[c.UUID] = c.UUID != ""
 	}
 	for _, c := range all {
-		if !strings.EqualFold(c.Path, udevPath) {
+		if !strings.EqualFold(c.Path, p.Path) {
 			continue
 		}
 		w := Thunderbolt{Controller: true, Driver: c.Driver != ""}
 		for _, x := range c.Peers {
+			if p.Port != 0 && p.Port != x.Port {
+				continue
+			}
 			w.Cable, w.Name, w.Lanes = true, x.DeviceName, min(x.RxLanes, x.TxLanes)
 			w.Service, w.Loop = len(x.Networks) > 0, own[x.UUID]
+			if c.Version == 0 || c.Version >= thunderbolt3 {
+				w.LaneGbit = min(laneGbit(x.RxSpeed), laneGbit(x.TxSpeed))
+			}
+			break
 		}
 		return w
 	}
 	return Thunderbolt{}
 }
 
+const (
+	thunderbolt3 = 3  // the first generation with lanes of 20 Gbit/s
+	fullLane     = 20 // Gbit/s
+)
+
+// laneGbit reads the speed of a lane, such as "20.0 Gb/s"; 0 if it is not told.
+func laneGbit(text string) float64 {
+	number, _, _ := strings.Cut(text, " ")
+	v, err := strconv.ParseFloat(number, 64)
+	if err != nil {
+		return 0
+	}
+	return v
+}
+
 // deviceOf reads what sysfs says of one network device: its path as udev writes
-// it, its driver and its speed.
-func deviceOf(sys fs.FS, name string) (udevPath, driver string, speed int) {
+// it, its driver, its speed, and the port of a Thunderbolt controller that it
+// goes over.
+func deviceOf(sys fs.FS, name string) (udevPath, driver string, speed, port int) {
 	base := "class/net/" + name
 	at := readLink(sys, base)
 	if at == "" {
-		return "", "", 0
+		return "", "", 0, 0
 	}
-	if pci := lastPCI(at); pci != "" {
-		udevPath = "pci-" + pci
-	}
+	udevPath = host.BusPath(at)
 	// class/net/<name> points to ../../devices/.../net/<name>.
 	device := path.Join("class/net", at, "../..")
 	if d := readLink(sys, device+"/driver"); d != "" {
 		driver = path.Base(d)
 	}
 	speed, _ = strconv.Atoi(attr(sys, base, "speed"))
-	return udevPath, driver, max(speed, 0)
-}
-
-// lastPCI is the PCI function that a device of sysfs hangs on.
-func lastPCI(at string) string {
-	last := ""
-	for _, part := range strings.Split(at, "/") {
-		if pciAddress.MatchString(part) {
-			last = part
-		}
-	}
-	return last
+	return udevPath, driver, max(speed, 0), portOf(path.Base(path.Dir(path.Dir(at))), serviceName)
 }
 
 func attr(sys fs.FS, dir, name string) string {

@@ -52,7 +52,7 @@ func (t tree) thunderbolt(parent, name string, attrs map[string]string) string {
 func (t tree) peer(pci string, domain int, uuid, name, lanes, netdev string) {
 	host := fmt.Sprintf("devices/pci0000:00/%s/domain%d/%d-0", pci, domain, domain)
 	x := t.thunderbolt(host, fmt.Sprintf("%d-1", domain), map[string]string{"unique_id": uuid, "device_name": name, "vendor_name": "Linux",
-		"maxhopid": "15", "rx_lanes": lanes, "tx_lanes": lanes, "rx_speed": "20.0 Gb/s", "uevent": "DEVTYPE=thunderbolt_xdomain"})
+		"maxhopid": "15", "rx_lanes": lanes, "tx_lanes": lanes, "rx_speed": "20.0 Gb/s", "tx_speed": "20.0 Gb/s", "uevent": "DEVTYPE=thunderbolt_xdomain"})
 	if netdev == "" {
 		return
 	}
@@ -66,51 +66,51 @@ func newTree() tree { return tree{fstest.MapFS{}} }
 
 func TestThunderboltTrees(t *testing.T) {
 	const one, two = "0000:00:0d.2", "0000:00:0d.3"
-	good := Thunderbolt{Controller: true, Driver: true, Cable: true, Service: true, Lanes: 2, Name: "russell"}
+	good := Thunderbolt{Controller: true, Driver: true, Cable: true, Service: true, LaneGbit: 20, Lanes: 2, Name: "russell"}
 	for _, row := range []struct {
 		name  string
 		build func(tree)
-		want  [Ports]Thunderbolt
+		want  []Thunderbolt
 	}{
 		{"two peers", func(s tree) {
 			s.controller(one, 0, "own-a")
 			s.controller(two, 1, "own-b")
 			s.peer(one, 0, "r-1", "russell", "2", "thunderbolt0")
 			s.peer(two, 1, "w-1", "wittgenstein", "2", "thunderbolt1")
-		}, [Ports]Thunderbolt{good, {Controller: true, Driver: true, Cable: true, Service: true, Lanes: 2, Name: "wittgenstein"}}},
+		}, []Thunderbolt{good, {Controller: true, Driver: true, Cable: true, Service: true, LaneGbit: 20, Lanes: 2, Name: "wittgenstein"}}},
 		{"domains in the other order", func(s tree) {
 			s.controller(one, 1, "own-a")
 			s.controller(two, 0, "own-b")
 			s.peer(one, 1, "r-2", "russell", "2", "thunderbolt1")
-		}, [Ports]Thunderbolt{good, {Controller: true, Driver: true}}},
+		}, []Thunderbolt{good, {Controller: true, Driver: true}}},
 		{"no peers", func(s tree) { s.controller(one, 0, "own-a"); s.controller(two, 1, "own-b") },
-			[Ports]Thunderbolt{{Controller: true, Driver: true}, {Controller: true, Driver: true}}},
-		{"off in the BIOS", func(s tree) { s.file("devices/pci0000:00/0000:00:02.0/class", "0x030000") }, [Ports]Thunderbolt{}},
-		{"one controller missing", func(s tree) { s.controller(one, 0, "own-a") }, [Ports]Thunderbolt{{Controller: true, Driver: true}, {}}},
+			[]Thunderbolt{{Controller: true, Driver: true}, {Controller: true, Driver: true}}},
+		{"off in the BIOS", func(s tree) { s.file("devices/pci0000:00/0000:00:02.0/class", "0x030000") }, make([]Thunderbolt, Ports)},
+		{"one controller missing", func(s tree) { s.controller(one, 0, "own-a") }, []Thunderbolt{{Controller: true, Driver: true}, {}}},
 		{"module not loaded", func(s tree) { s.controller(one, -1, ""); s.controller(two, -1, "") },
-			[Ports]Thunderbolt{{Controller: true}, {Controller: true}}},
+			[]Thunderbolt{{Controller: true}, {Controller: true}}},
 		{"one lane", func(s tree) { s.controller(one, 0, "own-a"); s.peer(one, 0, "r-1", "russell", "1", "thunderbolt0") },
-			[Ports]Thunderbolt{{Controller: true, Driver: true, Cable: true, Service: true, Lanes: 1, Name: "russell"}, {}}},
+			[]Thunderbolt{{Controller: true, Driver: true, Cable: true, Service: true, LaneGbit: 20, Lanes: 1, Name: "russell"}, {}}},
 		{"no module at the peer, stale name", func(s tree) { s.controller(one, 0, "own-a"); s.peer(one, 0, "r-1", "proxmox", "2", "") },
-			[Ports]Thunderbolt{{Controller: true, Driver: true, Cable: true, Lanes: 2, Name: "proxmox"}, {}}},
+			[]Thunderbolt{{Controller: true, Driver: true, Cable: true, LaneGbit: 20, Lanes: 2, Name: "proxmox"}, {}}},
 		{"cable to itself", func(s tree) {
 			s.controller(one, 0, "own-a")
 			s.controller(two, 1, "own-b")
 			s.peer(one, 0, "own-b", "frege", "2", "")
 			s.peer(two, 1, "own-a", "frege", "2", "")
-		}, [Ports]Thunderbolt{{Controller: true, Driver: true, Cable: true, Lanes: 2, Name: "frege", Loop: true},
-			{Controller: true, Driver: true, Cable: true, Lanes: 2, Name: "frege", Loop: true}}},
+		}, []Thunderbolt{{Controller: true, Driver: true, Cable: true, LaneGbit: 20, Lanes: 2, Name: "frege", Loop: true},
+			{Controller: true, Driver: true, Cable: true, LaneGbit: 20, Lanes: 2, Name: "frege", Loop: true}}},
 		// One machine has two controllers and so two ids: they do not tell machines apart.
 		{"the same machine twice", func(s tree) {
 			s.controller(one, 0, "own-a")
 			s.controller(two, 1, "own-b")
 			s.peer(one, 0, "r-1", "russell", "2", "thunderbolt0")
 			s.peer(two, 1, "r-2", "russell", "2", "thunderbolt1")
-		}, [Ports]Thunderbolt{good, good}},
+		}, []Thunderbolt{good, good}},
 		{"a dock, no machine", func(s tree) {
 			s.controller(one, 0, "own-a")
 			s.thunderbolt("devices/pci0000:00/"+one+"/domain0/0-0", "0-1", map[string]string{"unique_id": "dock", "device_name": "dock"})
-		}, [Ports]Thunderbolt{{Controller: true, Driver: true}, {}}},
+		}, []Thunderbolt{{Controller: true, Driver: true}, {}}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			s := newTree()
@@ -119,9 +119,9 @@ func TestThunderboltTrees(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var got [Ports]Thunderbolt
-			for i, p := range thunderboltConfig().Ports {
-				got[i] = wireAt(all, p.Path)
+			var got []Thunderbolt
+			for _, p := range thunderboltConfig().Ports {
+				got = append(got, wireAt(all, p))
 			}
 			if d := cmp.Diff(row.want, got); d != "" {
 				t.Error(d)
@@ -131,7 +131,7 @@ func TestThunderboltTrees(t *testing.T) {
 }
 
 func TestNewIdsAtEachBootChangeNothing(t *testing.T) {
-	build := func(suffix string) [Ports]Thunderbolt {
+	build := func(suffix string) []Thunderbolt {
 		s := newTree()
 		s.controller("0000:00:0d.2", 0, "own"+suffix)
 		s.peer("0000:00:0d.2", 0, "russell"+suffix, "russell", "2", "thunderbolt0")
@@ -139,7 +139,7 @@ func TestNewIdsAtEachBootChangeNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return [Ports]Thunderbolt{wireAt(all, "pci-0000:00:0d.2")}
+		return []Thunderbolt{wireAt(all, profiles.RingPort{Path: "pci-0000:00:0d.2"})}
 	}
 	if d := cmp.Diff(build("-1"), build("-2")); d != "" {
 		t.Error(d)
@@ -154,15 +154,18 @@ func TestDeviceOf(t *testing.T) {
 	s.link("devices/pci0000:00/0000:00:12.0/virtio2/driver", "../../../../bus/virtio/drivers/virtio_net")
 	s.file("devices/pci0000:00/0000:00:12.0/virtio2/net/ens18/speed", "-1")
 	s.link("class/net/lo", "../../devices/virtual/net/lo")
-	for _, row := range []struct{ name, path, driver string }{
-		{"thunderbolt0", "pci-0000:00:0d.3", "thunderbolt-net"},
-		{"ens18", "pci-0000:00:12.0", "virtio_net"},
-		{"lo", "", ""},
-		{"absent", "", ""},
+	for _, row := range []struct {
+		name, path, driver string
+		port               int
+	}{
+		{"thunderbolt0", "pci-0000:00:0d.3", "thunderbolt-net", 1},
+		{"ens18", "pci-0000:00:12.0", "virtio_net", 0},
+		{"lo", "", "", 0},
+		{"absent", "", "", 0},
 	} {
-		path, driver, speed := deviceOf(s, row.name)
-		if path != row.path || driver != row.driver || speed != 0 {
-			t.Errorf("%s: path %q driver %q speed %d, want %q %q 0", row.name, path, driver, speed, row.path, row.driver)
+		path, driver, speed, port := deviceOf(s, row.name)
+		if path != row.path || driver != row.driver || speed != 0 || port != row.port {
+			t.Errorf("%s: path %q driver %q speed %d port %d, want %q %q 0 %d", row.name, path, driver, speed, port, row.path, row.driver, row.port)
 		}
 	}
 }
@@ -191,5 +194,58 @@ func TestFindPort(t *testing.T) {
 		if got.Index != row.want || ok != (row.want != 0) {
 			t.Errorf("%s: device %d (%v), want %d", row.name, got.Index, ok, row.want)
 		}
+	}
+}
+
+// TestControllersThatAreNoUSB4 has a Titan Ridge: an older class, one controller
+// with two ports, and one of the cables at half its speed.
+func TestControllersThatAreNoUSB4(t *testing.T) {
+	const nhi = "0000:05:00.0"
+	s := newTree()
+	s.controller(nhi, 0, "own")
+	s.file("devices/pci0000:00/"+nhi+"/class", "0x088000")
+	s.file("devices/pci0000:00/"+nhi+"/device", "0x15eb")
+	s.file("devices/pci0000:00/"+nhi+"/domain0/0-0/generation", "3")
+	s.file("devices/pci0000:00/0000:00:08.0/class", "0x088000") // another system peripheral
+	s.file("devices/pci0000:00/0000:00:08.0/vendor", "0x8086")
+	s.file("devices/pci0000:00/0000:00:08.0/device", "0x1911")
+	s.link("bus/pci/devices/0000:00:08.0", "../../../devices/pci0000:00/0000:00:08.0")
+	s.peer(nhi, 0, "r", "russell", "2", "thunderbolt0")
+	host := "devices/pci0000:00/" + nhi + "/domain0/0-0"
+	x := s.thunderbolt(host, "0-3", map[string]string{"unique_id": "w", "device_name": "wittgenstein", "maxhopid": "15",
+		"rx_lanes": "2", "tx_lanes": "2", "rx_speed": "10.0 Gb/s", "tx_speed": "10.0 Gb/s", "uevent": "DEVTYPE=thunderbolt_xdomain"})
+	service := s.thunderbolt(x, "0-3.0", map[string]string{"key": "network"})
+	s.link(service+"/driver", "../../../../../../../bus/thunderbolt/drivers/thunderbolt-net")
+	s.link("class/net/thunderbolt1", "../../"+service+"/net/thunderbolt1")
+	s.file(service+"/net/thunderbolt1/mtu", "1500")
+	all, err := ReadThunderbolt(s)
+	if err != nil || len(all) != 1 {
+		t.Fatalf("%d controllers, %v; want 1", len(all), err)
+	}
+	first := profiles.RingPort{Name: "en05", Path: "pci-" + nhi, Driver: "thunderbolt-net", Port: 1}
+	second := profiles.RingPort{Name: "en06", Path: "pci-" + nhi, Driver: "thunderbolt-net", Port: 3}
+	want := Thunderbolt{Controller: true, Driver: true, Cable: true, Service: true, LaneGbit: 20, Lanes: 2, Name: "russell"}
+	if d := cmp.Diff(want, wireAt(all, first)); d != "" {
+		t.Error(d)
+	}
+	want.Name, want.LaneGbit = "wittgenstein", 10
+	if d := cmp.Diff(want, wireAt(all, second)); d != "" {
+		t.Error(d)
+	}
+	var links []Link
+	for i, name := range []string{"thunderbolt0", "thunderbolt1"} {
+		l := Link{Index: i + 2, Name: name}
+		l.Path, l.Driver, l.SpeedMbit, l.Port = deviceOf(s, name)
+		links = append(links, l)
+	}
+	for p, want := range map[profiles.RingPort]string{first: "thunderbolt0", second: "thunderbolt1"} {
+		if l, ok := FindPort(p, links); !ok || l.Name != want {
+			t.Errorf("port %d is %q, want %q", p.Port, l.Name, want)
+		}
+	}
+	// Without its driver it is known by what it is.
+	delete(s.MapFS, "devices/pci0000:00/"+nhi+"/driver")
+	if all, err = ReadThunderbolt(s); err != nil || len(all) != 1 || all[0].Driver != "" {
+		t.Errorf("without its driver: %+v, %v", all, err)
 	}
 }

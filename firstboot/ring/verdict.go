@@ -2,10 +2,11 @@ package ring
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
-	"ringboot/firstboot/trust"
+	"ringboot/firstboot/status"
 	"ringboot/profiles"
 )
 
@@ -28,23 +29,31 @@ type Sight struct {
 	MTU       int
 	PeerMTU   int
 	Reachable bool        // the third node reaches the peer
+	Moving    bool        // packets come in, if no hello does
 	Kernel    bool        // the kernel at the other end answers
 	Wire      Thunderbolt // what the controller says; zero for Ethernet
 }
 
 // Thunderbolt is what sysfs says of the controller behind one port.
 type Thunderbolt struct {
-	Controller bool // the controller is on the PCI bus
-	Driver     bool // its driver is bound
-	Cable      bool // another machine is at the other end
-	Service    bool // that machine offers a network
-	Lanes      int  // in use; 0: not known
+	Controller bool    // the controller is on the PCI bus
+	Driver     bool    // its driver is bound
+	Cable      bool    // another machine is at the other end
+	Service    bool    // that machine offers a network
+	Lanes      int     // in use; 0: not known
+	LaneGbit   float64 // speed of each; 0: not known, or of a controller that knows no faster one
 	Name       string
 	Loop       bool // the machine at the other end is this one
 }
 
+// slow reports whether the lanes run below what the controller can.
+func (w Thunderbolt) slow() bool { return w.LaneGbit > 0 && w.LaneGbit < fullLane }
+
 // sentence is the verdict on one port: empty when all is well.
 func (s Sight) sentence(cfg Config) string {
+	if cfg.Segment != nil {
+		return cfg.Segment.sentence(s, cfg)
+	}
 	cable := cfg.Node + " and " + s.Peer
 	switch {
 	case s.Loop != "":
@@ -55,7 +64,7 @@ func (s Sight) sentence(cfg Config) string {
 		return s.absent(cfg)
 	case !s.Up:
 		return s.Port + " is down: the agent sets it up"
-	case !s.Carrier && cfg.Transport == profiles.TransportThunderbolt:
+	case !s.Carrier && cfg.Transport.Controllers == profiles.ControllersUSB4:
 		return fmt.Sprintf("%s has no carrier: the port of %s at the other end is down, or its login has expired; it is set down and up", s.Port, s.Peer)
 	case !s.Carrier:
 		return fmt.Sprintf("no cable between %s: %s has no carrier; plug it in, or start %s", cable, s.Port, s.Peer)
@@ -65,10 +74,14 @@ func (s Sight) sentence(cfg Config) string {
 		return fmt.Sprintf("packets of %d bytes do not pass between %s, short ones do: check the MTU at both ends of %s, or use another cable", cfg.MTU, cable, s.Port)
 	case s.Alive && s.Wire.Lanes == 1:
 		return fmt.Sprintf("the cable between %s runs on one lane of two, at half its speed: reseat it, or use one of at most 0.8 m", cable)
+	case s.Alive && s.Wire.slow():
+		return fmt.Sprintf("the cable between %s runs at %g Gbit/s a lane instead of %d, at half its speed: use a cable marked 40 Gbit/s (without electronics at most 0.8 m), or another port", cable, s.Wire.LaneGbit, fullLane)
 	case s.Alive:
 		return ""
 	case s.Answers:
 		return fmt.Sprintf("the link to %s answers again and is watched before it carries traffic", s.Peer)
+	case s.Moving && s.Known:
+		return fmt.Sprintf("packets come in over %s, but no hello of %s: let UDP port %d through the firewalls of both nodes, or reseat the cable; the port is left as it is", s.Port, s.Peer, UDPPort)
 	case s.Reachable:
 		return fmt.Sprintf("%s has carrier, but probes to %s are not answered, and the third node reaches it: traffic goes round, the port is set down and up; reseat the cable if that does not help", s.Port, s.Peer)
 	case s.Kernel:
@@ -91,7 +104,7 @@ func (s Sight) claimed() string {
 
 // absent is the verdict on a port without a network device.
 func (s Sight) absent(cfg Config) string {
-	if cfg.Transport != profiles.TransportThunderbolt {
+	if cfg.Transport.Controllers != profiles.ControllersUSB4 {
 		return fmt.Sprintf("there is no port %s: see its driver, path or MAC in the profile", s.Port)
 	}
 	switch w := s.Wire; {
@@ -116,43 +129,59 @@ func orUnknown(s string) string {
 	return "it calls itself " + printable(s)
 }
 
-// RingVerdict is the sentence on the whole ring of one node. whole tells that
-// both links carry traffic, each to another node.
-func RingVerdict(cfg Config, s [Ports]Sight) (verdict string, whole bool) {
-	a, b := s[0], s[1]
-	if a.Known && b.Known && a.Alive && b.Alive && a.Peer == b.Peer {
-		missing := "the third node"
-		if third, ok := cfg.other(a.Peer); ok {
-			missing = third.Node
+// RingVerdict is the sentence on all links of one node. whole tells that each
+// carries traffic, and to another node.
+func RingVerdict(cfg Config, all []Sight) (verdict string, whole bool) {
+	for i, b := range all {
+		for _, a := range all[:i] {
+			if a.Known && b.Known && a.Alive && b.Alive && a.Peer == b.Peer {
+				return twice(cfg, all, a, b), false
+			}
 		}
-		return fmt.Sprintf("two cables lead from %s to %s (%s to %s, %s to %s): no cable between %s and %s; move one of them to %s",
-			cfg.Node, a.Peer, a.Port, a.PeerPort, b.Port, b.PeerPort, cfg.Node, missing, missing), false
 	}
-	var wrong []string
-	for _, x := range s {
-		if t := x.sentence(cfg); t != "" {
+	var wrong, ways []string
+	whole = true
+	for _, x := range all {
+		whole = whole && x.Alive
+		if t := x.sentence(cfg); t != "" && !slices.Contains(wrong, t) {
 			wrong = append(wrong, t)
 		}
+		ways = append(ways, fmt.Sprintf("%s to %s of %s", x.Port, x.PeerPort, x.Peer))
 	}
-	whole = a.Alive && b.Alive
-	switch {
-	case whole && len(wrong) == 0:
-		return fmt.Sprintf("ring whole: %s to %s of %s, %s to %s of %s", a.Port, a.PeerPort, a.Peer, b.Port, b.PeerPort, b.Peer), true
-	case len(wrong) == 2 && wrong[0] == wrong[1]:
-		return wrong[0], whole
+	if whole && len(wrong) == 0 {
+		if cfg.Segment != nil {
+			return fmt.Sprintf("%s reaches all %d other nodes", cfg.Segment.Device, len(all)), true
+		}
+		return "ring whole: " + strings.Join(ways, ", "), true
 	}
 	return strings.Join(wrong, "; "), whole
 }
 
+// twice says that two cables lead to one node, and which one is missing.
+func twice(cfg Config, all []Sight, a, b Sight) string {
+	var known []string
+	for _, x := range all {
+		if x.Known && x.Alive {
+			known = append(known, x.Peer)
+		}
+	}
+	missing := "another node"
+	if rest := cfg.rest(known...); len(rest) > 0 {
+		missing = rest[0]
+	}
+	return fmt.Sprintf("two cables lead from %s to %s (%s to %s, %s to %s): no cable between %s and %s; move one of them to %s",
+		cfg.Node, a.Peer, a.Port, a.PeerPort, b.Port, b.PeerPort, cfg.Node, missing, missing)
+}
+
 // sights gathers what is known of both ports.
-func (c *core) sights() [Ports]Sight {
-	var out [Ports]Sight
+func (c *core) sights() []Sight {
+	out := make([]Sight, len(c.links))
 	states := c.states()
 	for i, l := range c.links {
 		s := Sight{Port: l.port, Present: l.index != 0, Up: l.up, Carrier: l.carrier, Alive: l.alive,
 			FullSize: l.fullSize(c.cfg.MTU), Tried: l.tries > 3, Known: l.known, Heard: l.known && c.ticked.Sub(l.heardAt) < 3*c.cfg.Timing.Dead,
 			Answers: !l.answers.IsZero(), Peer: states[i].Peer, Claim: l.claim, MTU: l.mtu, PeerMTU: l.peerMTU,
-			Reachable: c.othersReach(i, states[i].Peer), Kernel: c.neighbourAnswers(i, states[i].Peer), Wire: c.wires[i]}
+			Reachable: c.othersReach(i, states[i].Peer), Kernel: c.neighbourAnswers(i, states[i].Peer), Moving: c.moving(i, c.ticked), Wire: c.wires[i]}
 		if l.known {
 			s.PeerPort = l.peer.Port
 		}
@@ -170,15 +199,15 @@ func (c *core) cable(i int) string {
 }
 
 // view is the ring as status, peers and the report show it.
-func (c *core) view() trust.RingView {
+func (c *core) view() status.RingView {
 	sights := c.sights()
 	verdict, whole := RingVerdict(c.cfg, sights)
-	v := trust.RingView{Transport: c.cfg.Transport, Whole: whole, Verdict: verdict}
+	v := status.RingView{Transport: c.cfg.Transport.Name, Whole: whole, Verdict: verdict}
 	for i, l := range c.links {
 		s := sights[i]
-		p := trust.RingPort{
+		p := status.RingPort{
 			Name: l.port, Present: s.Present, Up: s.Up, Carrier: s.Carrier, Alive: s.Alive,
-			MTU: l.mtu, SpeedMbit: l.speed, Lanes: s.Wire.Lanes, FullSize: s.FullSize, Proven: s.Alive && s.FullSize,
+			MTU: l.mtu, SpeedMbit: l.speed, Lanes: s.Wire.Lanes, LaneGbit: s.Wire.LaneGbit, Slow: s.Wire.Lanes == 1 || s.Wire.slow(), FullSize: s.FullSize, Proven: s.Alive && s.FullSize,
 			RTT:  float64(l.rtt) / float64(time.Millisecond),
 			Lost: l.lost, Sent: l.sent, Changes: l.changes, Since: l.changedAt, Verdict: s.sentence(c.cfg),
 		}

@@ -67,6 +67,10 @@ func TestVerdictOnOnePort(t *testing.T) {
 			"the link to russell answers again and is watched before it carries traffic"},
 		{"one lane", with(func(s *Sight) { s.Wire.Lanes = 1 }), false,
 			"the cable between frege and russell runs on one lane of two, at half its speed: reseat it, or use one of at most 0.8 m"},
+		{"half speed", with(func(s *Sight) { s.Wire.LaneGbit = 10 }), false,
+			"the cable between frege and russell runs at 10 Gbit/s a lane instead of 20, at half its speed: use a cable marked 40 Gbit/s (without electronics at most 0.8 m), or another port"},
+		{"packets, but no hello", with(func(s *Sight) { s.Alive, s.Moving, s.Reachable = false, true, true }), false,
+			"packets come in over en05, but no hello of russell: let UDP port 7343 through the firewalls of both nodes, or reseat the cable; the port is left as it is"},
 		{"MTU of the peer", with(func(s *Sight) { s.FullSize, s.PeerMTU = false, 1500 }), false,
 			"en05 has MTU 65520 here and 1500 at russell: give all nodes the same profile"},
 		{"long packets lost", with(func(s *Sight) { s.FullSize, s.Tried = false, true }), false,
@@ -81,7 +85,7 @@ func TestVerdictOnOnePort(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			cfg := thunderboltConfig()
 			if row.ethernet {
-				cfg.Transport = profiles.TransportEthernet
+				cfg.Transport = transport(profiles.TransportEthernet)
 			}
 			if got := row.sight.sentence(cfg); got != row.want {
 				t.Errorf("verdict\n%s\nwant\n%s", got, row.want)
@@ -95,22 +99,22 @@ func TestVerdictOnTheRing(t *testing.T) {
 	a := Sight{Port: "en05", Present: true, Up: true, Carrier: true, Alive: true, FullSize: true, Known: true, Peer: "russell", PeerPort: "en06"}
 	b := a
 	b.Port, b.Peer, b.PeerPort = "en06", "wittgenstein", "en05"
-	if v, whole := RingVerdict(cfg, [Ports]Sight{a, b}); !whole || v != "ring whole: en05 to en06 of russell, en06 to en05 of wittgenstein" {
+	if v, whole := RingVerdict(cfg, []Sight{a, b}); !whole || v != "ring whole: en05 to en06 of russell, en06 to en05 of wittgenstein" {
 		t.Errorf("whole %v, %q", whole, v)
 	}
 	twice := b
 	twice.Peer = "russell"
-	v, whole := RingVerdict(cfg, [Ports]Sight{a, twice})
+	v, whole := RingVerdict(cfg, []Sight{a, twice})
 	if whole || !strings.Contains(v, "no cable between frege and wittgenstein") {
 		t.Errorf("whole %v, %q", whole, v)
 	}
 	narrow := b
 	narrow.Wire.Lanes = 1
-	if v, whole := RingVerdict(cfg, [Ports]Sight{a, narrow}); !whole || !strings.Contains(v, "one lane") {
+	if v, whole := RingVerdict(cfg, []Sight{a, narrow}); !whole || !strings.Contains(v, "one lane") {
 		t.Errorf("one lane: whole %v, %q", whole, v)
 	}
 	cut := Sight{Port: "en06", Peer: "wittgenstein", Wire: Thunderbolt{Controller: true, Driver: true}}
-	if v, whole := RingVerdict(cfg, [Ports]Sight{a, cut}); whole || !strings.HasPrefix(v, "no cable between frege and wittgenstein: ") {
+	if v, whole := RingVerdict(cfg, []Sight{a, cut}); whole || !strings.HasPrefix(v, "no cable between frege and wittgenstein: ") {
 		t.Errorf("cut: whole %v, %q", whole, v)
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"ringboot/profiles"
 )
 
 // Token is the secret of one session. It keeps strangers on the link from
@@ -57,7 +59,7 @@ type FullSize struct {
 	Error    string `json:"error,omitempty"`
 }
 
-// OK tells whether every packet came back.
+// OK reports whether every packet came back.
 func (f FullSize) OK() bool { return f.Sent > 0 && f.Sent == f.Returned }
 
 // latencyOf makes the figures of round trips.
@@ -84,29 +86,8 @@ const (
 	Bad  Grade = "bad"  // the ring is not what was paid for: the acceptance fails
 )
 
-// Limits are the thresholds of a transport, in Gbit/s for each direction.
-type Limits struct {
-	Accept float64 `json:"accept_gbit"` // and more: good
-	Fail   float64 `json:"fail_gbit"`   // less: bad; between: slow
-	// OneLane is the rate below which a Thunderbolt link probably runs on one
-	// lane or on an efficiency core; 0 where there is no such thing.
-	OneLane float64 `json:"one_lane_gbit,omitempty"`
-}
-
-// LimitsOf gives the thresholds for a transport of the profile. Thunderbolt 4
-// networking between the machines meant here carries about 20 to 26 Gbit/s of
-// its 40, because the host interface has few DMA credits; 18 is what a sound
-// link reaches at its worst, 9 to 15 is what one lane or a slow core gives. A
-// 10 Gbit/s cable is sound from 9.
-func LimitsOf(transport string) Limits {
-	if transport == "ethernet" {
-		return Limits{Accept: 9, Fail: 5}
-	}
-	return Limits{Accept: 18, Fail: 9, OneLane: 15}
-}
-
 // Judge grades a result and says why in words that follow "frege to russell: ".
-func Judge(r Result, l Limits) (Grade, string) {
+func Judge(r Result, l profiles.Limits) (Grade, string) {
 	switch {
 	case r.FullSize.Sent > 0 && !r.FullSize.OK():
 		return Bad, fmt.Sprintf("%d of %d packets of %d bytes came back undivided; set the same MTU on both ends, then take the cable out and put it back",

@@ -161,7 +161,7 @@ func TestMeasureSeesWhatTheCableDoes(t *testing.T) {
 		if r.FullSize.OK() {
 			t.Errorf("packets of 9000 bytes passed an end of 1500: %+v", r.FullSize)
 		}
-		if grade, says := Judge(r, LimitsOf("ethernet")); grade != Bad || !strings.Contains(says, "set the same MTU") {
+		if grade, says := Judge(r, limits("ethernet")); grade != Bad || !strings.Contains(says, "set the same MTU") {
 			t.Errorf("%s %s", grade, says)
 		}
 	})

@@ -1,0 +1,81 @@
+package ring
+
+import "slices"
+
+// states is what the probes say, as the routes need it.
+func (c *core) states() []LinkState {
+	out := make([]LinkState, len(c.links))
+	for i, l := range c.links {
+		out[i] = LinkState{Peer: c.peerAt(i), Foreign: !l.alive && (l.loop || l.claim != ""), Reaches: c.reachOf(l)}
+	}
+	for i, l := range c.links {
+		if c.cfg.Segment != nil {
+			break // no other way is ours to choose
+		}
+		out[i].Withheld = (!l.alive || c.gaveUp(i)) && c.othersReach(i, out[i].Peer)
+	}
+	return out
+}
+
+// reachOf is what the node at a living link says it reaches, a bit for each
+// node in the order of the profile.
+func (c *core) reachOf(l *link) uint32 {
+	var bits uint32
+	for _, r := range l.reached {
+		if i := slices.Index(c.cfg.Order, r.Peer); l.alive && r.Alive && i >= 0 {
+			bits |= 1 << i
+		}
+	}
+	return bits
+}
+
+// othersReach reports whether a node behind another port says that it reaches
+// the peer. Only then does it help to take the direct route away: if nobody
+// hears the peer, its agent is gone and not the cable.
+func (c *core) othersReach(i int, peer string) bool {
+	for j, o := range c.links {
+		if j == i || !o.alive || o.peer.Node == peer {
+			continue
+		}
+		if slices.ContainsFunc(o.reached, func(r Reached) bool { return r.Peer == peer && r.Alive }) {
+			return true
+		}
+	}
+	return false
+}
+
+// peerAt is who is taken to be at the other end of a port.
+func (c *core) peerAt(i int) string {
+	l := c.links[i]
+	if l.fixed != "" {
+		return l.fixed
+	}
+	var others, learned []string // known at the other ports, and remembered there
+	elsewhere := false           // a living port leads to the same node
+	for j, o := range c.links {
+		if j == i {
+			continue
+		}
+		if o.known && o.peer.Node != "" {
+			others = append(others, o.peer.Node)
+			elsewhere = elsewhere || o.alive && o.peer.Node == l.peer.Node
+		}
+		learned = append(learned, c.learned[j])
+	}
+	if l.known && (l.alive || !elsewhere) {
+		return l.peer.Node
+	}
+	if rest := c.cfg.rest(others...); len(rest) == 1 {
+		return rest[0]
+	}
+	if c.learned[i] != "" && !slices.Contains(learned, c.learned[i]) && !slices.Contains(others, c.learned[i]) {
+		return c.learned[i]
+	}
+	if guess := c.cfg.expected(i); !slices.Contains(others, guess) {
+		return guess
+	}
+	if rest := c.cfg.rest(others...); len(rest) > 0 {
+		return rest[0]
+	}
+	return c.cfg.expected(i)
+}
