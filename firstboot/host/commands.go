@@ -32,10 +32,10 @@ const (
 // packageOf names the Debian package of programs that a node may lack.
 var packageOf = map[string]string{
 	"visudo": "sudo", "sshd": "openssh-server", "chronyc": "chrony", "useradd": "passwd", "usermod": "passwd",
-	"ifreload": "ifupdown2", "ifquery": "ifupdown2", "ip": "iproute2", "bridge": "iproute2", "arping": "iputils-arping",
+	"ifreload": "ifupdown2", "ifquery": "ifupdown2", "ip": "iproute2", "nft": "nftables", "bridge": "iproute2", "arping": "iputils-arping",
 	"ping": "iputils-ping", "update-initramfs": "initramfs-tools", "sqlite3": "sqlite3", "smartctl": "smartmontools",
-	"nvme": "nvme-cli", "udevadm": "udev", "systemd-run": "systemd", "systemctl": "systemd", "pvecm": "pve-cluster",
-	"pveversion": "pve-manager", "pvesh": "pve-manager", "pveceph": "pve-manager", "ethtool": "ethtool", "apt-get": "apt",
+	"nvme": "nvme-cli", "udevadm": "udev", "systemd-run": "systemd", "systemctl": "systemd",
+	"ethtool": "ethtool", "apt-get": "apt", "postconf": "postfix", "sgdisk": "gdisk", "partx": "util-linux", "wipefs": "util-linux",
 }
 
 // ErrMissing is wrapped by the error of a command whose program is not installed.
@@ -89,15 +89,45 @@ func (c *osCommands) Run(ctx context.Context, cmd Cmd) (Result, error) {
 	x.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	x.Cancel = func() error { return syscall.Kill(-x.Process.Pid, syscall.SIGTERM) }
 	x.WaitDelay = grace
-	err = x.Run()
+	if err = x.Start(); err == nil {
+		usual(x.Process.Pid)
+		done := make(chan error, 1)
+		go func() { done <- x.Wait() }()
+		if err = ended(limited, done, 3*grace); errors.Is(err, errUnkillable) {
+			_ = syscall.Kill(-x.Process.Pid, syscall.SIGKILL)                     // it dies when what it waits for is back
+			return Result{Code: -1}, c.judge(ctx, limited, cmd, timeout, -1, err) // its output is still being written to
+		}
+	}
 	if limited.Err() != nil && x.Process != nil {
-		syscall.Kill(-x.Process.Pid, syscall.SIGKILL)
+		_ = syscall.Kill(-x.Process.Pid, syscall.SIGKILL) // it may be gone
 	}
 	result := Result{Stdout: stdout.Bytes(), Stderr: stderr.Bytes(), Code: -1}
 	if x.ProcessState != nil {
 		result.Code = x.ProcessState.ExitCode()
 	}
 	return result, c.judge(ctx, limited, cmd, timeout, result.Code, err)
+}
+
+// errUnkillable says that a program did not end when it was killed: it waits in
+// the kernel, for a disk or for a file system that does not answer.
+var errUnkillable = errors.New("it waits for a disk or a file system that does not answer, and cannot be killed")
+
+// ended waits for a program, and when its time is over for as long as it may
+// take to die.
+func ended(limited context.Context, done <-chan error, dies time.Duration) error {
+	select {
+	case err := <-done:
+		return err
+	case <-limited.Done():
+	}
+	timer := time.NewTimer(dies)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-timer.C:
+		return errUnkillable
+	}
 }
 
 // judge separates an exit status, which is no error, from a command that did
@@ -110,6 +140,8 @@ func (c *osCommands) judge(ctx, limited context.Context, cmd Cmd, timeout time.D
 		return nil
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", name, ctx.Err())
+	case errors.Is(err, errUnkillable):
+		return fmt.Errorf("%s: no end after %s: %w", name, timeout, err)
 	case limited.Err() != nil:
 		return fmt.Errorf("%s: no end after %s: %w", name, timeout, context.DeadlineExceeded)
 	case errors.Is(err, exec.ErrWaitDelay):

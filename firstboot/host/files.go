@@ -61,9 +61,9 @@ func (f *osFiles) where(path string, follow bool) (string, error) {
 	return filepath.Join(f.root, at), nil
 }
 
-// tell names the object as the node knows it and adds the remedy to the
-// errors that have one.
-func tell(path string, err error) error {
+// Explain gives an error of the file system the form that Files returns:
+// with the path as the node knows it, and with the remedy where there is one.
+func Explain(op, path string, err error) error {
 	var p *fs.PathError
 	var l *os.LinkError
 	cause := err
@@ -81,7 +81,7 @@ func tell(path string, err error) error {
 	case errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("%s is on a file system that is mounted read-only, look for disk errors with dmesg and then mount -o remount,rw /: %w", path, cause)
 	}
-	return &fs.PathError{Op: "use", Path: path, Err: cause}
+	return &fs.PathError{Op: op, Path: path, Err: cause}
 }
 
 func (f *osFiles) ReadFile(path string) ([]byte, error) {
@@ -90,20 +90,7 @@ func (f *osFiles) ReadFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	text, err := os.ReadFile(at)
-	return text, told("read", path, err)
-}
-
-// Explain gives an error of the file system the form that Files returns:
-// with the path as the node knows it, and with the remedy where there is one.
-func Explain(op, path string, err error) error { return told(op, path, err) }
-
-// told is tell with the name of the operation.
-func told(op, path string, err error) error {
-	err = tell(path, err)
-	if p, ok := err.(*fs.PathError); ok {
-		p.Op = op
-	}
-	return err
+	return text, Explain("read", path, err)
 }
 
 func (f *osFiles) WriteFile(path string, content []byte, mode fs.FileMode) error {
@@ -111,7 +98,7 @@ func (f *osFiles) WriteFile(path string, content []byte, mode fs.FileMode) error
 	if err != nil {
 		return err
 	}
-	return told("write", path, writeAtomic(at, content, mode))
+	return Explain("write", path, writeAtomic(at, content, mode))
 }
 
 // writeAtomic replaces a file so that after a power cut there is the old one
@@ -174,10 +161,10 @@ func (f *osFiles) WriteDirect(path string, content []byte) error {
 	}
 	out, err := os.OpenFile(at, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
-		return told("write", path, err)
+		return Explain("write", path, err)
 	}
 	_, err = out.Write(content)
-	return told("write", path, errors.Join(err, out.Close()))
+	return Explain("write", path, errors.Join(err, out.Close()))
 }
 
 func (f *osFiles) Append(path string, content []byte, mode fs.FileMode) error {
@@ -186,17 +173,17 @@ func (f *osFiles) Append(path string, content []byte, mode fs.FileMode) error {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-		return told("append", path, err)
+		return Explain("append", path, err)
 	}
 	out, err := os.OpenFile(at, os.O_WRONLY|os.O_CREATE|os.O_APPEND, mode)
 	if err != nil {
-		return told("append", path, err)
+		return Explain("append", path, err)
 	}
 	_, err = out.Write(content)
 	if err == nil {
 		err = out.Sync()
 	}
-	return told("append", path, errors.Join(err, out.Close()))
+	return Explain("append", path, errors.Join(err, out.Close()))
 }
 
 func (f *osFiles) Remove(path string) error {
@@ -205,7 +192,7 @@ func (f *osFiles) Remove(path string) error {
 		return err
 	}
 	if err := os.Remove(at); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return told("remove", path, err)
+		return Explain("remove", path, err)
 	}
 	return nil
 }
@@ -219,7 +206,7 @@ func (f *osFiles) Rename(from, to string) error {
 	if err != nil {
 		return err
 	}
-	return told("rename", from, os.Rename(old, next))
+	return Explain("rename", from, os.Rename(old, next))
 }
 
 func (f *osFiles) Symlink(target, path string) error {
@@ -228,9 +215,9 @@ func (f *osFiles) Symlink(target, path string) error {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-		return told("link", path, err)
+		return Explain("link", path, err)
 	}
-	return told("link", path, os.Symlink(target, at))
+	return Explain("link", path, os.Symlink(target, at))
 }
 
 func (f *osFiles) MkdirAll(path string, mode fs.FileMode) error {
@@ -238,7 +225,7 @@ func (f *osFiles) MkdirAll(path string, mode fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	return told("make", path, os.MkdirAll(at, mode))
+	return Explain("make", path, os.MkdirAll(at, mode))
 }
 
 func (f *osFiles) Lstat(path string) (fs.FileInfo, error) {
@@ -247,7 +234,7 @@ func (f *osFiles) Lstat(path string) (fs.FileInfo, error) {
 		return nil, err
 	}
 	info, err := os.Lstat(at)
-	return info, told("look at", path, err)
+	return info, Explain("look at", path, err)
 }
 
 func (f *osFiles) Stat(path string) (fs.FileInfo, error) {
@@ -256,7 +243,7 @@ func (f *osFiles) Stat(path string) (fs.FileInfo, error) {
 		return nil, err
 	}
 	info, err := os.Stat(at)
-	return info, told("look at", path, err)
+	return info, Explain("look at", path, err)
 }
 
 func (f *osFiles) ReadDir(path string) ([]fs.DirEntry, error) {
@@ -265,7 +252,7 @@ func (f *osFiles) ReadDir(path string) ([]fs.DirEntry, error) {
 		return nil, err
 	}
 	entries, err := os.ReadDir(at)
-	return entries, told("list", path, err)
+	return entries, Explain("list", path, err)
 }
 
 func (f *osFiles) Readlink(path string) (string, error) {
@@ -274,7 +261,7 @@ func (f *osFiles) Readlink(path string) (string, error) {
 		return "", err
 	}
 	target, err := os.Readlink(at)
-	return target, told("read link", path, err)
+	return target, Explain("read link", path, err)
 }
 
 func (f *osFiles) Chmod(path string, mode fs.FileMode) error {
@@ -282,7 +269,7 @@ func (f *osFiles) Chmod(path string, mode fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	return told("change mode of", path, os.Chmod(at, mode))
+	return Explain("change mode of", path, os.Chmod(at, mode))
 }
 
 func (f *osFiles) Chown(path string, uid, gid int) error {
@@ -290,11 +277,20 @@ func (f *osFiles) Chown(path string, uid, gid int) error {
 	if err != nil {
 		return err
 	}
-	return told("change owner of", path, os.Chown(at, uid, gid))
+	return Explain("change owner of", path, os.Chown(at, uid, gid))
 }
 
-// Exists tells whether there is anything at path.
+// Exists reports whether there is anything at path.
 func Exists(f Files, path string) bool {
 	_, err := f.Lstat(path)
 	return err == nil
+}
+
+// ReadOptional reads a file; a missing one is empty.
+func ReadOptional(f Files, path string) ([]byte, error) {
+	text, err := f.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return text, err
 }

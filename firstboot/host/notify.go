@@ -31,7 +31,7 @@ func (Notifier) Extend(d time.Duration) {
 // How Patience asks: so often, for three times as long, and no longer in all
 // than a command of the agent may take to come to its end.
 const (
-	patienceEvery = 10 * time.Second
+	patienceEvery = 2 * time.Second
 	patienceLimit = 10 * time.Minute
 )
 

@@ -123,9 +123,26 @@ func (r reader) mounts() map[string][]string {
 		default:
 			continue
 		}
-		out[key] = append(out[key], f[4])
+		for _, member := range r.members(g[0], key) {
+			out[member] = append(out[member], f[4])
+		}
 	}
 	return out
+}
+
+// members are the devices of the file system that is mounted from one of them:
+// btrfs may have several, and a mount names only one.
+func (r reader) members(fstype, key string) []string {
+	if fstype != "btrfs" {
+		return []string{key}
+	}
+	for _, id := range r.names("/sys/fs/btrfs") {
+		devices := "/sys/fs/btrfs/" + id + "/devices"
+		if all := r.names(devices); slices.Contains(all, key) {
+			return all
+		}
+	}
+	return []string{key}
 }
 
 // users says what a disk and everything on it is used for.

@@ -126,3 +126,11 @@ func TestRootOnZFSIsFound(t *testing.T) {
 		t.Errorf("root disks %+v", got)
 	}
 }
+
+func TestRootOnBtrfsIsFoundOnAllItsDisks(t *testing.T) {
+	h := plant(t, "testdata/btrfs.tree")
+	got := inventory.RootDisks(h.Files)
+	if len(got) != 2 || got[0].Serial != "B0" || got[1].Serial != "B1" {
+		t.Errorf("root disks %+v", got)
+	}
+}

@@ -5,12 +5,15 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"html/template"
+	"io"
 	"math"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	text "text/template"
 	"time"
-
-	"ringboot/firstboot/form"
 )
 
 //go:embed report.html.tmpl
@@ -46,14 +49,18 @@ func (r *Report) HTML() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fill(pageText, r, form.EscapeHTML, form.Funcs{
+	page, err := template.New("report").Funcs(template.FuncMap{
 		"num":     v.data,
 		"bytes":   v.bytesData,
-		"drawing": func() form.Raw { return form.Raw(drawRing(&r.Ring, r.nodeNames())) },
-		"line":    func() form.Raw { return form.Raw(drawTimeLine(r.HA.TimeLine)) },
-		"mark":    mark, "word": word, "clock": clock, "p": fmt.Sprintf, "inc": inc, "join": strings.Join,
-		"short": short, "drillName": drillName, "disks": ofOSD, "address": address,
-	})
+		"drawing": func() template.HTML { return template.HTML(drawRing(&r.Ring, r.nodeNames())) },
+		"line":    func() template.HTML { return template.HTML(drawTimeLine(r.HA.TimeLine)) },
+		"mark":    mark, "word": Word, "clock": clock, "p": fmt.Sprintf, "join": strings.Join,
+		"short": short, "drillName": drillName, "address": address, "linked": linked, "login": r.Login.text,
+	}).Parse(pageText)
+	if err != nil {
+		return nil, fmt.Errorf("the report's page: %w", err)
+	}
+	return fill(page, r)
 }
 
 // Markdown writes the report as Markdown.
@@ -62,21 +69,26 @@ func (r *Report) Markdown() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fill(markdownText, r, nil, form.Funcs{
+	page, err := text.New("report").Funcs(text.FuncMap{
 		"num":   v.text,
 		"bytes": v.bytesText,
-		"mark":  mark, "word": word, "clock": clock, "p": fmt.Sprintf, "inc": inc, "join": strings.Join,
-		"short": short, "drillName": drillName, "cell": cell,
-	})
+		"mark":  mark, "word": Word, "clock": clock, "p": fmt.Sprintf, "inc": inc, "join": strings.Join,
+		"short": short, "drillName": drillName, "cell": cell, "login": r.Login.text,
+	}).Parse(markdownText)
+	if err != nil {
+		return nil, fmt.Errorf("the report's Markdown: %w", err)
+	}
+	return fill(page, r)
 }
 
-func fill(text string, r *Report, escape func(string) string, funcs form.Funcs) ([]byte, error) {
-	page, err := form.Parse(text, funcs, escape)
-	if err != nil {
-		return nil, fmt.Errorf("the report's page: %w", err)
-	}
+// page is a template of either package.
+type page interface {
+	Execute(w io.Writer, value any) error
+}
+
+func fill(p page, r *Report) ([]byte, error) {
 	var out bytes.Buffer
-	if err := page.Fill(&out, r); err != nil {
+	if err := p.Execute(&out, r); err != nil {
 		return nil, fmt.Errorf("write the report: %w", err)
 	}
 	return out.Bytes(), nil
@@ -137,7 +149,7 @@ func (v *view) text(path string, digits int, unit string) (string, error) {
 	return quantity(n, digits, unit), err
 }
 
-func (v *view) data(path string, digits int, unit string) (form.Raw, error) {
+func (v *view) data(path string, digits int, unit string) (template.HTML, error) {
 	n, err := v.number(path)
 	return datum(path, n, quantity(n, digits, unit)), err
 }
@@ -147,14 +159,14 @@ func (v *view) bytesText(path string) (string, error) {
 	return byteText(n), err
 }
 
-func (v *view) bytesData(path string) (form.Raw, error) {
+func (v *view) bytesData(path string) (template.HTML, error) {
 	n, err := v.number(path)
 	return datum(path, n, byteText(n)), err
 }
 
-func datum(path string, n float64, text string) form.Raw {
-	return form.Raw(fmt.Sprintf(`<data value="%s" data-path="%s">%s</data>`,
-		strconv.FormatFloat(n, 'g', -1, 64), form.EscapeHTML(path), form.EscapeHTML(text)))
+func datum(path string, n float64, text string) template.HTML {
+	return template.HTML(fmt.Sprintf(`<data value="%s" data-path="%s">%s</data>`,
+		strconv.FormatFloat(n, 'g', -1, 64), template.HTMLEscapeString(path), template.HTMLEscapeString(text)))
 }
 
 // noBreak keeps a number and its unit on one line.
@@ -195,7 +207,23 @@ func mark(outcome any) string {
 	return "✗"
 }
 
-func word(outcome any) string {
+// RisksOnce are the risks for people: what several nodes say stands once, with
+// all their names.
+func (r *Report) RisksOnce() (out []Risk) {
+	for _, one := range r.Risks {
+		i := slices.IndexFunc(out, func(o Risk) bool { return o.Text == one.Text })
+		switch {
+		case i < 0:
+			out = append(out, one)
+		case one.Node != "" && out[i].Node != "":
+			out[i].Node += ", " + one.Node
+		}
+	}
+	return out
+}
+
+// Word is how people say an outcome, a grade, or whether something holds.
+func Word(outcome any) string {
 	switch fmt.Sprint(outcome) {
 	case "warnings":
 		return "passed with warnings"
@@ -209,15 +237,12 @@ func word(outcome any) string {
 	return fmt.Sprint(outcome)
 }
 
-func drillName(name string) string {
-	names := map[string]string{
-		DrillManagement: "Management path", DrillCorosync: "Corosync links", DrillBandwidth: "Ring bandwidth",
-		DrillStorage: "Ceph write and read", DrillMigration: "Live migration", DrillMaintenance: "Planned maintenance", DrillPowerCut: "Power cut",
+// drillName is how a drill is called; a report of the first edition has names only.
+func drillName(d Drill) string {
+	if d.Title == "" {
+		return d.Name
 	}
-	if n, ok := names[name]; ok {
-		return n
-	}
-	return name
+	return d.Title
 }
 
 func clock(t time.Time) string {
@@ -241,6 +266,22 @@ func cell(s string) string {
 	return strings.NewReplacer("|", `\|`, "\n", " ").Replace(s)
 }
 
+// webAddress finds the addresses in a text.
+var webAddress = regexp.MustCompile(`https://[0-9A-Za-z.:/\[\]-]*[0-9A-Za-z/\]]`)
+
+// linked is a text whose addresses can be followed.
+func linked(s string) template.HTML {
+	var b strings.Builder
+	from := 0
+	for _, at := range webAddress.FindAllStringIndex(s, -1) {
+		to := template.HTMLEscapeString(s[at[0]:at[1]])
+		b.WriteString(template.HTMLEscapeString(s[from:at[0]]) + `<a href="` + to + `">` + to + `</a>`)
+		from = at[1]
+	}
+	b.WriteString(template.HTMLEscapeString(s[from:]))
+	return template.HTML(b.String())
+}
+
 // address is where a link may lead: to a management interface and nowhere else.
 func address(url string) string {
 	if !strings.HasPrefix(url, "https://") {
@@ -248,5 +289,3 @@ func address(url string) string {
 	}
 	return url
 }
-
-func ofOSD(role string) bool { return strings.HasPrefix(role, "osd.") }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ringboot/firstboot/throughput"
+	"ringboot/profiles"
 )
 
 // Version is the version of the JSON form. It grows when a field changes its
@@ -25,10 +26,13 @@ type Report struct {
 	Agent     string     `json:"agent"`   // version of the agent
 	Run       string     `json:"run"`     // id of the acceptance run
 	Verdict   Verdict    `json:"verdict"`
+	Summary   []Line     `json:"summary"` // six lines, for whoever reads no further
+	Seconds   float64    `json:"took_s"`  // from the first step of the first node to this report; 0: not known
 	Cluster   Cluster    `json:"cluster"`
 	Ring      Ring       `json:"ring"`
 	Ceph      Ceph       `json:"ceph"`
 	Access    []Access   `json:"access"`
+	Login     Login      `json:"login"`
 	HA        HA         `json:"ha"`
 	Issues    []Issue    `json:"issues"`
 	Risks     []Risk     `json:"risks"`
@@ -53,6 +57,19 @@ type Verdict struct {
 	Outcome  Outcome  `json:"outcome"`
 	Sentence string   `json:"sentence"`
 	Reasons  []string `json:"reasons"` // for anything but a clean pass
+}
+
+// Line is one line of the summary.
+type Line struct {
+	Label   string  `json:"label"`
+	Outcome Outcome `json:"outcome"`
+	Text    string  `json:"text"`
+}
+
+// Login is who may log in to the management interface, and where it is asked.
+type Login struct {
+	Users []string `json:"users"`
+	Realm string   `json:"realm"`
 }
 
 // Cluster is point 1: the cluster and its nodes.
@@ -108,10 +125,10 @@ type Corosync struct {
 
 // Ring is point 2: the cables and what they carry.
 type Ring struct {
-	Transport string            `json:"transport"`
-	MTU       int               `json:"mtu"`
-	Limits    throughput.Limits `json:"limits"`
-	Links     []Link            `json:"links"`
+	Transport string          `json:"transport"`
+	MTU       int             `json:"mtu"`
+	Limits    profiles.Limits `json:"limits"`
+	Links     []Link          `json:"links"`
 }
 
 // Link is one cable with both directions.
@@ -178,6 +195,7 @@ type Access struct {
 	Node        string `json:"node"`
 	URL         string `json:"url"`
 	Fingerprint string `json:"fingerprint,omitempty"` // SHA-256 of the certificate
+	Status      string `json:"status,omitempty"`      // the node's status page, which has this report too
 	Answered    bool   `json:"answered"`
 	Note        string `json:"note,omitempty"`
 }
@@ -193,7 +211,9 @@ type HA struct {
 
 // Drill is one test of the acceptance.
 type Drill struct {
-	Name     string    `json:"name"` // see the constants in names.go
+	Name     string    `json:"name"`
+	Title    string    `json:"title,omitempty"`    // how it is called
+	ByLinks  bool      `json:"by_links,omitempty"` // its outcome is told link by link
 	Outcome  Outcome   `json:"outcome"`
 	Sentence string    `json:"sentence"`
 	Started  time.Time `json:"started,omitzero"`
@@ -227,11 +247,12 @@ const (
 
 // Issue is point 6: something that was met on the way.
 type Issue struct {
-	Severity Severity  `json:"severity"`
-	Node     string    `json:"node,omitempty"`
-	Text     string    `json:"text"`
-	Remedy   string    `json:"remedy,omitempty"`
-	Time     time.Time `json:"time,omitzero"`
+	Severity  Severity  `json:"severity"`
+	Node      string    `json:"node,omitempty"`
+	Text      string    `json:"text"`
+	Remedy    string    `json:"remedy,omitempty"`
+	Time      time.Time `json:"time,omitzero"`
+	Concluded bool      `json:"concluded,omitempty"` // it follows from the parts
 }
 
 // Risk is a weakness that was accepted.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"ringboot/firstboot/throughput"
+	"ringboot/profiles"
 	"ringboot/rehearsal/need"
 )
 
@@ -27,28 +28,29 @@ func good() *Report {
 	made := time.Date(2026, 11, 23, 2, 10, 0, 0, time.UTC)
 	r := &Report{Version: Version, Made: made, MadeBy: "frege", Agent: "1.0.0", Run: "20261123T015500Z",
 		Cluster: Cluster{Name: "principia", ID: "0123456789abcdef", Plan: strings.Repeat("ab", 32), Founder: "frege", Quorate: true, ConfigVersion: 3, ConfigSame: true},
-		Ring:    Ring{Transport: "thunderbolt", MTU: 65520, Limits: throughput.LimitsOf("thunderbolt")},
+		Ring:    Ring{Transport: "thunderbolt", MTU: 65520, Limits: (&profiles.Profile{Ring: profiles.Ring{Transport: "thunderbolt"}}).Transport().Limits},
 		Ceph: Ceph{Enabled: true, Health: "HEALTH_OK", FSID: "e35b06ce-917c-4e3c-9c7c-02bf5b2646ad", Release: "20.2.0 tentacle", Network: "10.203.4.0/24",
 			Monitors: []string{"frege", "russell", "wittgenstein"}, Active: "frege", Standby: []string{"russell", "wittgenstein"},
 			Pools: []Pool{{".mgr", 3, 2, 1, "on"}, {"vm", 3, 2, 32, "on"}}, Raw: 6001175126016, Used: 1932735283, Usable: 1899956092108, WriteMBs: 1187, ReadMBs: 1743},
 		HA: HA{Enabled: true, Migration: "type=secure,network=10.203.4.0/24", Policy: "migrate",
 			Drills: []Drill{
-				{Name: DrillManagement, Outcome: Passed, Sentence: "every node's interface answered every other node"},
-				{Name: DrillCorosync, Outcome: Passed, Sentence: "two links between every pair, all connected"},
-				{Name: DrillBandwidth, Outcome: Passed, Sentence: "three cables measured in both directions"},
-				{Name: DrillStorage, Outcome: Passed, Sentence: "256 MiB written and read back equal"},
-				{Name: DrillMigration, Outcome: Passed, Sentence: "moved frege → russell → wittgenstein → frege, marker unharmed", Figures: []Figure{{"longest downtime", 74, "ms"}}},
-				{Name: DrillMaintenance, Outcome: Passed, Sentence: "the guest left frege and came back", Figures: []Figure{{"moved after", 31, "s"}}},
-				{Name: DrillPowerCut, Outcome: Passed, Sentence: "wittgenstein was reset while the guest ran on it; the guest ran again on frege", Figures: []Figure{{"outage", 138, "s"}}},
+				{Name: "management", Title: "Management path", Outcome: Passed, Sentence: "every node's interface answered every other node"},
+				{Name: "corosync", Title: "Corosync links", Outcome: Passed, Sentence: "two links between every pair, all connected"},
+				{Name: "bandwidth", Title: "Ring bandwidth", ByLinks: true, Outcome: Passed, Sentence: "three cables measured in both directions"},
+				{Name: "storage", Title: "Ceph write and read", Outcome: Passed, Sentence: "256 MiB written and read back equal"},
+				{Name: "migration", Title: "Live migration", Outcome: Passed, Sentence: "moved frege → russell → wittgenstein → frege, marker unharmed", Figures: []Figure{{"longest downtime", 74, "ms"}}},
+				{Name: "maintenance", Title: "Planned maintenance", Outcome: Passed, Sentence: "the guest left frege and came back", Figures: []Figure{{"moved after", 31, "s"}}},
+				{Name: "power-cut", Title: "Power cut", Outcome: Passed, Sentence: "wittgenstein was reset while the guest ran on it; the guest ran again on frege", Figures: []Figure{{"outage", 138, "s"}}},
 			},
 			TimeLine: []Moment{{made, 0, "wittgenstein is reset"}, {made, 68, "the cluster fences wittgenstein"}, {made, 128, "the guest is recovered on frege"},
 				{made, 138, "the guest runs again"}, {made, 171, "wittgenstein is back"}, {made, 204, "Ceph is healthy again"}}},
 		Issues:   []Issue{{Severity: Note, Node: "russell", Text: "the ring port en06 came up on the second try"}},
 		Risks:    []Risk{{Node: "frege", Text: "nvme1n1 (S5GXNX0T) is a consumer disk without power-loss protection: a power cut may lose writes that Ceph was told were safe"}},
 		Untested: []Untested{{"two nodes lost at once", "a cluster of three stops by design"}},
-		NextSteps: []string{"Take the sticks out of the machines and keep them.", "Set up backups: Datacenter, Backup.",
+		NextSteps: []string{"Take the sticks out of the machines and keep them.", "Set up backups: Datacenter, Backup at https://10.203.3.11:8006/.",
 			"Read docs/recovery.md once before it is needed."},
 		Timings: []Timing{{"frege", "cluster", 41}, {"frege", "ceph", 213}},
+		Seconds: 1284, Login: Login{Users: []string{"kellen", "root"}, Realm: "Linux PAM standard authentication"},
 	}
 	for i, name := range []string{"frege", "russell", "wittgenstein"} {
 		r.Cluster.Nodes = append(r.Cluster.Nodes, Node{Name: name, Address: fmt.Sprintf("10.203.3.%d", 11+i), Ring: fmt.Sprintf("10.203.4.%d", 11+i), NodeID: i + 1, Online: true,
@@ -56,7 +58,7 @@ func good() *Report {
 			MemoryMB: 98304, Watchdog: "softdog", Versions: map[string]string{"pve-manager": "9.2.11", "corosync": "3.1.10-pve3", "kernel": "6.17.2-1-pve"},
 			Disks: []Disk{{"nvme0n1", "S4EWNX0R", "Samsung SSD 980 500GB", 500107862016, "root", ""}, {"nvme1n1", "S5GXNX0T", "Samsung SSD 990 PRO 2TB", 2000398934016, fmt.Sprintf("osd.%d", i), "no power-loss protection"}}})
 		r.Ceph.OSDs = append(r.Ceph.OSDs, OSD{i, name, "S5GXNX0T", "nvme", 2000398934016, true, true})
-		r.Access = append(r.Access, Access{Node: name, URL: fmt.Sprintf("https://10.203.3.%d:8006/", 11+i), Fingerprint: strings.TrimSuffix(strings.Repeat("5A:", 32), ":"), Answered: true})
+		r.Access = append(r.Access, Access{Node: name, URL: fmt.Sprintf("https://10.203.3.%d:8006/", 11+i), Status: fmt.Sprintf("https://10.203.3.%d:8644/", 11+i), Fingerprint: strings.TrimSuffix(strings.Repeat("5A:", 32), ":"), Answered: true})
 		for _, peer := range []string{"frege", "russell", "wittgenstein"} {
 			if peer != name {
 				r.Cluster.Links = append(r.Cluster.Links, Corosync{name, peer, 0, true, 1397}, Corosync{name, peer, 1, true, 65413})
@@ -78,9 +80,9 @@ func bad() *Report {
 	r.Ring.Links[0].Grade, r.Ring.Links[0].There, r.Ring.Links[0].Back = throughput.Slow, result(13.2), result(13.4)
 	r.Ring.Links[0].Verdict = "frege to russell: 13.2 Gbit/s of the 18 that a sound link reaches: one lane only, or interrupts on an efficiency core; check rx_lanes, reseat the cable"
 	r.Ring.Links[2] = Link{A: "wittgenstein", APort: "en05", B: "frege", BPort: "en06", Grade: throughput.Bad, Verdict: "no cable between wittgenstein and frege: plug one in"}
-	r.HA.Drills[6] = Drill{Name: DrillPowerCut, Outcome: Failed, Sentence: "the guest ran again after 341 s, later than 300 s", Figures: []Figure{{"outage", 341, "s"}}}
+	r.HA.Drills[6] = Drill{Name: "power-cut", Title: "Power cut", Outcome: Failed, Sentence: "the guest ran again after 341 s, later than 300 s", Figures: []Figure{{"outage", 341, "s"}}}
 	r.HA.TimeLine[3].After, r.HA.TimeLine[4].After, r.HA.TimeLine[5].After = 341, 352, 391
-	r.HA.Drills[5] = Drill{Name: DrillMaintenance, Outcome: Untried, Sentence: "the profile does not consent"}
+	r.HA.Drills[5] = Drill{Name: "maintenance", Title: "Planned maintenance", Outcome: Untried, Sentence: "the profile does not consent"}
 	r.Ceph.Health, r.Ceph.Allowed = "HEALTH_WARN", []Allowed{{"MON_CLOCK_SKEW", "clock skew detected on mon.russell", "It is measured every five minutes and goes by itself once chrony has settled."}}
 	r.Ceph.OSDs[2].Up = false
 	r.Cluster.Links[7].Connected = false
@@ -342,4 +344,9 @@ func browse(t *testing.T, dir, file, picture string, width int, scheme string) {
 	if info, err := os.Stat(filepath.Join(dir, picture)); err != nil || info.Size() < 20000 {
 		t.Errorf("no picture %s: %v %v", picture, info, err)
 	}
+}
+
+func FuzzReport(f *testing.F) {
+	f.Add([]byte(`{"version":1}`))
+	f.Fuzz(func(_ *testing.T, text []byte) { _, _ = Parse(text) })
 }

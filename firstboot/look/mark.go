@@ -1,0 +1,48 @@
+package look
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/diskfs/go-diskfs/backend/file"
+	"github.com/diskfs/go-diskfs/filesystem/fat32"
+
+	"ringboot/profiles"
+)
+
+// Mark looks for the mark of an installed node on the EFI system partitions of a
+// disk. A partition that cannot be read has none: its disk is not blank for that.
+func Mark(disk *os.File, parts []Partition) *profiles.Ticket {
+	for _, p := range parts {
+		if !p.ESP {
+			continue
+		}
+		if t, err := markOn(disk, p); err == nil {
+			return &t
+		}
+	}
+	return nil
+}
+
+func markOn(disk *os.File, p Partition) (t profiles.Ticket, err error) {
+	defer func() {
+		if r := recover(); r != nil { // the library trusts what it reads, and a disk may hold anything
+			err = fmt.Errorf("%s: a damaged file system: %v", disk.Name(), r)
+		}
+	}()
+	fs, err := fat32.Read(file.New(disk, true), p.Len, p.Off, 0)
+	if err != nil {
+		return t, err
+	}
+	f, err := fs.OpenFile(profiles.MarkFile, os.O_RDONLY)
+	if err != nil {
+		return t, err
+	}
+	defer f.Close()
+	block := make([]byte, profiles.TicketSize)
+	if _, err := io.ReadFull(f, block); err != nil {
+		return t, err
+	}
+	return profiles.ParseTicket(block)
+}
