@@ -9,7 +9,8 @@ import (
 	"strings"
 	"time"
 
-	draw "ringboot/firstboot/trust/view"
+	"ringboot/firstboot/keeper"
+	"ringboot/firstboot/status/draw"
 )
 
 const (
@@ -22,8 +23,8 @@ const (
 
 // consoleService shows the card on the machine's own screen, as long as nobody
 // works there. When the cluster is formed it is drawn once more and then left alone.
-func consoleService(p *Parts, quiet func() bool) Service {
-	return Service{Name: "console", Run: func(ctx context.Context) error {
+func consoleService(p *Parts, quiet func() bool) keeper.Service {
+	return keeper.Service{Name: "console", Run: func(ctx context.Context) error {
 		tick := time.NewTimer(0)
 		defer tick.Stop()
 		<-tick.C
@@ -32,7 +33,7 @@ func consoleService(p *Parts, quiet func() bool) Service {
 			s := p.Status()
 			card := draw.Card(s, p.Node.Address.String(), consoleWidth)
 			if card != last && !occupied(os.DirFS("/proc")) {
-				if os.WriteFile(consoleDevice, []byte("\x1b[H\x1b[2J"+strings.ReplaceAll(card, "\n", "\r\n")+"\r\nPress Enter to log in.\r\n"), 0) != nil {
+				if os.WriteFile(consoleDevice, []byte(screenOf(os.DirFS("/"), card)), 0) != nil {
 					<-ctx.Done() // a machine without a screen
 					return nil
 				}
@@ -52,7 +53,35 @@ func consoleService(p *Parts, quiet func() bool) Service {
 	}}
 }
 
-// occupied tells whether somebody logs in or works on the console: some other
+// greeting is the text that Proxmox VE shows above the log-in: it names the
+// address of the web interface.
+const greeting = "etc/issue"
+
+// screenOf is the console as a whole: Proxmox VE's own text, and the card below
+// it. Lines with which agetty does something of its own are left out.
+func screenOf(root fs.FS, card string) string {
+	var b strings.Builder
+	b.WriteString("\x1b[H\x1b[2J")
+	line := func(text string) { b.WriteString(text + "\r\n") }
+	text, _ := fs.ReadFile(root, greeting) // none: the card alone
+	blank := true
+	for l := range strings.Lines(string(text)) {
+		l = strings.TrimRight(l, "\r\n")
+		if strings.ContainsAny(l, "\\\x1b") || l == "" && blank {
+			continue
+		}
+		line(l)
+		blank = l == ""
+	}
+	for l := range strings.Lines(card) {
+		line(strings.TrimRight(l, "\n"))
+	}
+	line("")
+	line("Press Enter to log in.")
+	return b.String()
+}
+
+// occupied reports whether somebody logs in or works on the console: some other
 // program than the one that waits for a name has it.
 func occupied(proc fs.FS) bool {
 	stats, err := fs.Glob(proc, "[0-9]*/stat")

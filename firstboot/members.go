@@ -2,22 +2,21 @@ package firstboot
 
 import (
 	"context"
-	"encoding/json"
-	"strings"
 	"sync"
 	"time"
 
-	"ringboot/firstboot/trust"
+	"ringboot/firstboot/pve"
+	"ringboot/firstboot/status"
 )
 
 // members is what pmxcfs says of the cluster's membership.
 type members struct {
 	mu  sync.Mutex
-	now map[string]trust.State
+	now map[string]status.State
 }
 
 // states returns the last reading.
-func (m *members) states() map[string]trust.State {
+func (m *members) states() map[string]status.State {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.now
@@ -31,20 +30,20 @@ const (
 
 // follow reads membership now and then, apart from everything else: reading
 // /etc/pve may hang for as long as pmxcfs does.
-func (m *members) follow(ctx context.Context, files interface{ ReadFile(string) ([]byte, error) }, quiet func() bool) {
+func (m *members) follow(ctx context.Context, node pve.Node, quiet func() bool) {
 	tick := time.NewTimer(membersEvery)
 	defer tick.Stop()
-	answers := make(chan map[string]trust.State, 1)
+	answers := make(chan map[string]status.State, 1)
 	asking := false
 	for {
 		if !asking {
 			asking = true
 			go func() {
-				text, err := files.ReadFile("/etc/pve/.members")
+				m, err := node.Membership()
 				if err != nil {
-					text = nil
+					m = pve.Membership{}
 				}
-				answers <- parseMembers(text)
+				answers <- membersOf(m)
 			}()
 		}
 		select {
@@ -70,33 +69,23 @@ func (m *members) follow(ctx context.Context, files interface{ ReadFile(string) 
 	}
 }
 
-// parseMembers reads /etc/pve/.members. A node outside any cluster has a file
-// without a cluster in it.
-func parseMembers(text []byte) map[string]trust.State {
-	var file struct {
-		Cluster *struct {
-			Name    string
-			Quorate int
-		}
-		Nodelist map[string]struct {
-			Online int
-			IP     string
-		}
-	}
-	out := map[string]trust.State{}
-	if len(strings.TrimSpace(string(text))) == 0 || json.Unmarshal(text, &file) != nil || file.Cluster == nil {
+// membersOf turns what pmxcfs says into the states of the nodes. A node
+// outside any cluster has a file without a cluster in it.
+func membersOf(m pve.Membership) map[string]status.State {
+	out := map[string]status.State{}
+	if m.Cluster.Name == "" {
 		return out
 	}
-	for node, n := range file.Nodelist {
+	for node, n := range m.Nodes {
 		switch {
 		case n.Online != 1:
-			out[node] = trust.State{Why: "in cluster " + file.Cluster.Name + ", not online"}
+			out[node] = status.State{Why: "in cluster " + m.Cluster.Name + ", not online"}
 		case n.IP == "":
-			out[node] = trust.State{Why: "in cluster " + file.Cluster.Name + ", its /etc/pve is not in step yet"}
-		case file.Cluster.Quorate != 1:
-			out[node] = trust.State{Why: "cluster " + file.Cluster.Name + " has no quorum"}
+			out[node] = status.State{Why: "in cluster " + m.Cluster.Name + ", its " + pve.Dir + " is not in step yet"}
+		case m.Cluster.Quorate != 1:
+			out[node] = status.State{Why: "cluster " + m.Cluster.Name + " has no quorum"}
 		default:
-			out[node] = trust.State{OK: true}
+			out[node] = status.State{OK: true}
 		}
 	}
 	return out

@@ -3,12 +3,24 @@ package firstboot
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 
+	"ringboot/firstboot/acceptance"
+	"ringboot/firstboot/base"
+	"ringboot/firstboot/cluster"
+	"ringboot/firstboot/gate"
 	"ringboot/firstboot/host"
 	"ringboot/firstboot/journal"
+	"ringboot/firstboot/keeper"
+	"ringboot/firstboot/management"
 	"ringboot/firstboot/ring"
+	"ringboot/firstboot/ringup"
+	"ringboot/firstboot/settled"
+	"ringboot/firstboot/status"
 	"ringboot/firstboot/step"
+	"ringboot/firstboot/storage"
 	"ringboot/firstboot/trust"
+	"ringboot/firstboot/trust/bindings"
 	"ringboot/profiles"
 )
 
@@ -22,98 +34,75 @@ type Parts struct {
 	Profile *profiles.Profile
 	Node    profiles.Node // this node
 
-	Local   *Local       // methods that root may call on this node, over the unix socket
-	Methods *Methods     // methods that peers may call, over the trusted channel
-	Caller  trust.Caller // asks a peer; without a channel it says so
-	Status  func() trust.Status
+	Local   *keeper.Local  // methods that root may call on this node, over the unix socket
+	Methods *trust.Methods // methods that peers may call, over the trusted channel
+	Caller  trust.Caller   // asks a peer; without a channel it says so
+	Status  func() status.Status
 	Kick    func()                // wakes the engine
+	again   func()                // has the agent start anew, with the key that it has now; nil: nobody runs it
 	Doubt   func(steps ...string) // has it look at steps again that are done
 	Log     func(string)          // one line for the system's journal
 
 	// What services show in the status; each may be nil.
-	Ring  func() trust.RingView
-	Peers func() []trust.PeerStatus
+	Ring  func() status.RingView
+	Peers func() []status.PeerStatus
 
-	keeper     *ring.Keeper
+	identity   *trust.Identity
+	book       *bindings.Book   // which key each node is bound to; nil for an agent that only looks
+	enrol      bool             // it may make the node's own key
+	mark       *settled.Mark    // nil: the node is being formed
+	request    *settled.Request // nil: nobody asked for the builder
+	facts      *gate.LocalFacts
+	resident   atomic.Pointer[keeper.Resident] // once it is made
+	keeper     ringup.RingKeeper
 	ringConfig ring.Config
 	root       string
-	gate       step.PeersOptions
+	gate       gate.Options
 }
 
-// plan is the steps in the order of the design. Each room adds its lines here.
+// plan is the steps in the order of the design, and what may be asked of them.
 func plan(p *Parts) []step.Step {
-	cluster := formation(p)
-	proof := proving(p, cluster[1])
-	return gated([]step.Step{
-		step.NewIdentity(p.Host, p.Version),
-		step.NewBase(p.Host, p.Profile, p.Node),
-		step.NewManagement(p.Host, p.Profile, p.Node),
-		step.NewRing(p.Host, p.ringConfig, p.keeper),
-		step.NewPeers(p.gate),
-		cluster[0],
-		cluster[1],
-		proof[0],
-		proof[1],
-		proof[2],
-		proof[3],
-	})
-}
-
-// gated tells the gate which steps stand before it: all nodes must have done them.
-func gated(steps []step.Step) []step.Step {
-	var before []string
-	for _, s := range steps {
-		if gate, ok := s.(*step.Peers); ok {
-			gate.Require(before)
+	forming, proof := cluster.New(clusterOptions(p)), cluster.NewProof(clusterOptions(p))
+	o := storage.Options{Host: p.Host, Profile: p.Profile, Node: p.Node.Name, Seed: p.Seed, Agent: p.Version, Peers: p.Caller, Ring: p.Ring, Proof: cluster.Standing{Proof: proof}, Doubt: p.Doubt, Settled: p.mark != nil && p.request == nil,
+		Place: func() string { return cluster.Taken(p.Host.Files) }, Heir: func() bool { return cluster.Heir(p.Host.Files) },
+		Finished: func(step string) bool { return settled.Finished(p.Host.Files, step) }}
+	ceph := storage.NewCeph(o)
+	accept := acceptance.NewAccept(o, links{}, askWeb)
+	report := acceptance.NewReport(o, accept, p.Status)
+	for _, asked := range []registrar{forming, proof, ceph, accept, report} {
+		asked.Register(p.Methods)
+	}
+	p.askedByRoot(forming, accept)
+	steps := []step.Step{
+		base.NewIdentity(p.Host, p.Version),
+		base.NewBase(p.Host, p.Profile, p.Node),
+		management.New(p.Host, p.Profile, p.Node),
+		ringup.New(p.Host, p.ringConfig, p.keeper),
+		gate.New(p.gate),
+		forming,
+		proof,
+		ceph,
+		storage.NewHA(o),
+		accept,
+		report,
+	}
+	for i, s := range steps {
+		if f, ok := s.(follower); ok {
+			f.Follow(steps[:i])
 		}
-		before = append(before, s.Name())
 	}
 	return steps
 }
 
-// services is what runs beside the plan for as long as the agent lives. It is
-// called before plan, so a service can set what steps need: Caller, Ring, Peers.
-func services(p *Parts) ([]Service, error) {
-	keeper, err := ringService(p)
-	if err != nil {
-		return nil, err
-	}
-	channel, err := connect(p)
-	if err != nil {
-		return nil, err
-	}
-	return append(channel, keeper), nil
-}
+// registrar is a step of which peers may ask something.
+type registrar interface{ Register(r trust.Registry) }
 
-// Service is a resident part of the agent. Run returns when the context ends;
-// if it returns before, it is started again after a pause, and the reason noted.
-type Service struct {
-	Name string
-	Run  func(ctx context.Context) error
-}
+// follower is a step that has to know which steps stand before it.
+type follower interface{ Follow(before []step.Step) }
 
 // noChannel is the Caller of an agent that has no trusted channel.
 type noChannel struct{}
 
 func (noChannel) Call(context.Context, string, string, any, any) error {
 	return errors.New("this agent has no channel to its peers: start it with systemctl start ringboot")
-}
-
-// Methods collects the methods that peers may call, before and after the
-// channel that answers them exists.
-type Methods struct{ table map[string]trust.Handler }
-
-// Handle adds a method. All are added before the services run.
-func (m *Methods) Handle(method string, h trust.Handler) {
-	if m.table == nil {
-		m.table = map[string]trust.Handler{}
-	}
-	m.table[method] = h
-}
-
-// Into hands all methods on to the channel's own registry.
-func (m *Methods) Into(r trust.Registry) {
-	for name, h := range m.table {
-		r.Handle(name, h)
-	}
 }

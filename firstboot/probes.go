@@ -4,49 +4,17 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
 	"time"
 
-	"ringboot/firstboot/step"
 	"ringboot/firstboot/throughput"
 )
 
-// MethodAccept runs the acceptance again, or with "skip" goes on without what
-// is left of it. Root asks on the coordinator.
-const MethodAccept = "accept"
-
 // webTimeout is how long a management interface may take to answer.
 const webTimeout = 10 * time.Second
-
-// proving is the steps ceph, ha, accept and report, with what peers and root
-// may ask of them.
-func proving(p *Parts, proof step.Step) []step.Step {
-	o := step.StorageOptions{Host: p.Host, Profile: p.Profile, Node: p.Node.Name, Seed: p.Seed, Agent: p.Version, Peers: p.Caller, Ring: p.Ring, Proof: proof, Doubt: p.Doubt}
-	ceph, ha := step.NewCeph(o), step.NewHA(o)
-	accept := step.NewAccept(o, links{}, askWeb, ceph, ha)
-	report := step.NewReport(o, accept, p.Status)
-	ceph.Register(p.Methods)
-	accept.Register(p.Methods)
-	report.Register(p.Methods)
-	p.Local.Handle(MethodAccept, func(ctx context.Context, _ string, in json.RawMessage) (any, error) {
-		var how string
-		if len(in) > 0 {
-			if err := json.Unmarshal(in, &how); err != nil {
-				return nil, err
-			}
-		}
-		if how == "skip" {
-			defer p.Kick()
-			return nil, accept.Skip(ctx)
-		}
-		return nil, accept.Repeat(ctx)
-	})
-	return []step.Step{ceph, ha, accept, report}
-}
 
 // links is the throughput tester on the machine's own network.
 type links struct{}
