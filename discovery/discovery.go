@@ -54,9 +54,12 @@ type Options struct {
 	// Links is sent on when interfaces may have changed; nil: the kernel is asked
 	// to tell where it can. They are listed in every round anyway.
 	Links <-chan struct{}
-	Event func(text string) // a bounded number of lines; may be nil
-	Quiet func() bool       // nobody waits for anything: rounds may be far apart; nil: never
-	Now   func() time.Time  // nil: time.Now
+	Event func(text string) // what befalls a node of the profile, a bounded number of lines; may be nil
+	// Noise gets what any host on the network can cause, a bounded number of
+	// lines of its own; nil: Event gets it.
+	Noise func(text string)
+	Quiet func() bool      // nobody waits for anything: rounds may be far apart; nil: never
+	Now   func() time.Time // nil: time.Now
 }
 
 // Discovery announces and listens until it is closed.
@@ -67,7 +70,6 @@ type Discovery struct {
 	server *mdns.Server
 	cancel context.CancelFunc
 	done   sync.WaitGroup
-	poke   chan struct{}
 
 	mu    sync.Mutex
 	ports map[int]*port
@@ -80,7 +82,7 @@ func Start(ctx context.Context, opts Options) (*Discovery, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	d := &Discovery{opts: opts, ports: map[int]*port{}, poke: make(chan struct{}, 1)}
+	d := &Discovery{opts: opts, ports: map[int]*port{}}
 	self := Record{ClusterID: opts.ClusterID}
 	if opts.Key != nil {
 		var random [4]byte
@@ -96,11 +98,11 @@ func Start(ctx context.Context, opts Options) (*Discovery, error) {
 		self = d.opts.Record
 		self.Sequence = d.zone.sequence()
 	}
-	d.table = newTable(self, opts.Nodes, opts.Now, opts.Event)
+	d.table = newTable(self, opts.Nodes, opts.Now, opts.Event, opts.Noise)
 	for node, key := range opts.Keys {
 		d.table.Learn(node, key)
 	}
-	if opts.Key != nil {
+	if opts.Key != nil && len(self.Grant) == 0 { // a keeper's key is not the node's: Keys has that
 		d.table.Learn(self.Node, opts.Key.Public().(ed25519.PublicKey))
 	}
 	packet, err := question()
@@ -137,14 +139,6 @@ func (d *Discovery) Publish(r Record) error {
 	return d.zone.publish(r)
 }
 
-// Hurry begins a new time of quick rounds: something changed, and somebody waits.
-func (d *Discovery) Hurry() {
-	select {
-	case d.poke <- struct{}{}:
-	default:
-	}
-}
-
 // Err says why nothing can be asked at present, or nil.
 func (d *Discovery) Err() error {
 	d.mu.Lock()
@@ -176,9 +170,6 @@ func (d *Discovery) rounds(ctx context.Context, packet []byte) {
 		case <-d.opts.Links:
 			timer.Stop()
 			settle(ctx, d.opts.Links)
-			quickUntil = time.Now().Add(quickFor)
-		case <-d.poke:
-			timer.Stop()
 			quickUntil = time.Now().Add(quickFor)
 		case <-timer.C:
 		}

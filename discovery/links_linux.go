@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// enslaved tells whether the interface belongs to a bridge or bond.
+// enslaved reports whether the interface belongs to a bridge or bond.
 func enslaved(name string) bool {
 	_, err := os.Lstat("/sys/class/net/" + name + "/master")
 	return err == nil

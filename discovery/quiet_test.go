@@ -7,7 +7,7 @@ import (
 
 func TestRoundsAreFarApartWhileNobodyWaits(t *testing.T) {
 	quiet := false
-	d := &Discovery{opts: Options{Quiet: func() bool { return quiet }}, table: newTable(Record{}, nil, time.Now, nil)}
+	d := &Discovery{opts: Options{Quiet: func() bool { return quiet }}, table: newTable(Record{}, nil, time.Now, nil, nil)}
 	for _, row := range []struct {
 		name         string
 		quick, quiet bool

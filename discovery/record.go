@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"ringboot/discovery/grant"
 )
 
 // Limits of a record. A TXT string holds 255 bytes (RFC 1035 3.3); the
@@ -21,7 +23,7 @@ const (
 	maxTexts      = 32
 	maxText       = 720 // all strings with their length bytes; the rest of the datagram is names and SRV
 	maxAddresses  = 6
-	maxNeighbours = 2
+	maxNeighbours = 3 // the cables of a mesh; of a switch the first ones
 	maxWaiting    = 160
 )
 
@@ -44,6 +46,9 @@ type Record struct {
 	Plan        string // hash of the cluster's part of the plan, its first 16 digits
 	Neighbours  []Neighbour
 	Waiting     string // why the node waits, cut to fit
+	// Grant is the node's word for the key that signs, where it is not its own:
+	// that key and the node's signature over it.
+	Grant []byte
 }
 
 // Neighbour is one ring port and who is behind it.
@@ -110,6 +115,9 @@ func (r Record) texts() []string {
 	for _, n := range r.Neighbours {
 		out = append(out, fmt.Sprintf("r=%s,%s,%s,%d", n.Port, n.Node, n.State, n.Mbit))
 	}
+	if len(r.Grant) > 0 {
+		out = append(out, "d="+base64.RawURLEncoding.EncodeToString(r.Grant))
+	}
 	if r.Waiting != "" {
 		out = append(out, "w="+r.Waiting)
 	}
@@ -154,8 +162,15 @@ type Message struct {
 	signature []byte
 }
 
-// Verify tells whether the key made the record.
+// Verify reports whether the node with this key made the record, or the keeper
+// for which it gave its word.
 func (m *Message) Verify(key ed25519.PublicKey) bool {
+	if len(m.Record.Grant) > 0 {
+		var ok bool
+		if key, ok = grant.Open(key, grant.Record, m.Record.Node, m.Record.Grant); !ok {
+			return false
+		}
+	}
 	return len(key) == ed25519.PublicKeySize && ed25519.Verify(key, m.signed, m.signature)
 }
 
@@ -203,6 +218,10 @@ func (r *Record) set(key, value string) (err error) {
 		r.ClusterID = value
 	case "n":
 		r.Node = value
+	case "d":
+		if r.Grant, err = base64.RawURLEncoding.Strict().DecodeString(value); err == nil && len(r.Grant) != grant.Size {
+			err = errors.New("record holds a grant of the wrong length")
+		}
 	case "b":
 		r.Boot, r.Run, _ = strings.Cut(value, ".")
 	case "q":

@@ -179,3 +179,42 @@ func FuzzRecord(f *testing.F) {
 		}
 	})
 }
+
+// A keeper signs with a key of its own; its node's word for it comes along.
+func TestAKeepersRecordVerifiesByItsNode(t *testing.T) {
+	grant := func(by, node, purpose string) []byte {
+		word := append([]byte("ringboot grant 1\x00"+purpose+"\x00"+node+"\x00"), public("keeper")...)
+		return append(append([]byte{}, public("keeper")...), ed25519.Sign(keyOf(by), word)...)
+	}
+	for name, c := range map[string]struct {
+		grant []byte
+		want  bool
+	}{
+		"its node's":            {grant("frege", "frege", "record"), true},
+		"another node's":        {grant("russell", "frege", "record"), false},
+		"for another node":      {grant("frege", "russell", "record"), false},
+		"for another purpose":   {grant("frege", "frege", "ring"), false},
+		"none, and another key": {nil, false},
+	} {
+		r := record("frege")
+		r.Grant, r.Waiting = c.grant, ""
+		texts, err := r.Sign(keyOf("keeper"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := Parse(texts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Verify(public("frege")); got != c.want {
+			t.Errorf("a grant %s: verified is %v", name, got)
+		}
+	}
+	short := record("frege")
+	short.Grant = []byte("short")
+	if texts, err := short.Sign(keyOf("keeper")); err != nil {
+		t.Fatal(err)
+	} else if _, err := Parse(texts); err == nil {
+		t.Error("a grant of the wrong length was read")
+	}
+}

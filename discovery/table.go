@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -18,6 +17,7 @@ const (
 	maxStrangers   = 16
 	maxOldRuns     = 8
 	verifyPerSec   = 400
+	keptPerSec     = 20 // of them for each node besides, from where it was heard last
 	eventsPerMin   = 20
 	clashesToTell  = 3
 	oldRunsToClash = 3
@@ -58,17 +58,14 @@ type Table struct {
 	self      Record // own cluster id, node and run
 	expected  []string
 	now       func() time.Time
-	event     func(string)
 	keys      map[string]ed25519.PublicKey
 	peers     map[string]*entry
 	strangers map[string]Peer // of other clusters and other names
 	counts    Counts
 	round     uint64
-	tokens    float64
-	filled    time.Time
-	told      map[string]time.Time
-	toldSince time.Time
-	toldN     int
+	checks    bucket // of signatures, for all that comes
+	events    teller // of nodes of the profile
+	noise     teller // what any host can cause
 	version   uint64
 	changed   chan struct{}
 }
@@ -79,6 +76,7 @@ type entry struct {
 	confirmed string // run that the node itself named over TLS
 	oldRuns   map[string]old
 	clashes   int
+	kept      bucket
 }
 
 // old is what a run was at that has been superseded, or not been accepted.
@@ -89,14 +87,17 @@ type old struct {
 }
 
 // newTable makes the table. self may lack node and run when nothing is announced.
-func newTable(self Record, expected []string, now func() time.Time, event func(string)) *Table {
+func newTable(self Record, expected []string, now func() time.Time, event, noise func(string)) *Table {
 	if event == nil {
 		event = func(string) {}
 	}
+	if noise == nil {
+		noise = event
+	}
 	return &Table{
-		self: self, expected: expected, now: now, event: event,
+		self: self, expected: expected, now: now, events: teller{out: event, told: map[string]bool{}}, noise: teller{out: noise, told: map[string]bool{}},
 		keys: map[string]ed25519.PublicKey{}, peers: map[string]*entry{}, strangers: map[string]Peer{},
-		told: map[string]time.Time{}, changed: make(chan struct{}, 1), tokens: verifyPerSec, filled: now(),
+		changed: make(chan struct{}, 1), checks: bucket{tokens: verifyPerSec, filled: now()},
 	}
 }
 
@@ -195,7 +196,7 @@ func (t *Table) nextRound() {
 	for node, e := range t.peers {
 		if e.peer.Alive && t.round-e.round > missedRounds {
 			e.peer.Alive = false
-			t.tell("gone "+node, fmt.Sprintf("%s has not answered in %d rounds", node, missedRounds))
+			t.of(e.peer).tell(t.now(), "gone "+node, fmt.Sprintf("%s has not answered in %d rounds", node, missedRounds))
 			t.bump()
 		}
 	}
@@ -214,7 +215,7 @@ func (t *Table) observe(texts []string, from netip.Addr, via string) {
 	t.counts.Received++
 	if err != nil {
 		t.counts.Malformed++
-		t.tell("malformed", fmt.Sprintf("a record from %s is not ours: %v", from, err))
+		t.noise.tell(t.now(), "malformed", fmt.Sprintf("a record from %s is not ours: %v", from, err))
 		return
 	}
 	r := m.Record
@@ -247,13 +248,13 @@ func (t *Table) observe(texts []string, from netip.Addr, via string) {
 		t.unverified(seen, e)
 		return
 	}
-	if !t.afford() {
+	if !t.affordOf(e, from) {
 		t.counts.Dropped++
 		return
 	}
 	if !m.Verify(key) {
 		t.counts.Forged++
-		t.tell("forged "+r.Node, fmt.Sprintf("a record from %s claims to be %s and is not signed with its key", from, r.Node))
+		t.noise.tell(now, "forged "+r.Node, fmt.Sprintf("a record from %s claims to be %s and is not signed with its key", from, r.Node))
 		return
 	}
 	seen.Verified = true
@@ -306,7 +307,7 @@ func (t *Table) oldRun(seen Peer, e *entry) {
 		t.remember(e, r.Run, was.sequence)
 		e.oldRuns[r.Run] = was
 	}
-	t.tell("replayed "+r.Node, fmt.Sprintf("an old record of %s came from %s and was ignored", r.Node, seen.From))
+	t.noise.tell(t.now(), "replayed "+r.Node, fmt.Sprintf("an old record of %s came from %s and was ignored", r.Node, seen.From))
 	if was.rises > oldRunsToClash && e.peer.Alive {
 		t.clash(seen, e)
 	}
@@ -315,7 +316,7 @@ func (t *Table) oldRun(seen Peer, e *entry) {
 func (t *Table) clash(seen Peer, e *entry) {
 	if e.peer.Clash == "" {
 		e.peer.Clash = fmt.Sprintf("two machines answer as %s: %s and %s", seen.Record.Node, e.peer.From, seen.From)
-		t.tell("clash "+seen.Record.Node, e.peer.Clash+": take one off the network")
+		t.events.tell(t.now(), "clash "+seen.Record.Node, e.peer.Clash+": take one off the network")
 		t.bump()
 	}
 }
@@ -342,87 +343,7 @@ func (t *Table) older(r Record, e *entry) {
 	t.counts.Replayed++
 }
 
-// unverified shows a record whose node's key is not known, unless a verified one is there.
-func (t *Table) unverified(seen Peer, e *entry) {
-	t.counts.Unverified++
-	if e != nil && e.peer.Verified {
-		return
-	}
-	seen.Why = "its key is not known here yet"
-	if e == nil {
-		if len(t.expected) == 0 && len(t.peers) >= maxPeers {
-			t.counts.Dropped++
-			return
-		}
-		e = &entry{oldRuns: map[string]old{}}
-		t.peers[seen.Record.Node] = e
-		t.tell("unverified "+seen.Record.Node, fmt.Sprintf("heard %s (%s), not verified: %s", seen.Record.Node, seen.From, seen.Why))
-	} else {
-		seen.First = e.peer.First
-		if e.peer.Record.Run == seen.Record.Run && seen.Record.Sequence <= e.peer.Record.Sequence {
-			return
-		}
-	}
-	if !e.peer.Alive || !same(e.peer, seen) {
-		t.bump()
-	}
-	e.peer, e.round = seen, t.round
-}
-
-// ownName handles a record that uses this node's own name.
-func (t *Table) ownName(m *Message, from netip.Addr) {
-	key := t.keys[t.self.Node]
-	if key == nil || !t.afford() || !m.Verify(key) {
-		t.counts.Forged++
-		t.tell("forged "+t.self.Node, fmt.Sprintf("a record from %s claims to be this node (%s) and is not signed with its key", from, t.self.Node))
-		return
-	}
-	t.counts.Replayed++
-	if m.Record.Sequence > t.self.Sequence { // signed after this agent started: no replay of an earlier start
-		t.tell("twin", fmt.Sprintf("a second machine with this node's name and key (%s) is at %s: take one off the network", t.self.Node, from))
-	}
-}
-
-func (t *Table) stranger(key string, p Peer) {
-	if old, ok := t.strangers[key]; ok {
-		p.First = old.First
-	} else {
-		if len(t.strangers) >= maxStrangers {
-			return
-		}
-		t.tell("stranger "+key, fmt.Sprintf("heard %s (%s) of cluster %s: %s, ignored", p.Record.Node, p.From, p.Record.ClusterID, p.Why))
-	}
-	t.strangers[key] = p
-}
-
-// afford bounds the signatures that are checked in a second.
-func (t *Table) afford() bool {
-	now := t.now()
-	t.tokens = min(verifyPerSec, t.tokens+max(0, now.Sub(t.filled).Seconds())*verifyPerSec)
-	t.filled = now
-	if t.tokens < 1 {
-		return false
-	}
-	t.tokens--
-	return true
-}
-
-// tell passes on an event: one of a kind a minute, and a bounded number in all.
-func (t *Table) tell(kind, text string) {
-	now := t.now()
-	if now.Sub(t.toldSince) > time.Minute {
-		t.toldSince, t.toldN = now, 0
-		clear(t.told)
-	}
-	if _, ok := t.told[kind]; ok || t.toldN >= eventsPerMin {
-		return
-	}
-	t.told[kind] = now
-	t.toldN++
-	t.event(strings.TrimSpace(text))
-}
-
-// same tells whether a person would see no difference.
+// same reports whether a person would see no difference.
 func same(a, b Peer) bool {
 	x, y := a.Record, b.Record
 	return a.Verified == b.Verified && x.Run == y.Run && x.Phase == y.Phase && x.Step == y.Step && x.Waiting == y.Waiting &&

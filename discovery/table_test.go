@@ -45,7 +45,7 @@ func newBench(t *testing.T) *bench {
 	b := &bench{clock: testStart, t: t}
 	self := record("frege")
 	self.Run, self.Sequence = "00000001", uint64(testStart.UnixMilli())
-	b.Table = newTable(self, []string{"frege", "russell", "wittgenstein"}, func() time.Time { return b.clock }, func(s string) { b.events = append(b.events, s) })
+	b.Table = newTable(self, []string{"frege", "russell", "wittgenstein"}, func() time.Time { return b.clock }, func(s string) { b.events = append(b.events, s) }, nil)
 	b.Learn("frege", public("frege"))
 	b.Learn("russell", public("russell"))
 	return b

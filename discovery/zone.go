@@ -24,6 +24,13 @@ const (
 // flood of queries can cause to four a second.
 const resignAfter = 250 * time.Millisecond
 
+// Bounds of what a flood of questions, or one packet that is full of them, can
+// bring out of a node. Forty nodes that were switched on together ask less.
+const (
+	answersPerSec = 200
+	answersBurst  = 6
+)
+
 // zone answers questions about one node's record. All servers share it, so
 // that it does not matter which of them answers.
 type zone struct {
@@ -31,6 +38,27 @@ type zone struct {
 	now     func() time.Time
 	signing sync.Mutex
 	current atomic.Pointer[published]
+
+	mu     sync.Mutex
+	tokens float64
+	filled time.Time
+}
+
+// afford bounds the answers of a second, and those at one time.
+func (z *zone) afford() bool {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	now := z.now()
+	if z.filled.IsZero() {
+		z.tokens = answersBurst
+	}
+	z.tokens = min(answersBurst, z.tokens+max(0, now.Sub(z.filled).Seconds())*answersPerSec)
+	z.filled = now
+	if z.tokens < 1 {
+		return false
+	}
+	z.tokens--
+	return true
 }
 
 // published is never changed after it was stored.
@@ -107,11 +135,12 @@ func (z *zone) Records(q dns.Question) []dns.RR {
 		return nil
 	}
 	name := strings.ToLower(q.Name)
+	known := name == metaService || name == service || name == p.instance || name == p.answers[1].(*dns.SRV).Target
+	if !known || !z.afford() {
+		return nil
+	}
 	if name == metaService {
 		return []dns.RR{&dns.PTR{Hdr: dns.RR_Header{Name: metaService, Rrtype: dns.TypePTR, Class: dns.ClassINET, Ttl: ttl}, Ptr: service}}
-	}
-	if name != service && name != p.instance && name != p.answers[1].(*dns.SRV).Target {
-		return nil
 	}
 	if age := z.now().Sub(p.at); (age > resignAfter || age < 0) && z.signing.TryLock() {
 		_ = z.sign(p.record) // it was signed before: only the number changes
