@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ringboot/profiles"
+	"ringboot/profiles/pick"
 )
 
 const hash = "$y$j9T$abcdefghijklmnop$0123456789012345678901234567890123456789012"
@@ -19,7 +20,7 @@ func request(edit func(*profiles.Profile)) Request {
 	if edit != nil {
 		edit(p)
 	}
-	return Request{Profile: p, Node: "frege", Version: V92, RootPasswordHash: hash, RootKeys: []string{"ssh-ed25519 AAAA k"}}
+	return Request{Profile: p, Node: "frege", Version: V92, RootPasswordHash: hash, RootKeys: []string{"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHPhANJhy+zEE9KoXePu7b4+1i//uvCPa5lDCoYg7YlC tests"}}
 }
 
 func TestWriteGolden(t *testing.T) {
@@ -34,6 +35,21 @@ func TestWriteGolden(t *testing.T) {
 			p.Install.Filesystem = "zfs"
 			p.Nodes[0].RootDisk = profiles.Disk{ByID: "nvme-Samsung_SSD_990_S1"}
 			p.Nodes[0].Ports = []profiles.Port{{Path: "pci-0000:57:00.0"}}
+		},
+		"zfs-mirror": func(p *profiles.Profile) { // by different properties, so an answer can name both
+			p.Install.Filesystem, p.Install.Size = "zfs (raid1)", 200
+			p.Nodes[0].RootDisk, p.Nodes[0].MirrorDisk = profiles.Disk{Serial: "S1"}, profiles.Disk{ByID: "nvme-eui.2"}
+			p.Nodes[0].Ports = []profiles.Port{{MAC: "58:47:ca:00:00:01"}}
+		},
+		"btrfs-mirror-unchosen": func(p *profiles.Profile) { // preflight names them
+			p.Install.Filesystem = "btrfs (raid1)"
+			p.Nodes[0].RootDisk, p.Nodes[0].MirrorDisk = profiles.Disk{Serial: "S1"}, profiles.Disk{Serial: "S2"}
+			p.Nodes[0].Ports = []profiles.Port{{MAC: "58:47:ca:00:00:01"}}
+		},
+		"half-a-disk": func(p *profiles.Profile) {
+			p.Install.Size = 96
+			p.Nodes[0].RootDisk = profiles.Disk{Serial: "S1"}
+			p.Nodes[0].Ports = []profiles.Port{{MAC: "58:47:ca:00:00:01"}}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -61,10 +77,14 @@ func TestWriteGolden(t *testing.T) {
 // What we write ourselves must be right for every version that we write for.
 func TestOwnAnswersAreRightForEveryVersion(t *testing.T) {
 	for _, v := range []Version{V84, V90, V91, V92} {
-		for _, fs := range []string{"ext4", "xfs", "zfs", "btrfs"} {
+		for _, l := range profiles.Layouts() {
+			fs := l.Name
 			r := request(func(p *profiles.Profile) {
-				p.Install.Filesystem = fs
+				p.Install.Filesystem, p.Install.Size = fs, 96
 				p.Nodes[0].RootDisk = profiles.Disk{Serial: "S1"}
+				if l.Mirror() {
+					p.Nodes[0].MirrorDisk = profiles.Disk{ByID: "nvme-eui.2"}
+				}
 				p.Nodes[0].Ports = []profiles.Port{{MAC: "58:47:ca:00:00:01"}}
 			})
 			r.Version = v
@@ -86,7 +106,7 @@ func TestWriteRefuses(t *testing.T) {
 		"proxmox ve 8.3 is older than 8.4: take a newer ISO": func(r *Request) { r.Version = V83 },
 		`node "goedel" is not in the profile`:                func(r *Request) { r.Node = "goedel" },
 		"no hash of root's password was given":               func(r *Request) { r.RootPasswordHash = "" },
-		`frege: root_disk.by_id "ieee-1" is of no known bus (wwn, nvme, ata, usb, scsi, virtio, mmc): name the disk by its serial`: func(r *Request) {
+		`frege: root_disk.by_id "ieee-1" is of no known bus (wwn, nvme, ata, usb, scsi, virtio): name the disk by its serial`: func(r *Request) {
 			r.Profile.Nodes[0].RootDisk = profiles.Disk{ByID: "ieee-1"}
 		},
 	} {
@@ -106,7 +126,7 @@ timezone = "Europe/Berlin"
 mailto = "a@example.org"
 fqdn = "frege.home.arpa"
 root-password-hashed = "` + hash + `"
-root-ssh-keys = ["ssh-ed25519 AAAA"]
+root-ssh-keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHPhANJhy+zEE9KoXePu7b4+1i//uvCPa5lDCoYg7YlC tests"]
 reboot-mode = "power-off"
 
 [network]
@@ -144,7 +164,7 @@ func TestLint(t *testing.T) {
 		{"clear password", `root-password-hashed = "` + hash + `"`, `root-password = "12345678"`, V92, `a.toml:7:1: global.root-password: risk: the password stands here in clear, and every package of the ISO can read it; write root-password-hashed (mkpasswd -m yescrypt)`},
 		{"short password", `root-password-hashed = "` + hash + `"`, `root-password = "1234567"`, V92, `a.toml:7:1: global.root-password: error: has 7 bytes; version 9.2 wants at least 8`},
 		{"no hash", `"` + hash + `"`, `"secret"`, V92, `a.toml:7:1: global.root-password-hashed: error: is no crypt(3) hash, which begins with $; the installer would not notice, and nobody could log in`},
-		{"host only", `frege.home.arpa`, `frege`, V92, `a.toml:6:1: global.fqdn: error: "frege" is no full host name; write host and domain, such as frege.home.arpa, the host not all digits`},
+		{"host only", `frege.home.arpa`, `frege`, V92, `a.toml:6:1: global.fqdn: error: "frege" is no full host name; write host and domain, such as frege.home.arpa, of letters, digits and inner dashes`},
 		{"empty nic filter", `filter.ID_NET_NAME_MAC = "enx5847ca000001"`, `filter = {}`, V92, `a.toml:16:1: network.filter: error: is empty; the installer dies of it after the checks: name the port, such as ID_NET_NAME_MAC = "enx5847ca000001"`},
 		{"wide nic filter", `"enx5847ca000001"`, `"enx*"`, V92, `a.toml:16:8: network.filter.ID_NET_NAME_MAC: risk: the pattern "enx*" can fit more than one port; write an exact value, or prove it with --inventory`},
 		{"unknown property", `ID_SERIAL_SHORT`, `ID_SERIAL_SHRT`, V92, `a.toml:20:8: disk-setup.filter.ID_SERIAL_SHRT: risk: is no udev property that these devices usually have; did you mean ID_SERIAL_SHORT?`},
@@ -206,9 +226,9 @@ func TestLintAgainstAMachine(t *testing.T) {
 		{"model on ext4", `ID_SERIAL_SHORT = "S1"`, `ID_MODEL = "Samsung*"`, `a.toml:20:1: disk-setup.filter: error: fits 2 disks of this machine (/dev/nvme0n1 (S1), /dev/nvme2n1 (S3)), and the installer would take /dev/nvme0n1; name one by its serial`, "/dev/nvme0n1"},
 		{"nothing", `"S1"`, `"S9"`, `a.toml:20:1: disk-setup.filter: error: fits no disk of this machine; the installation would stop`, ""},
 		{"absent property counts as fitting", "filesystem = \"ext4\"\nfilter.ID_SERIAL_SHORT = \"S1\"", btrfs + "\nfilter-match = \"all\"\nfilter.ID_MODEL = \"Other\"", `a.toml:22:1: disk-setup.filter: note: erases exactly: /dev/sda`, "/dev/sda"},
-		{"raid0 over all", "filesystem = \"ext4\"\nfilter.ID_SERIAL_SHORT = \"S1\"", btrfs + "\nfilter.ID_MODEL = \"Samsung*\"", `a.toml:21:1: disk-setup.filter: error: fits 2 disks (/dev/nvme0n1 and /dev/nvme2n1), and all of them would be erased; name one by its serial`, "/dev/nvme0n1 and /dev/nvme2n1"},
+		{"raid0 over all", "filesystem = \"ext4\"\nfilter.ID_SERIAL_SHORT = \"S1\"", btrfs + "\nfilter.ID_MODEL = \"Samsung*\"", `a.toml:21:1: disk-setup.filter: error: fits 2 disks (/dev/nvme0n1 and /dev/nvme2n1), all of them would be erased, and losing one would lose everything; name one by its serial, or write raid1`, "/dev/nvme0n1 and /dev/nvme2n1"},
 		{"suffix", `filter.ID_SERIAL_SHORT = "S1"`, `disk-list = ["a"]`, `a.toml:20:1: disk-setup.disk-list: note: fits exactly one disk of this machine: /dev/sda (stick)`, "/dev/sda"},
-		{"unknown name", `filter.ID_SERIAL_SHORT = "S1"`, `disk-list = ["nvme7n1"]`, `a.toml:20:1: disk-setup.disk-list: error: "nvme7n1" fits no disk of this machine, and the installer may pass over it silently`, ""},
+		{"unknown name", `filter.ID_SERIAL_SHORT = "S1"`, `disk-list = ["nvme7n1"]`, `a.toml:20:1: disk-setup.disk-list: error: "nvme7n1" fits no disk of this machine; the installation would stop`, ""},
 		{"two ports", `ID_NET_NAME_MAC = "enx5847ca000001"`, `ID_NET_DRIVER = "igc"`, `a.toml:16:1: network.filter: error: fits 2 ports of this machine (enp87s0 (enx5847ca000001), enp90s0 (enx5847ca000002)), and the installer would take enp87s0; name one by its hardware address`, "/dev/nvme0n1"},
 	}
 	for _, c := range cases {
@@ -253,7 +273,7 @@ func TestGlob(t *testing.T) {
 		{"[a-c]x", "bx", true}, {"[!a-c]x", "bx", false}, {"[]]", "]", true}, {"[[]1[*]", "[1*", true}, {"a**b", "ab", false},
 		{"*a*b*c", "xxaxxbxxc", true}, {"*a*b*c", "xxaxxcxxb", false}, {"[", "[", false}, {"[a-]", "-", true},
 	} {
-		if got := matchGlob(c.pattern, c.value); got != c.want {
+		if got := pick.Match(c.pattern, c.value); got != c.want {
 			t.Errorf("%q against %q: %v", c.pattern, c.value, got)
 		}
 	}
@@ -285,9 +305,17 @@ func FuzzAnswer(f *testing.F) {
 				}
 			}
 		}
-		matchGlob(pattern, value)
-		if len(value) < 100 && !matchGlob(EscapeGlob(value), value) && strings.ToValidUTF8(value, "") == value {
+		pick.Match(pattern, value)
+		if len(value) < 100 && !pick.Match(pick.Escape(value), value) && strings.ToValidUTF8(value, "") == value {
 			t.Fatalf("%q does not match itself when escaped", value)
 		}
+	})
+}
+
+func FuzzInventory(f *testing.F) {
+	f.Add("9.0-1", []byte(`{"disks":[{"name":"sda","size":1}],"nics":[]}`))
+	f.Fuzz(func(_ *testing.T, version string, text []byte) {
+		_, _ = ParseVersion(version)
+		_, _ = ParseInventory(text)
 	})
 }

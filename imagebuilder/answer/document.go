@@ -1,9 +1,12 @@
 package answer
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -26,6 +29,10 @@ func parse(text []byte) (*document, *Finding) {
 	if len(text) > maxText {
 		return nil, &Finding{Severity: Wrong, Text: fmt.Sprintf("is larger than %d bytes; this is no answer file", maxText)}
 	}
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // the installer's parser skips it
+	if !utf8.Valid(text) {
+		return nil, &Finding{Severity: Wrong, Line: 1, Col: 1, Text: "this is not UTF-8; save it as such"}
+	}
 	var tree map[string]any
 	if err := toml.Unmarshal(text, &tree); err != nil {
 		f := &Finding{Severity: Wrong, Line: 1, Col: 1, Text: "this is not TOML: " + strings.TrimPrefix(err.Error(), "toml: ")}
@@ -33,7 +40,13 @@ func parse(text []byte) (*document, *Finding) {
 		if errors.As(err, &de) {
 			f.Line, f.Col = de.Position()
 		}
+		if strings.Contains(f.Text, "at start of value") {
+			f.Text += "; text stands in quotes"
+		}
 		return nil, f
+	}
+	if at, what := newer(text); what != "" {
+		return nil, &Finding{Severity: Wrong, Line: at.line, Col: at.col, Text: "has " + what + ", which TOML 1.1 allows and the installer does not know"}
 	}
 	d := &document{values: map[string]any{}, places: map[string]place{}}
 	d.locate(text)
@@ -111,7 +124,12 @@ func freeTable(path string) bool {
 	return strings.HasSuffix(path, ".filter") || strings.HasSuffix(path, ".mapping")
 }
 
+// join appends a name to a path. One that has a dot in it is another name than
+// two with a dot between them.
 func join(path, name string) string {
+	if strings.Contains(name, ".") {
+		name = strconv.Quote(name)
+	}
 	if path == "" {
 		return name
 	}
@@ -143,15 +161,15 @@ func (d *document) written(path string) string {
 	return path
 }
 
-func (d *document) filter(path string) map[string]string {
-	raw, _ := d.get(path).(map[string]any)
-	out := map[string]string{}
-	for k, v := range raw {
-		if s, ok := v.(string); ok {
-			out[k] = s
-		}
+// float returns a number under either spelling.
+func (d *document) float(path string) (float64, bool) {
+	switch x := d.get(path).(type) {
+	case int64:
+		return float64(x), true
+	case float64:
+		return x, true
 	}
-	return out
+	return 0, false
 }
 
 func (d *document) list(path string) []string {

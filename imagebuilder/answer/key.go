@@ -1,6 +1,11 @@
 package answer
 
-import "strings"
+import (
+	"slices"
+	"strings"
+
+	"ringboot/profiles"
+)
 
 // kind is the type of a value.
 type kind int
@@ -8,6 +13,7 @@ type kind int
 const (
 	word   kind = iota // string
 	number             // integer or float
+	whole              // integer
 	flag               // boolean
 	words              // list of strings
 	table              // table of strings
@@ -23,18 +29,39 @@ type key struct {
 	enum     []string
 	min, max float64 // range; enforced by the interface's schema only, not by the installer
 	required bool
-	noSnake  bool // the kebab form was the only one from the beginning
+	levels   bool // RAID levels: in capitals, too, and never another one as a hint
 }
 
-var (
-	keyboardLayouts = strings.Fields("de de-ch dk en-gb en-us es fi fr fr-be fr-ca fr-ch hu is it jp lt mk nl no pl pt pt-br se si tr")
-	zfsRaids        = []string{"raid0", "raid1", "raid10", "raidz-1", "raidz-2", "raidz-3"}
-)
+// allows reports whether a release takes a word of an enumeration.
+func (k key) allows(word string, v Version) bool {
+	if slices.Contains(k.enum, word) {
+		return true
+	}
+	return k.levels && v >= V84 && word == strings.ToUpper(word) && slices.Contains(k.enum, strings.ToLower(word))
+}
+
+// filesystems and levels come from the table of file systems.
+func filesystems() []string {
+	var names []string
+	for _, f := range profiles.FileSystems() {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+func levels(filesystem string) []string {
+	var names []string
+	f, _ := profiles.FileSystemOf(filesystem)
+	for _, r := range f.Raid {
+		names = append(names, r.Name)
+	}
+	return names
+}
 
 // knownKeys returns the table.
 func knownKeys() []key {
 	return []key{
-		{path: "global.keyboard", since: V82, enum: keyboardLayouts, required: true},
+		{path: "global.keyboard", since: V82, required: true},
 		{path: "global.country", since: V82, required: true},
 		{path: "global.timezone", since: V82, required: true},
 		{path: "global.mailto", since: V82, required: true},
@@ -56,23 +83,23 @@ func knownKeys() []key {
 		{path: "network.interface-name-pinning.enabled", kind: flag, since: V91},
 		{path: "network.interface-name-pinning.mapping", kind: table, since: V91},
 
-		{path: "disk-setup.filesystem", since: V82, enum: []string{"ext4", "xfs", "zfs", "btrfs"}, required: true},
+		{path: "disk-setup.filesystem", since: V82, enum: filesystems(), required: true},
 		{path: "disk-setup.disk-list", kind: words, since: V82, kebab: V84},
 		{path: "disk-setup.filter", kind: table, since: V82},
 		{path: "disk-setup.filter-match", since: V82, kebab: V84, enum: []string{"any", "all"}},
-		{path: "disk-setup.zfs.raid", since: V82, enum: zfsRaids},
-		{path: "disk-setup.zfs.ashift", kind: number, since: V82, min: 9, max: 16},
-		{path: "disk-setup.zfs.arc-max", kind: number, since: V82, kebab: V84, min: 64, max: 1 << 24},
+		{path: "disk-setup.zfs.raid", since: V82, enum: levels("zfs"), levels: true},
+		{path: "disk-setup.zfs.ashift", kind: whole, since: V82, min: 9, max: 16},
+		{path: "disk-setup.zfs.arc-max", kind: whole, since: V82, kebab: V84, min: 64, max: 1 << 24},
 		{path: "disk-setup.zfs.checksum", since: V82, enum: []string{"on", "fletcher4", "sha256"}},
 		{path: "disk-setup.zfs.compress", since: V82, enum: []string{"on", "off", "lzjb", "lz4", "zle", "gzip", "zstd"}},
-		{path: "disk-setup.zfs.copies", kind: number, since: V82, min: 1, max: 3},
+		{path: "disk-setup.zfs.copies", kind: whole, since: V82, min: 1, max: 3},
 		{path: "disk-setup.zfs.hdsize", kind: number, since: V82, min: 2, max: 1 << 24},
 		{path: "disk-setup.lvm.hdsize", kind: number, since: V82, min: 2, max: 1 << 24},
 		{path: "disk-setup.lvm.swapsize", kind: number, since: V82, max: 1 << 24},
 		{path: "disk-setup.lvm.maxroot", kind: number, since: V82, min: 2, max: 1 << 24},
 		{path: "disk-setup.lvm.maxvz", kind: number, since: V82, max: 1 << 24},
 		{path: "disk-setup.lvm.minfree", kind: number, since: V82, max: 1 << 24},
-		{path: "disk-setup.btrfs.raid", since: V82, enum: []string{"raid0", "raid1", "raid10"}},
+		{path: "disk-setup.btrfs.raid", since: V82, enum: levels("btrfs"), levels: true},
 		{path: "disk-setup.btrfs.hdsize", kind: number, since: V82, min: 2, max: 1 << 24},
 		{path: "disk-setup.btrfs.compress", since: V83, enum: []string{"on", "off", "zlib", "lzo", "zstd"}},
 
@@ -83,7 +110,7 @@ func knownKeys() []key {
 		{path: "first-boot.source", since: V83, enum: []string{"from-iso", "from-url"}},
 		{path: "first-boot.ordering", since: V83, enum: []string{"before-network", "network-online", "fully-up"}},
 		{path: "first-boot.url", since: V83},
-		{path: "first-boot.cert-fingerprint", since: V83, noSnake: true},
+		{path: "first-boot.cert-fingerprint", since: V83},
 	}
 }
 

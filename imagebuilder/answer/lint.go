@@ -3,10 +3,11 @@ package answer
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
-	"ringboot/profiles"
+	"ringboot/profiles/spelling"
 )
 
 // Severity orders findings.
@@ -27,7 +28,10 @@ type Finding struct {
 	Col      int      `json:"column,omitempty"`
 	Path     string   `json:"path,omitempty"`
 	Severity Severity `json:"severity"`
-	Text     string   `json:"text"`
+	// Later says of an error that the installer takes the file all the same: it
+	// stops later, or does what was not meant.
+	Later bool   `json:"later,omitempty"`
+	Text  string `json:"text"`
 }
 
 func (f Finding) String() string {
@@ -49,7 +53,7 @@ type Report struct {
 	Disks, NIC *Selection
 }
 
-// Wrong tells whether anything must be mended.
+// Wrong reports whether anything must be mended.
 func (r Report) Wrong() bool {
 	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Severity == Wrong })
 }
@@ -61,20 +65,28 @@ type linter struct {
 	doc     *document
 	found   []Finding
 	machine *Inventory
+	locales spelling.Lists
 	report  Report
 }
 
-// Lint checks an answer file for one version of the ISO; machine may be nil.
+// Lint checks an answer file for one version of the ISO, by the lists that this
+// program has; machine may be nil.
 func Lint(file string, text []byte, v Version, machine *Inventory) Report {
+	return LintBy(spelling.Shipped(), file, text, v, machine)
+}
+
+// LintBy is Lint by the lists of an ISO.
+func LintBy(locales spelling.Lists, file string, text []byte, v Version, machine *Inventory) Report {
 	doc, bad := parse(text)
 	if bad != nil {
 		bad.File = file
 		return Report{Findings: []Finding{*bad}}
 	}
-	l := &linter{file: file, v: v, doc: doc, machine: machine}
+	l := &linter{file: file, v: v, doc: doc, machine: machine, locales: locales}
 	l.keys()
 	l.required()
 	l.secrets()
+	l.person()
 	l.network()
 	l.disks()
 	l.rest()
@@ -102,15 +114,19 @@ func (l *linter) add(s Severity, path, format string, args ...any) {
 	l.found = append(l.found, Finding{File: l.file, Line: at.line, Col: at.col, Path: path, Severity: s, Text: fmt.Sprintf(format, args...)})
 }
 
+// later reports an error that the installer does not see.
+func (l *linter) later(path, format string, args ...any) {
+	l.add(Wrong, path, format, args...)
+	l.found[len(l.found)-1].Later = true
+}
+
 // keys checks every key of the text against the table of this version.
 func (l *linter) keys() {
 	byName, tables := map[string]key{}, map[string]bool{}
 	var spellings []string
 	for _, k := range knownKeys() {
 		byName[k.path] = k
-		if !k.noSnake {
-			byName[k.snake()] = k
-		}
+		byName[k.snake()] = k
 		spellings = append(spellings, k.spelling(l.v))
 		for dir := k.path; strings.Contains(dir, "."); {
 			dir = dir[:strings.LastIndexByte(dir, '.')]
@@ -124,7 +140,9 @@ func (l *linter) keys() {
 		}
 		k, known := byName[path]
 		if !known {
-			if !tables[path] && !l.parentUnknown(path, byName, tables) {
+			if tables[path] {
+				l.isTable(path)
+			} else if !l.parentUnknown(path, byName, tables) {
 				l.unknown(path, spellings)
 			}
 			continue
@@ -147,7 +165,7 @@ func freeParent(path string) string {
 	return ""
 }
 
-// parentUnknown tells whether the key stands in a table that was reported already.
+// parentUnknown reports whether the key stands in a table that was reported already.
 func (l *linter) parentUnknown(path string, known map[string]key, tables map[string]bool) bool {
 	cut := strings.LastIndexByte(path, '.')
 	if cut < 0 {
@@ -159,11 +177,20 @@ func (l *linter) parentUnknown(path string, known map[string]key, tables map[str
 }
 
 func (l *linter) unknown(path string, spellings []string) {
-	hint := ""
-	if near := profiles.Nearest(path, spellings); near != "" {
-		hint = "; did you mean " + near + "?"
+	more := ""
+	if near := hint(path, spellings); near != "" {
+		more = "; did you mean " + near + "?"
 	}
-	l.add(Wrong, path, "unknown key, at which the installer stops%s", hint)
+	l.add(Wrong, path, "unknown key, at which the installer stops%s", more)
+}
+
+// isTable reports a value where a table must be.
+func (l *linter) isTable(path string) {
+	if v, ok := l.doc.values[path]; ok {
+		if _, isTable := v.(map[string]any); !isTable {
+			l.add(Wrong, path, "must be a table")
+		}
+	}
 }
 
 func (l *linter) version(path string, k key) {
@@ -186,9 +213,9 @@ func (l *linter) version(path string, k key) {
 
 func (l *linter) value(path string, k key) {
 	v := l.doc.values[path]
-	if sub, isTable := v.(map[string]any); isTable && k.path == "global.fqdn" {
-		if sub["source"] == nil {
-			l.add(Wrong, path, `has no "source"; write from-dhcp, or the name as text`)
+	if _, isTable := v.(map[string]any); isTable && k.path == "global.fqdn" {
+		if l.v < V84 {
+			l.add(Wrong, path, "must be text before 8.4; write the whole name")
 		}
 		return
 	}
@@ -197,12 +224,12 @@ func (l *linter) value(path string, k key) {
 		s, ok := v.(string)
 		if !ok {
 			l.add(Wrong, path, "must be text in quotes")
-		} else if len(k.enum) > 0 && !slices.Contains(k.enum, s) {
-			hint := ""
-			if near := profiles.Nearest(s, k.enum); near != "" {
-				hint = "; did you mean " + near + "?"
+		} else if len(k.enum) > 0 && !k.allows(s, l.v) {
+			more := ""
+			if near := spelling.Nearest(s, k.enum); near != "" && !k.levels {
+				more = "; did you mean " + near + "?"
 			}
-			l.add(Wrong, path, "%q is not known; allowed: %s%s", s, strings.Join(k.enum, ", "), hint)
+			l.add(Wrong, path, "%q is not known; allowed: %s%s", s, strings.Join(k.enum, ", "), more)
 		}
 	case flag:
 		if _, ok := v.(bool); !ok {
@@ -217,20 +244,32 @@ func (l *linter) value(path string, k key) {
 		if _, ok := v.(map[string]any); !ok {
 			l.add(Wrong, path, "must be a table")
 		}
-	case number:
-		var n float64
-		switch x := v.(type) {
-		case int64:
-			n = float64(x)
-		case float64:
-			n = x
-		default:
-			l.add(Wrong, path, "must be a number")
+	case whole, number:
+		l.number(path, k, v)
+	}
+}
+
+func (l *linter) number(path string, k key, v any) {
+	var n float64
+	switch x := v.(type) {
+	case int64:
+		n = float64(x)
+		if k.kind == whole && (x < 0 || x > math.MaxUint32) {
+			l.add(Wrong, path, "%d is no number that the installer reads here", x)
 			return
 		}
-		if n < k.min || n > k.max {
-			l.add(Wrong, path, "%v is out of range %v to %v, which the installer does not check", n, k.min, k.max)
+	case float64:
+		n = x
+		if k.kind == whole {
+			l.add(Wrong, path, "must be a whole number, without a point")
+			return
 		}
+	default:
+		l.add(Wrong, path, "must be a number")
+		return
+	}
+	if !(n >= k.min && n <= k.max) {
+		l.later(path, "%v is out of range %v to %v, which the installer does not check", n, k.min, k.max)
 	}
 }
 

@@ -1,155 +1,43 @@
 package answer
 
 import (
-	"net/netip"
+	"cmp"
+	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
-	"ringboot/profiles"
+	"ringboot/profiles/spelling"
 )
 
-const (
-	minPasswordBytes = 8 // enforced by the installer since 8.4
-	maxPasswordBytes = 64
-)
+func sorted[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
 
-var fqdnLabel = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+func itoa(n int) string { return strconv.Itoa(n) }
 
-func (l *linter) secrets() {
-	plain, hashed := l.doc.get("global.root-password"), l.doc.get("global.root-password-hashed")
-	switch {
-	case plain == nil && hashed == nil:
-		l.add(Wrong, "global", "has neither root-password nor root-password-hashed; write the hash")
-	case plain != nil && hashed != nil:
-		l.add(Wrong, l.doc.written("global.root-password"), "and root-password-hashed exclude each other; keep the hash")
-	case plain != nil:
-		at, s := l.doc.written("global.root-password"), l.doc.text("global.root-password")
-		if l.v >= V83 {
-			l.add(Risky, at, "the password stands here in clear, and every package of the ISO can read it; write root-password-hashed (mkpasswd -m yescrypt)")
+// person checks what says where the machine stands and how it is called.
+func (l *linter) person() {
+	for _, c := range []struct {
+		key  string
+		rule func(string) string
+	}{
+		{"global.keyboard", l.locales.Keyboard},
+		{"global.country", l.locales.Country},
+		{"global.timezone", l.locales.Zone},
+		{"global.mailto", spelling.Mail},
+		{"global.fqdn", spelling.FQDN},
+	} {
+		value, ok := l.doc.get(c.key).(string)
+		if !ok {
+			continue // missing, or of another type: said elsewhere
 		}
-		if l.v >= V84 && len(s) < minPasswordBytes {
-			l.add(Wrong, at, "has %d bytes; version %s wants at least %d", len(s), l.v, minPasswordBytes)
-		}
-		if len(s) > maxPasswordBytes {
-			l.add(Wrong, at, "has %d bytes; %d is the limit of the interface", len(s), maxPasswordBytes)
-		}
-	default:
-		if s := l.doc.text("global.root-password-hashed"); s != "" && !strings.HasPrefix(s, "$") {
-			l.add(Wrong, l.doc.written("global.root-password-hashed"), "is no crypt(3) hash, which begins with $; the installer would not notice, and nobody could log in")
+		if wrong := c.rule(value); wrong != "" {
+			l.add(Wrong, c.key, "%s", wrong)
 		}
 	}
-	if l.doc.text("global.mailto") == "mail@example.invalid" {
-		l.add(Wrong, "global.mailto", "is the placeholder that the installer refuses; write an address")
-	}
-	if name := l.doc.text("global.fqdn"); name != "" {
-		l.fqdn(name)
-	}
-}
-
-func (l *linter) fqdn(name string) {
-	labels := strings.Split(name, ".")
-	bad := len(labels) < 2 || len(name) > 253 || strings.Trim(labels[0], "0123456789") == ""
-	for _, label := range labels {
-		bad = bad || !fqdnLabel.MatchString(label)
-	}
-	if bad {
-		l.add(Wrong, "global.fqdn", "%q is no full host name; write host and domain, such as frege.home.arpa, the host not all digits", name)
-	}
-}
-
-func (l *linter) network() {
-	fixed := []string{"network.cidr", "network.dns", "network.gateway", "network.filter"}
-	source := l.doc.text("network.source")
-	if source != "from-answer" {
-		for _, k := range fixed {
-			if l.doc.get(k) != nil {
-				l.add(Wrong, k, "is forbidden unless network.source is from-answer")
-			}
-		}
-		if source == "from-dhcp" {
-			l.add(Note, "network.source", "the address that DHCP gives during installation is kept as a fixed one")
-		}
-	} else {
-		for _, k := range fixed {
-			if l.doc.get(k) == nil {
-				l.add(Wrong, k, "is missing; network.source from-answer needs it")
-			}
-		}
-		l.addresses()
-		l.nicFilter()
-	}
-	if l.doc.get("network.interface-name-pinning.enabled") == false && l.v >= V92 {
-		l.add(Risky, "network.interface-name-pinning.enabled", "from 9.2 on, names are pinned as soon as this table is there, whatever it says; leave the table out")
-	}
-}
-
-func (l *linter) addresses() {
-	cidr, err := netip.ParsePrefix(l.doc.text("network.cidr"))
-	if s := l.doc.text("network.cidr"); s != "" && err != nil {
-		l.add(Wrong, "network.cidr", "%q is no address with a mask; write one such as 10.203.3.11/24", s)
-	}
-	for _, k := range []string{"network.dns", "network.gateway"} {
-		s := l.doc.text(k)
-		if s == "" {
-			continue
-		}
-		a, bad := netip.ParseAddr(s)
-		if bad != nil {
-			l.add(Wrong, k, "%q is no address", s)
-		} else if k == "network.gateway" && err == nil && !cidr.Contains(a) {
-			l.add(Risky, k, "%s is not in %s", a, cidr.Masked())
-		}
-	}
-}
-
-// patterns checks the values of a filter and returns them.
-func (l *linter) patterns(path string, known []string) map[string]string {
-	filter := l.doc.filter(path)
-	for k, pattern := range filter {
-		at := path + "." + k
-		if !slices.Contains(known, k) {
-			hint := ""
-			if near := profiles.Nearest(k, known); near != "" {
-				hint = "; did you mean " + near + "?"
-			}
-			l.add(Risky, at, "is no udev property that these devices usually have%s", hint)
-		}
-		if checkGlob(pattern) != nil {
-			l.add(Wrong, at, "%q is no valid pattern; a literal star, question mark or bracket is written [*], [?], [[]", pattern)
-		}
-	}
-	return filter
-}
-
-func (l *linter) nicFilter() {
-	const path = "network.filter"
-	if l.doc.get(path) == nil {
-		return
-	}
-	filter := l.patterns(path, nicProperties)
-	if len(filter) == 0 {
-		l.add(Wrong, path, "is empty; the installer dies of it after the checks: name the port, such as ID_NET_NAME_MAC = \"enx5847ca000001\"")
-		return
-	}
-	if l.machine == nil {
-		l.loose(path, filter, []string{"ID_NET_NAME_MAC"}, "port")
-		return
-	}
-	s := selectNIC(filter, l.machine.NICs)
-	l.report.NIC = &s
-	l.exactlyOne(path, s, "port")
-}
-
-// loose names rules that can fit more than one device, where no inventory proves otherwise.
-func (l *linter) loose(path string, filter map[string]string, exact []string, what string) {
-	for k, pattern := range filter {
-		wild := strings.ContainsAny(strings.NewReplacer("[*]", "", "[?]", "", "[[]", "").Replace(pattern), "*?[")
-		if wild {
-			l.add(Risky, path+"."+k, "the pattern %q can fit more than one %s; write an exact value, or prove it with --inventory", pattern, what)
-		} else if !slices.Contains(exact, k) {
-			l.add(Risky, path+"."+k, "more than one %s can have this value; name it by %s, or prove it with --inventory", what, exact[0])
-		}
+	country, zone := l.doc.text("global.country"), l.doc.text("global.timezone")
+	if in := l.locales.CountryOfZone(zone); in != "" && in != country && l.locales.Country(country) == "" {
+		l.add(Note, "global.country", "%s is not where %s lies, which is %s; the installer minds neither", country, zone, in)
 	}
 }
 
@@ -164,7 +52,7 @@ func (l *linter) exactlyOne(path string, s Selection, what string) {
 		for i, d := range s.Fitting {
 			names[i] = describe(d)
 		}
-		l.add(Wrong, path, "fits %d %ss of this machine (%s), and the installer would take %s; name one by its %s", len(s.Fitting), what, strings.Join(names, ", "), taken(s), map[string]string{"port": "hardware address", "disk": "serial"}[what])
+		l.later(path, "fits %d %ss of this machine (%s), and the installer would take %s; name one by its %s", len(s.Fitting), what, strings.Join(names, ", "), taken(s), map[string]string{"port": "hardware address", "disk": "serial"}[what])
 	}
 }
 
@@ -185,122 +73,8 @@ func taken(s Selection) string {
 	return strings.Join(names, " and ")
 }
 
-// minimumDisks of each RAID level; the installer checks it since 9.0.
-var minimumDisks = map[string]int{"raid0": 1, "raid1": 2, "raid10": 4, "raidz-1": 3, "raidz-2": 4, "raidz-3": 5}
-
-func (l *linter) disks() {
-	fs := l.doc.text("disk-setup.filesystem")
-	list, filter := l.doc.list("disk-setup.disk-list"), l.doc.get("disk-setup.filter")
-	single := fs == "ext4" || fs == "xfs"
-	l.options(fs)
-	switch {
-	case len(list) == 0 && filter == nil:
-		l.add(Wrong, "disk-setup", "has neither disk-list nor filter; name the disk by its serial: filter.ID_SERIAL_SHORT")
-		return
-	case len(list) > 0 && filter != nil:
-		l.add(Wrong, l.doc.written("disk-setup.disk-list"), "and filter exclude each other; keep the filter")
-		return
-	}
-	if len(list) > 0 {
-		l.diskList(list, single)
-	}
-	props := map[string]string{}
-	match := l.doc.text("disk-setup.filter-match")
-	if filter != nil {
-		props = l.patterns("disk-setup.filter", diskProperties)
-		l.filterMatch(match, single, len(props))
-		if len(props) == 0 {
-			l.add(Wrong, "disk-setup.filter", "is empty; name the disk, such as ID_SERIAL_SHORT = \"S649NX0R123456\"")
-			return
-		}
-	}
-	if l.machine == nil {
-		if filter != nil {
-			l.loose("disk-setup.filter", props, []string{"ID_SERIAL_SHORT", "ID_SERIAL", "ID_WWN", "ID_WWN_WITH_EXTENSION"}, "disk")
-		}
-		return
-	}
-	s := selectDisks(fs, list, props, match, l.machine.Disks)
-	l.report.Disks = &s
-	l.proveDisks(fs, s, filter != nil)
-}
-
-// options refuses tables of another file system, and wants the RAID level where there is one.
-func (l *linter) options(fs string) {
-	own := map[string]string{"ext4": "lvm", "xfs": "lvm", "zfs": "zfs", "btrfs": "btrfs"}[fs]
-	for _, t := range []string{"lvm", "zfs", "btrfs"} {
-		if l.doc.get("disk-setup."+t) != nil && t != own && own != "" {
-			l.add(Wrong, "disk-setup."+t, "does not belong to filesystem %s; the installer stops at it", fs)
-		}
-	}
-	if (fs == "zfs" || fs == "btrfs") && l.doc.text("disk-setup."+fs+".raid") == "" {
-		l.add(Wrong, "disk-setup."+fs+".raid", "is missing; write raid0 for one disk")
-	}
-}
-
-func (l *linter) diskList(list []string, single bool) {
-	at := l.doc.written("disk-setup.disk-list")
-	if single && len(list) > 1 {
-		l.add(Wrong, at, "has %d disks; this file system takes one", len(list))
-	}
-	seen := map[string]bool{}
-	for _, name := range list {
-		if seen[name] {
-			l.add(Wrong, at, "%q stands here twice", name)
-		}
-		seen[name] = true
-		if strings.Contains(name, "/") {
-			l.add(Wrong, at, "%q is a path; names are compared with the end of /dev/..., and nothing below /dev/disk is known: use filter.ID_SERIAL", name)
-		}
-	}
-	l.add(Risky, at, "disks are named as the kernel counts them, and another disk may have the name next time; use filter.ID_SERIAL_SHORT with the serial")
-}
-
-func (l *linter) filterMatch(match string, single bool, properties int) {
-	at := l.doc.written("disk-setup.filter-match")
-	if match != "" && single {
-		l.add(Note, at, "has no effect with this file system: the first disk that fits any line is taken")
-	}
-	if match == "all" && !single {
-		l.add(Risky, at, "with all, a disk that lacks a property counts as fitting; write any with one exact serial")
-	}
-	if single && properties > 1 && match == "all" {
-		l.add(Risky, "disk-setup.filter", "the lines are alternatives here, not conditions")
-	}
-}
-
-func (l *linter) proveDisks(fs string, s Selection, byFilter bool) {
-	path := "disk-setup.filter"
-	if !byFilter {
-		path = l.doc.written("disk-setup.disk-list")
-	}
-	for _, name := range s.Missing {
-		l.add(Wrong, path, "%q fits no disk of this machine, and the installer may pass over it silently", name)
-	}
-	if fs == "ext4" || fs == "xfs" {
-		if len(s.Missing) == 0 {
-			l.exactlyOne(path, s, "disk")
-		}
-		return
-	}
-	raid := l.doc.text("disk-setup." + fs + ".raid")
-	want := minimumDisks[raid]
-	switch n := len(s.Taken); {
-	case n == 0:
-		l.add(Wrong, path, "fits no disk of this machine; the installation would stop")
-	case n < want:
-		l.add(Wrong, path, "fits %d disks, %s needs at least %d", n, raid, want)
-	case raid == "raid0" && n > 1:
-		l.add(Wrong, path, "fits %d disks (%s), and all of them would be erased; name one by its serial", n, taken(s))
-	case raid == "raid10" && n%2 == 1:
-		l.add(Wrong, path, "fits %d disks; raid10 needs an even number", n)
-	default:
-		l.add(Note, path, "erases exactly: %s", taken(s))
-	}
-	if len(s.Fitting) > len(s.Taken) {
-		l.add(Risky, path, "a name fits more than one disk, because only the end of the path is compared")
-	}
-}
+// fingerprint is the SHA-256 of a certificate: 32 pairs, with colons or without.
+var fingerprint = regexp.MustCompile(`^[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}$`)
 
 func (l *linter) rest() {
 	mode, onError := l.doc.text("global.reboot-mode"), l.doc.get("global.reboot-on-error")
@@ -308,19 +82,83 @@ func (l *linter) rest() {
 		l.add(Risky, l.doc.written("global.reboot-on-error"), "with reboot, a failing installation starts again without end; add reboot-mode = \"power-off\"")
 	}
 	if l.doc.get("first-boot") != nil {
-		if l.doc.text("first-boot.source") == "" {
+		l.hook()
+	}
+	if l.doc.get("post-installation-webhook") != nil {
+		if l.doc.get("post-installation-webhook.url") == nil {
+			l.add(Wrong, "post-installation-webhook.url", "is missing")
+		} else {
+			l.url("post-installation-webhook", "what is installed is told")
+		}
+	}
+	swap, okS := l.doc.float("disk-setup.lvm.swapsize")
+	size, okH := l.doc.float("disk-setup.lvm.hdsize")
+	if okS && okH && !(swap <= size/2) {
+		if l.v >= V90 {
+			l.add(Wrong, "disk-setup.lvm.swapsize", "%v GiB is more than half of hdsize %v GiB", swap, size)
+		} else {
+			l.later("disk-setup.lvm.swapsize", "%v GiB is more than half of hdsize %v GiB", swap, size)
+		}
+	}
+	l.placeholders()
+}
+
+// hook checks the script of the first start, which runs as root.
+func (l *linter) hook() {
+	switch l.doc.text("first-boot.source") {
+	case "":
+		if l.doc.get("first-boot.source") == nil {
 			l.add(Wrong, "first-boot.source", "is missing; write from-iso or from-url")
 		}
-		if l.doc.text("first-boot.source") == "from-url" && l.doc.text("first-boot.url") == "" {
+	case "from-url":
+		if l.doc.get("first-boot.url") == nil {
 			l.add(Wrong, "first-boot.url", "is missing; from-url needs it")
+			return
 		}
+		l.url("first-boot", "a script that runs as root comes")
+		l.add(Note, "first-boot.url", "must answer while the machine is installed; the installation stops if it does not")
+	case "from-iso":
+		l.add(Note, "first-boot.source", "wants the script on the medium, put there with --on-first-boot; the installation stops without it")
 	}
-	if l.doc.get("post-installation-webhook") != nil && l.doc.text("post-installation-webhook.url") == "" {
-		l.add(Wrong, "post-installation-webhook.url", "is missing")
+}
+
+// url checks where something is fetched from or sent to.
+func (l *linter) url(table, what string) {
+	at, print := table+".url", l.doc.written(table+".cert-fingerprint")
+	address := l.doc.text(at)
+	switch {
+	case !strings.HasPrefix(address, "http://") && !strings.HasPrefix(address, "https://"):
+		if _, isText := l.doc.get(at).(string); isText {
+			l.later(at, "%q is no address on the web; write one such as https://host/path", address)
+		}
+	case strings.HasPrefix(address, "http://"):
+		l.add(Risky, at, "%s over plain http, and anyone on the way can change it; write https and cert-fingerprint", what)
+	case l.doc.get(table+".cert-fingerprint") == nil:
+		l.add(Note, at, "is trusted by any authority of the web; pin it with cert-fingerprint")
 	}
-	swap, okS := l.doc.get("disk-setup.lvm.swapsize").(int64)
-	size, okH := l.doc.get("disk-setup.lvm.hdsize").(int64)
-	if okS && okH && l.v >= V90 && swap*2 > size {
-		l.add(Wrong, "disk-setup.lvm.swapsize", "%d GiB is more than half of hdsize %d GiB", swap, size)
+	if s, isText := l.doc.get(table + ".cert-fingerprint").(string); isText && !fingerprint.MatchString(s) {
+		l.later(print, "is no SHA-256 fingerprint, at which the installer stops; write 32 hexadecimal pairs")
+	}
+}
+
+// A value that a template should have replaced.
+var placeholder = regexp.MustCompile(`\$\{[^}]*\}|\{\{.*\}\}|@[A-Z_]{2,}@|<[A-Za-z][A-Za-z0-9 _-]*>|(?i)\b(change[-_ ]?me|replace[-_ ]?(me|with)|redacted|put[-_][a-z_-]*here)\b`)
+
+// placeholders names values that look as if nobody had filled them in.
+func (l *linter) placeholders() {
+	for _, path := range l.doc.paths {
+		values := []any{l.doc.values[path]}
+		if list, ok := values[0].([]any); ok {
+			values = list
+		}
+		if table := freeParent(path); table != "" {
+			m, _ := l.doc.get(table).(map[string]any)
+			values = []any{m[strings.Trim(strings.TrimPrefix(path, table+"."), `"`)]}
+		}
+		for _, v := range values {
+			if s, ok := v.(string); ok && placeholder.MatchString(s) {
+				l.add(Risky, path, "%q looks like a place that was to be filled in", placeholder.FindString(s))
+			}
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"ringboot/profiles"
+	"ringboot/profiles/pick"
 )
 
 // Request is what an answer file is made from.
@@ -42,7 +43,7 @@ func Write(r Request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	disk, err := diskSetup(r.Profile.Install.Filesystem, n.RootDisk)
+	disk, err := diskSetup(r.Profile, n)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", n.Name, err)
 	}
@@ -100,57 +101,129 @@ type disk struct {
 	DiskList    []string          `toml:"disk-list,omitempty"`
 	FilterMatch string            `toml:"filter-match,omitempty"`
 	Filter      map[string]string `toml:"filter,omitempty"`
-	ZFS         *raid             `toml:"zfs,omitempty"`
-	Btrfs       *raid             `toml:"btrfs,omitempty"`
+	LVM         *options          `toml:"lvm,omitempty"`
+	ZFS         *options          `toml:"zfs,omitempty"`
+	Btrfs       *options          `toml:"btrfs,omitempty"`
 }
 
-type raid struct {
-	Raid string `toml:"raid"`
+// options are those of one file system.
+type options struct {
+	Raid   string `toml:"raid,omitempty"`
+	HDSize int    `toml:"hdsize,omitempty"` // GiB
 }
 
-func diskSetup(filesystem string, d profiles.Disk) (disk, error) {
-	out := disk{Filesystem: filesystem}
-	switch filesystem {
-	case "zfs":
-		out.ZFS = &raid{"raid0"}
-	case "btrfs":
-		out.Btrfs = &raid{"raid0"}
+// table is where the options of a file system stand.
+func (d *disk) table(fs profiles.FileSystem) (**options, error) {
+	table, ok := map[string]**options{"zfs": &d.ZFS, "btrfs": &d.Btrfs, "lvm": &d.LVM}[fs.Options]
+	if !ok {
+		return nil, fmt.Errorf("file system %q has no table of options in an answer", fs.Name)
 	}
-	switch {
-	case d.Kernel != "":
-		out.DiskList = []string{d.Kernel}
-		return out, nil
-	case d.Serial != "":
-		// Which of the two holds the bare serial depends on the bus: NVMe and
-		// SATA have it in the short one, virtio only in the long one.
-		out.Filter = map[string]string{"ID_SERIAL": EscapeGlob(d.Serial), "ID_SERIAL_SHORT": EscapeGlob(d.Serial)}
-	case d.ByID != "":
-		filter, err := byID(d.ByID)
+	return table, nil
+}
+
+func diskSetup(p *profiles.Profile, n profiles.Node) (disk, error) {
+	l, ok := profiles.LayoutOf(p.Install.Filesystem)
+	if !ok {
+		return disk{}, fmt.Errorf("file system %q is not known", p.Install.Filesystem)
+	}
+	out := disk{Filesystem: l.FileSystem.Name}
+	if o := (options{l.Level.Name, p.Install.Size}); o != (options{}) {
+		table, err := out.table(l.FileSystem)
 		if err != nil {
 			return disk{}, err
 		}
-		out.Filter = filter
-	default:
-		return disk{}, errors.New("root_disk is not named: write its serial into the profile")
+		*table = &o
 	}
-	out.FilterMatch = "any"
-	return out, nil
+	var err error
+	out.DiskList, out.Filter, err = naming(l.FileSystem, n.SystemDisks(), l.Mirror())
+	if len(out.DiskList) == 0 {
+		out.FilterMatch = "any"
+	}
+	return out, err
 }
 
-// byID turns a name below /dev/disk/by-id into the property that udev made it from.
-func byID(name string) (map[string]string, error) {
-	for _, prefix := range []string{"wwn-", "nvme-eui.", "nvme-nvme."} {
-		if strings.HasPrefix(name, prefix) {
-			wwn := strings.TrimPrefix(strings.TrimPrefix(name, "wwn-"), "nvme-")
-			return map[string]string{"ID_WWN": EscapeGlob(wwn), "ID_WWN_WITH_EXTENSION": EscapeGlob(wwn)}, nil
+// naming is how an answer names the disks to erase: by the kernel's names, or by
+// properties. A table has each property once, so two disks of one property cannot
+// be named; preflight names the disks that it proved, and whoever starts
+// the installer without it finds none that fits.
+func naming(fs profiles.FileSystem, disks []profiles.Disk, mirror bool) (list []string, filter map[string]string, err error) {
+	unchosen := map[string]string{"ID_SERIAL": Unchosen}
+	filter = map[string]string{}
+	for i, d := range disks {
+		one := map[string]string{}
+		switch {
+		case d.Kernel != "":
+			list = append(list, d.Kernel)
+		case d.Serial != "":
+			one = bySerial(fs, d.Serial)
+		case d.ByID != "":
+			props, err := profiles.ByIDProperties(d.ByID)
+			if err != nil {
+				return nil, nil, fmt.Errorf("%s.by_id %w", []string{"root_disk", "mirror_disk"}[i], err)
+			}
+			// One property, and the form that udev of this release gives it: a second
+			// line could fit a second disk.
+			one[props[0].Name] = pick.Escape(props[0].Value)
+		}
+		for k, v := range one {
+			if filter[k] != "" {
+				return nil, unchosen, nil
+			}
+			filter[k] = v
 		}
 	}
-	for _, bus := range []string{"nvme-", "ata-", "usb-", "scsi-", "virtio-", "mmc-"} {
-		if serial, ok := strings.CutPrefix(name, bus); ok && serial != "" {
-			return map[string]string{"ID_SERIAL": EscapeGlob(serial)}, nil
-		}
+	switch {
+	case len(disks) == 0, len(list) > 0 && len(filter) > 0, mirror && len(disks) < 2:
+		return nil, unchosen, nil
+	case len(list) > 0:
+		return list, nil, nil
 	}
-	return nil, fmt.Errorf("root_disk.by_id %q is of no known bus (wwn, nvme, ata, usb, scsi, virtio, mmc): name the disk by its serial", name)
+	return nil, filter, nil
+}
+
+// Unchosen stands in an answer where preflight has yet to name the disk.
+const Unchosen = "ringboot: no disk was chosen"
+
+// Choice is what an answer says of the disks to erase.
+type Choice struct {
+	Filter map[string]string // patterns by property; nil: none, or none was chosen yet
+	List   []string
+	Match  string
+	Single bool // the first disk that fits is taken, not all
+}
+
+// Chosen reports whether the answer names disks by itself, so that it may lie on
+// a medium that cannot be written to.
+func (c Choice) Chosen() bool { return c.Filter != nil || c.List != nil }
+
+// ChoiceOf is the choice that the answer for a node makes.
+func ChoiceOf(p *profiles.Profile, n profiles.Node) (Choice, error) {
+	setup, err := diskSetup(p, n)
+	if err != nil {
+		return Choice{}, err
+	}
+	l, _ := profiles.LayoutOf(p.Install.Filesystem)
+	c := Choice{Filter: setup.Filter, List: setup.DiskList, Match: setup.FilterMatch, Single: l.Single}
+	if setup.Filter["ID_SERIAL"] == Unchosen {
+		c.Filter = nil
+	}
+	return c, nil
+}
+
+// bySerial names a disk by its serial number. Which property holds the bare serial
+// depends on the bus: NVMe and SATA have it in the short one, virtio only in the
+// long one. A file system of one disk takes the first that fits, so both are
+// written; another erases every disk that fits, so it gets one line: the long
+// one for a serial with the model before it, the short one else.
+func bySerial(fs profiles.FileSystem, serial string) map[string]string {
+	const long, short = "ID_SERIAL", "ID_SERIAL_SHORT"
+	switch {
+	case fs.Single:
+		return map[string]string{long: pick.Escape(serial), short: pick.Escape(serial)}
+	case strings.Contains(serial, "_"):
+		return map[string]string{long: pick.Escape(serial)}
+	}
+	return map[string]string{short: pick.Escape(serial)}
 }
 
 func nicFilter(n profiles.Node) (map[string]string, error) {
@@ -162,11 +235,11 @@ func nicFilter(n profiles.Node) (map[string]string, error) {
 	case p.MAC != "":
 		return map[string]string{"ID_NET_NAME_MAC": "enx" + strings.ToLower(strings.ReplaceAll(p.MAC, ":", ""))}, nil
 	case p.Path != "":
-		return map[string]string{"ID_PATH": EscapeGlob(p.Path)}, nil
+		return map[string]string{"ID_PATH": pick.Escape(p.Path)}, nil
 	case p.Interface != "":
-		return map[string]string{"INTERFACE": EscapeGlob(p.Interface)}, nil
+		return map[string]string{"INTERFACE": pick.Escape(p.Interface)}, nil
 	case p.Driver != "":
-		return map[string]string{"ID_NET_DRIVER": EscapeGlob(p.Driver)}, nil
+		return map[string]string{"ID_NET_DRIVER": pick.Escape(p.Driver)}, nil
 	}
 	return nil, fmt.Errorf("%s: ports[0] is not named", n.Name)
 }

@@ -1,0 +1,77 @@
+package learn
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"ringboot/profiles"
+)
+
+// minRoot is the smallest disk that is taken for the system's, in bytes.
+const minRoot = 10 << 30
+
+// management are drivers of ports that are for people, in MS-01s and others: of
+// a faster port the ring may be made.
+var management = []string{"igc", "igb", "e1000e", "e1000", "r8169", "tg3", "virtio_net"}
+
+// Hardware is what a profile can say of the machines, in the order in which they
+// were seen. notes are sentences about what was guessed, or could not be.
+func Hardware(nodes []string, machines []Seen) (known []profiles.Hardware, notes []string) {
+	for i, m := range machines[:min(len(machines), len(nodes))] {
+		note := func(format string, args ...any) {
+			notes = append(notes, nodes[i]+": "+fmt.Sprintf(format, args...))
+		}
+		h := profiles.Hardware{Machine: profiles.Machine{Serial: m.Machine.Serial, UUID: strings.ToLower(m.Machine.UUID)}}
+		note("is %s, in the order in which machines were seen", m)
+		if disk := m.root(); disk != nil {
+			h.Serial, h.Disk = disk.Serial, disk.describe()
+			if len(disk.UsedBy) > 0 {
+				note("its smallest disk, %s, is NOT EMPTY (%s), and a disk that is named is erased without a question", h.Disk, strings.Join(disk.UsedBy, ", "))
+			}
+		} else {
+			note("two disks are the smallest, or none has a serial number: name its system disk yourself")
+		}
+		if h.MACs = m.ports(); len(h.MACs) < 2 {
+			note("no two ports of a kind for people were seen: name them yourself")
+		}
+		known = append(known, h)
+	}
+	for _, n := range nodes[len(known):] {
+		notes = append(notes, n+": no machine was seen for it, so nothing is known of it")
+	}
+	for _, m := range machines[len(known):] {
+		notes = append(notes, fmt.Sprintf("%s: it is one machine more than there are nodes, and is left out", m))
+	}
+	return known, notes
+}
+
+// root is the only built-in disk of the smallest size.
+func (s Seen) root() *Disk {
+	var fit []Disk
+	for _, d := range s.Disks {
+		if d.Bytes < minRoot || d.Transport == "usb" || d.Transport == "mmc" || d.Removable {
+			continue
+		}
+		if len(fit) > 0 && d.Bytes < fit[0].Bytes {
+			fit = nil
+		}
+		if len(fit) == 0 || d.Bytes == fit[0].Bytes {
+			fit = append(fit, d)
+		}
+	}
+	if len(fit) != 1 || fit[0].Serial == "" {
+		return nil
+	}
+	return &fit[0]
+}
+
+func (s Seen) ports() []string {
+	var out []string
+	for _, n := range s.NICs {
+		if n.MAC != "" && slices.Contains(management, n.Driver) {
+			out = append(out, strings.ToLower(n.MAC))
+		}
+	}
+	return out
+}
