@@ -6,14 +6,19 @@
 package imagebuilder
 
 import (
-	"errors"
 	"fmt"
 	"io"
+	"path"
 	"strings"
 	"time"
 
 	"ringboot/imagebuilder/answer"
+	"ringboot/imagebuilder/initrd"
 	"ringboot/imagebuilder/iso9660"
+	"ringboot/imagebuilder/locale"
+	"ringboot/profiles"
+	"ringboot/profiles/fault"
+	"ringboot/profiles/spelling"
 )
 
 // Paths on the stock medium.
@@ -22,6 +27,7 @@ const (
 	cdInfoPath   = "/.cd-info"
 	diskInfoPath = "/.disk/info"
 	menuPath     = "/boot/grub/grub.cfg"
+	initrdPath   = "/boot/initrd.img"
 	packagesDir  = "/proxmox/packages"
 	hookPath     = "/proxmox-first-boot"
 )
@@ -30,22 +36,31 @@ const (
 const (
 	maxInfo = 64 << 10
 	maxMenu = 1 << 20
+	// maxInitrd is many times what any installer has.
+	maxInitrd = 1 << 30
 )
 
 // ErrUnsuitable says that an ISO is not one that images can be made from.
-var ErrUnsuitable = errors.New("not a Proxmox VE ISO that images can be made from")
+var ErrUnsuitable = fault.Precondition.New("not a Proxmox VE ISO that images can be made from")
 
 // Base is a stock ISO that was found suitable.
 type Base struct {
-	Image    *iso9660.Image
-	Name     string // of the file, without its directory
-	Size     int64
-	SHA256   string // lower-case hexadecimal
-	Release  string // "9.2-1"
-	Version  answer.Version
-	Practice bool // made by Ringboot for practice: it installs no Proxmox VE
-	Date     time.Time
-	Menu     string // its grub.cfg
+	Image   *iso9660.Image
+	Name    string // of the file, without its directory
+	Size    int64
+	SHA256  string         // lower-case hexadecimal
+	Release string         // "9.2-1"
+	Version answer.Version // whose answers its installer reads
+	// Installer and Manager are the versions of proxmox-installer and
+	// pve-manager in the medium's pool; "" where it does not say.
+	Installer, Manager string
+	// Locales are the installer's own lists, or those of this program where the
+	// medium's could not be read; ListsUnread then says why.
+	Locales     spelling.Lists
+	ListsUnread error
+	Practice    bool // made by Ringboot for practice: it installs no Proxmox VE
+	Date        time.Time
+	Menu        string // its grub.cfg
 }
 
 // OpenBase reads what is needed of a stock ISO and says what is wrong with one
@@ -78,13 +93,16 @@ func (b *Base) identify() error {
 		return fmt.Errorf("%w: it is %s", ErrUnsuitable, long)
 	}
 	b.Release = known["RELEASE"] + "-" + known["ISORELEASE"]
-	b.Version, err = answer.ParseVersion(b.Release)
-	if err != nil {
+	if _, _, err := profiles.ReleaseOf(b.Release); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnsuitable, err)
 	}
 	if !b.Image.Exists(capablePath) {
-		return fmt.Errorf("%w: it has no %s, so it cannot install unattended: Proxmox VE 8.4 or later is needed", ErrUnsuitable, capablePath)
+		return fmt.Errorf("%w: it has no %s, so it cannot install unattended: take a stock ISO of Proxmox VE", ErrUnsuitable, capablePath)
 	}
+	if err := b.pool(); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnsuitable, err)
+	}
+	b.lists()
 	for _, path := range []string{ModePath, AnswerPath, hookPath} {
 		if b.Image.Exists(path) {
 			return fmt.Errorf("%w: it has %s, so it was prepared by another program: start from the stock ISO", ErrUnsuitable, path)
@@ -101,6 +119,63 @@ func (b *Base) identify() error {
 	}
 	b.Menu = string(menu)
 	return nil
+}
+
+// pool reads the versions of the medium's own packages. What the installer's
+// package says counts for the answer: a later ISO of a release has a later one.
+func (b *Base) pool() error {
+	err := b.Image.Walk(func(f iso9660.File) error {
+		dir, name := path.Split(f.Path)
+		if dir != packagesDir+"/" || !strings.HasSuffix(name, ".deb") {
+			return nil
+		}
+		switch parts := strings.Split(name, "_"); {
+		case len(parts) < 3:
+		case parts[0] == "proxmox-first-boot": // built from the installer's source
+			b.Installer = parts[1]
+		case parts[0] == "pve-manager":
+			b.Manager = parts[1]
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	b.Version, err = answer.ParseVersion(b.Release)
+	if err != nil {
+		return err
+	}
+	if m := strings.SplitN(b.Installer, ".", 3); len(m) == 3 {
+		if v, err := answer.ParseVersion(m[0] + "." + m[1]); err == nil {
+			b.Version = v
+		}
+	}
+	return nil
+}
+
+// lists reads the installer's own lists of countries, zones and keyboards.
+func (b *Base) lists() {
+	f, err := b.Image.Lookup(locale.Medium)
+	if err == nil {
+		b.Locales, err = locale.Read(b.Image.Content(f))
+	}
+	if err != nil {
+		b.Locales, b.ListsUnread = spelling.Shipped(), err
+	}
+}
+
+// ReadInitrd reads the medium's initrd, which takes a moment: the whole of it
+// is unpacked. The error says why nothing can ride behind it.
+func (b *Base) ReadInitrd() (initrd.Initrd, error) {
+	packed, err := b.Image.ReadFile(initrdPath, maxInitrd)
+	if err != nil {
+		return initrd.Initrd{}, fmt.Errorf("%w: %s: %w", initrd.ErrUnknown, b.Name, err)
+	}
+	found, err := initrd.Read(packed)
+	if err != nil {
+		return found, fmt.Errorf("%s: %s: %w", b.Name, initrdPath, err)
+	}
+	return found, nil
 }
 
 // cdInfo reads the medium's KEY='value' lines.

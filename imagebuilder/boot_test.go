@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"ringboot/imagebuilder"
+	"ringboot/imagebuilder/agent"
 	"ringboot/imagebuilder/iso9660"
 	"ringboot/profiles"
 	"ringboot/rehearsal/base"
@@ -20,12 +21,18 @@ import (
 )
 
 // bootable writes frege's image of a skeleton that boots, with a serial console.
-func bootable(t *testing.T) (path string, image *imagebuilder.Image) {
+func bootable(t *testing.T, root profiles.Disk) (path string, image *imagebuilder.Image) {
 	t.Helper()
 	need.Tools(t, "qemu-system-x86_64:qemu-system-x86", "sgdisk:gdisk", "mcopy:mtools", "grub-mkimage:grub-common")
 	need.File(t, "/usr/share/OVMF/OVMF_CODE_4M.fd", "ovmf")
 	r := request(t, openBase(t, skeleton(t, base.SkeletonOptions{Boots: true})), "frege", t.TempDir())
 	r.Serial = true
+	r.Profile.Nodes[0].RootDisk = root
+	program, err := agent.Preflight()
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	r.Preflight = preflight(t, r.Base, program)
 	image = build(t, r)
 	path = filepath.Join(t.TempDir(), "frege.iso")
 	f, err := os.Create(path)
@@ -74,6 +81,22 @@ func mark(state string) []byte {
 	return profiles.Ticket{State: state, Node: "frege", ClusterID: "0123456789abcdef", Date: "2026-11-23", By: "installer"}.Encode()
 }
 
+// named is the disk that most machines here have.
+var named = profiles.Disk{Serial: "root"}
+
+// blank is a disk of zeros, large enough to be installed on.
+func blank(t *testing.T) string {
+	t.Helper()
+	disk := filepath.Join(t.TempDir(), "blank")
+	if err := os.WriteFile(disk, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(disk, 12<<30); err != nil {
+		t.Fatal(err)
+	}
+	return disk
+}
+
 // hello is what the installed system of the tests says.
 const hello = "the installed system starts"
 
@@ -107,7 +130,8 @@ func bootCode() []byte {
 func installedDisk(t *testing.T, marked bool) string {
 	t.Helper()
 	const (
-		size  = 64 << 20
+		size  = 12 << 30
+		esp   = 64 << 20
 		begin = 1 << 20
 	)
 	dir := t.TempDir()
@@ -126,24 +150,24 @@ func installedDisk(t *testing.T, marked bool) string {
 	if err := f.Truncate(size); err != nil {
 		t.Fatal(err)
 	}
-	command("sgdisk", "--new=2:2048:0", "--typecode=2:ef00", disk)
+	command("sgdisk", "--new=2:2048:+64M", "--typecode=2:ef00", disk)
 	early, loader := filepath.Join(dir, "early.cfg"), filepath.Join(dir, "BOOTX64.EFI")
 	script := "serial --unit=0 --speed=115200\nterminal_output serial\necho \"" + hello + " (uefi)\"\nsleep 1\nhalt\n"
 	if err := os.WriteFile(early, []byte(script), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	command("grub-mkimage", "-O", "x86_64-efi", "-o", loader, "-c", early, "-p", "/EFI/BOOT", "serial", "terminal", "echo", "sleep", "halt", "normal")
-	esp := fmt.Sprintf("%s@@%d", disk, begin)
-	command("mformat", "-i", esp, "-F", "-T", fmt.Sprint((size-begin)/512-34), "::")
-	command("mmd", "-i", esp, "::/EFI", "::/EFI/BOOT", "::/EFI/proxmox", "::/EFI/ringboot")
-	command("mcopy", "-i", esp, loader, "::/EFI/BOOT/BOOTX64.EFI")
-	command("mcopy", "-i", esp, loader, "::/EFI/proxmox/grubx64.efi")
+	at := fmt.Sprintf("%s@@%d", disk, begin)
+	command("mformat", "-i", at, "-F", "-T", fmt.Sprint(esp/512), "::")
+	command("mmd", "-i", at, "::/EFI", "::/EFI/BOOT", "::/EFI/proxmox", "::/EFI/ringboot")
+	command("mcopy", "-i", at, loader, "::/EFI/BOOT/BOOTX64.EFI")
+	command("mcopy", "-i", at, loader, "::/EFI/proxmox/grubx64.efi")
 	if marked {
 		file := filepath.Join(dir, "installed.env")
 		if err := os.WriteFile(file, mark(profiles.TicketSpent), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		command("mcopy", "-i", esp, file, "::"+profiles.MarkFile)
+		command("mcopy", "-i", at, file, "::"+profiles.MarkFile)
 	}
 	if _, err := f.WriteAt(bootCode(), 0); err != nil {
 		t.Fatal(err)
@@ -208,15 +232,32 @@ var ways = []struct {
 // changed menu appears, names node and disk, starts the unattended installer
 // by itself, and the kernel finds every file that was added.
 func TestAnArmedImageInstallsABlankMachine(t *testing.T) {
-	path, image := bootable(t)
+	path, image := bootable(t, named)
+	for _, f := range image.Manifest.Files {
+		if f.Path == imagebuilder.RidePath {
+			need.Figure("preflight.adds_mib", float64(f.Size)/(1<<20), "mib")
+		}
+	}
 	for i, way := range ways {
 		t.Run(fmt.Sprintf("%s %s", way.firmware, way.kind), func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), vmTimeout)
 			defer cancel()
-			vm := boots(t, ctx, way.firmware, way.kind, path, "")
-			expect(t, ctx, vm, `Guard: ticket armed; no marked disk; reboot `, `Install frege: ERASES disk nvme0n1`)
+			vm := boots(t, ctx, way.firmware, way.kind, path, blank(t))
+			expect(t, ctx, vm, `Guard: ticket armed; no marked disk; reboot `, `Install frege: ERASES disk with serial root`)
 			if i > 0 { // the first one waits for the menu to act by itself
 				enter(t, vm)
+			}
+			looked := expect(t, ctx, vm, `^preflight: looked for ([0-9.]+) s`)
+			need.Figure(fmt.Sprintf("preflight.adds_s.%s_%s", way.firmware, way.kind), looked.Groups[1], "s")
+			expect(t, ctx, vm, `INSTALLS frege AND ERASES sd[ab]: `, `in  8 s. Any key stops.`)
+			if i > 0 { // the first one waits for the countdown to end
+				if err := vm.Console.Send(" "); err != nil {
+					t.Fatal(err)
+				}
+				expect(t, ctx, vm, `Type yes to erase sd[ab] all the same`)
+				if err := vm.Console.Send("yes\r"); err != nil {
+					t.Fatal(err)
+				}
 			}
 			if m := expect(t, ctx, vm, `^proof cmdline (.*)$`); !strings.Contains(m.Groups[1], "proxmox-start-auto-installer") {
 				t.Errorf("the kernel was started with %q", m.Groups[1])
@@ -226,6 +267,9 @@ func TestAnArmedImageInstallsABlankMachine(t *testing.T) {
 			for _, f := range image.Manifest.Files {
 				if !strings.HasPrefix(f.Path, "/proxmox/packages/") && f.Path != imagebuilder.AnswerPath && f.Path != imagebuilder.ModePath {
 					continue // the skeleton reads no others
+				}
+				if f.Path == imagebuilder.AnswerPath && way.kind == qemu.Stick {
+					continue // it names the disk by now
 				}
 				line := regexp.MustCompile(`proof file ` + f.SHA256 + `\s+` + regexp.QuoteMeta(strings.TrimPrefix(f.Path, "/")))
 				if !line.MatchString(said) {
@@ -240,7 +284,7 @@ func TestAnArmedImageInstallsABlankMachine(t *testing.T) {
 // installed: with an armed ticket (a CD cannot be burnt) as with a spent one
 // the installed system starts by itself.
 func TestAMarkedDiskIsNeverInstalledOver(t *testing.T) {
-	armed, _ := bootable(t)
+	armed, _ := bootable(t, named)
 	burnt := spent(t, armed)
 	disk := installedDisk(t, true)
 	for i, way := range ways {
@@ -265,13 +309,13 @@ func TestAMarkedDiskIsNeverInstalledOver(t *testing.T) {
 // TestASpentStickInstallsNothingByItself is the stick that was found in a
 // drawer, in a machine whose disk GRUB does not recognise.
 func TestASpentStickInstallsNothingByItself(t *testing.T) {
-	armed, _ := bootable(t)
+	armed, _ := bootable(t, named)
 	burnt := spent(t, armed)
 	t.Run("bios goes on with the disk", func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), vmTimeout)
 		defer cancel()
 		vm := boots(t, ctx, qemu.BIOS, qemu.Stick, burnt, installedDisk(t, false))
-		expect(t, ctx, vm, `\*Go on with the next boot device, erase nothing`, `Guard: ticket spent 2026-11-23; no marked disk; reboot `, `Install frege AGAIN: ERASES disk nvme0n1`)
+		expect(t, ctx, vm, `\*Go on with the next boot device, erase nothing`, `Guard: ticket spent 2026-11-23; no marked disk; reboot `, `Install frege AGAIN: ERASES disk with serial root`)
 		enter(t, vm)
 		expect(t, ctx, vm, hello+` \(bios\)`)
 	})
@@ -287,7 +331,7 @@ func TestASpentStickInstallsNothingByItself(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), vmTimeout)
 		defer cancel()
 		vm := boots(t, ctx, qemu.UEFI, qemu.Stick, burnt, "")
-		expect(t, ctx, vm, `\*Go on with the next boot device, erase nothing`, `Install frege AGAIN: ERASES disk nvme0n1`)
+		expect(t, ctx, vm, `\*Go on with the next boot device, erase nothing`, `Install frege AGAIN: ERASES disk with serial root`)
 		enter(t, vm)
 		expect(t, ctx, vm, `No installed disk is seen here: back to the firmware`)
 	})
@@ -295,7 +339,7 @@ func TestASpentStickInstallsNothingByItself(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), vmTimeout)
 		defer cancel()
 		vm := boots(t, ctx, qemu.BIOS, qemu.Stick, burnt, installedDisk(t, true))
-		expect(t, ctx, vm, `\*Start the installed system`, `Install frege AGAIN: ERASES disk nvme0n1`)
+		expect(t, ctx, vm, `\*Start the installed system`, `Install frege AGAIN: ERASES disk with serial root`)
 		for range 2 { // down, over the guard's own entry
 			if err := vm.Console.Send("\x0e"); err != nil { // Ctrl-N
 				t.Fatal(err)
@@ -303,6 +347,10 @@ func TestASpentStickInstallsNothingByItself(t *testing.T) {
 			expect(t, ctx, vm, `\*(Guard|Install frege AGAIN)`)
 		}
 		enter(t, vm)
+		expect(t, ctx, vm, `WAITS, for frege: `, `type root, the end of`)
+		if err := vm.Console.Send("root\r"); err != nil {
+			t.Fatal(err)
+		}
 		m := expect(t, ctx, vm, `^proof cmdline (.*)$`)
 		if !strings.Contains(m.Groups[1], "proxmox-start-auto-installer") {
 			t.Errorf("the kernel was started with %q", m.Groups[1])

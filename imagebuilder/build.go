@@ -1,13 +1,14 @@
 package imagebuilder
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"path"
+	"slices"
 
 	"ringboot/imagebuilder/answer"
 	"ringboot/imagebuilder/deb"
@@ -16,6 +17,8 @@ import (
 	"ringboot/imagebuilder/keyring"
 	"ringboot/imagebuilder/manifest"
 	"ringboot/profiles"
+	"ringboot/profiles/fault"
+	"ringboot/profiles/medium"
 )
 
 // Paths of what is added to the medium.
@@ -23,6 +26,7 @@ const (
 	ModePath   = "/auto-installer-mode.toml"
 	AnswerPath = "/answer.toml"
 	MenuPath   = "/ringboot.cfg"
+	RidePath   = "/ringboot.img" // GRUB hands it over behind the medium's own initrd
 )
 
 // menuSeconds is how long the menu waits before it acts by itself, as the
@@ -30,17 +34,34 @@ const (
 const menuSeconds = 10
 
 // ErrWrongRelease says that ISO and profile are about different releases.
-var ErrWrongRelease = errors.New("wrong release")
+var ErrWrongRelease = fault.Precondition.New("wrong release")
 
 // Request is all that the image of one node is made from.
 type Request struct {
 	Profile *profiles.Profile // complete, see Complete
-	Node    string
+	Node    string            // "": one medium for all nodes, each in its turn
+	Probe   bool              // instead of a node: a medium that only looks at machines
 	Base    *Base
 	Keyring *keyring.Keyring
 	Agent   *Agent // its package, made for this Base
-	Builder string // version of mkimage and of the agent
-	Serial  bool   // menu and installer also speak on the first serial port
+	// Preflight looks at the machine before the installer does; nil: nothing does.
+	Preflight *Preflight
+	Builder   string // version of mkimage and of the agent
+	Serial    bool   // menu and installer also speak on the first serial port
+	Words     string // more words for the medium's kernel, which stay on the installed system
+}
+
+// What a manifest says instead of a node.
+const (
+	AllNodes = "all"   // a medium for all of them
+	NoNode   = "probe" // a medium that only looks
+)
+
+func (r Request) whose() string {
+	if r.Probe {
+		return NoNode
+	}
+	return cmp.Or(r.Node, AllNodes)
 }
 
 // Agent is the agent's package, the same bytes for all nodes of a base.
@@ -73,19 +94,29 @@ type Image struct {
 
 // Build works out the image. The same request gives the same bytes.
 func Build(r Request) (*Image, error) {
-	plan, err := r.Profile.PlanHashes(r.Node)
+	plan, err := r.Profile.PlanHashes(cmp.Or(r.Node, r.Profile.Founder().Name))
 	if err != nil {
 		return nil, err
 	}
 	if r.Base.Release != r.Profile.Proxmox.Version {
 		return nil, fmt.Errorf("%w: %s is Proxmox VE %s, the profile wants %s: give the right ISO, or change proxmox.version", ErrWrongRelease, r.Base.Name, r.Base.Release, r.Profile.Proxmox.Version)
 	}
-	files, err := r.files(plan)
+	if err := r.Base.takesCeph(r.Profile); err != nil {
+		return nil, err
+	}
+	filesOf := r.files
+	switch {
+	case r.Probe:
+		filesOf = r.filesToLook
+	case r.Node == "":
+		filesOf = r.filesForAll
+	}
+	files, id, err := filesOf(plan)
 	if err != nil {
 		return nil, err
 	}
 	m := manifest.Manifest{
-		Version: manifest.Version, Builder: r.Builder, Cluster: r.Profile.Cluster.Name, Node: r.Node,
+		Version: manifest.Version, Builder: r.Builder, Cluster: r.Profile.Cluster.Name, Node: r.whose(),
 		Plan: plan.Cluster, NodePlan: plan.Node,
 		Base: manifest.Input{Name: r.Base.Name, Size: r.Base.Size, SHA256: r.Base.SHA256},
 	}
@@ -101,11 +132,30 @@ func Build(r Request) (*Image, error) {
 	if err := listFiles(&m, r.Base.Image, edits, files); err != nil {
 		return nil, err
 	}
+	image, err := r.finish(m, edits)
+	if err != nil || r.Preflight == nil {
+		return image, err
+	}
+	// The table of places says where things lie, which is known only now. It is
+	// filled in where it is: nothing moves.
+	img, err := iso9660.Open(image, image.Size())
+	if err != nil {
+		return nil, err
+	}
+	if err := r.fillTable(img, id, files, &m); err != nil {
+		return nil, err
+	}
+	return r.finish(m, edits)
+}
+
+// finish makes the image of the files and of the manifest about them.
+func (r Request) finish(m manifest.Manifest, edits []iso9660.Edit) (*Image, error) {
 	text, err := m.Encode()
 	if err != nil {
 		return nil, err
 	}
-	patched, err := iso9660.Plan(r.Base.Image, append(edits, iso9660.Edit{Path: manifest.Path, Content: text, ModTime: r.Base.Date}))
+	all := append(slices.Clone(edits), iso9660.Edit{Path: manifest.Path, Content: text, ModTime: r.Base.Date})
+	patched, err := iso9660.Plan(r.Base.Image, all)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r.Base.Name, err)
 	}
@@ -152,70 +202,102 @@ func (r Request) inputs(m *manifest.Manifest) error {
 	if err != nil {
 		return err
 	}
-	m.Inputs = []manifest.Input{
-		{Name: "profile", Size: int64(len(text)), SHA256: sum(text)},
-		r.Agent.binary,
+	m.Inputs = []manifest.Input{{Name: "profile", Size: int64(len(text)), SHA256: sum(text)}}
+	if r.Agent != nil {
+		m.Inputs = append(m.Inputs, r.Agent.binary)
+	}
+	if r.Preflight != nil {
+		m.Inputs = append(m.Inputs, manifest.Input{Name: "preflight", Size: int64(len(r.Preflight.program)), SHA256: sum(r.Preflight.program)})
 	}
 	return nil
 }
 
-// files makes everything that goes onto the medium but the manifest.
-func (r Request) files(plan profiles.Hashes) ([]file, error) {
+// files makes everything that goes onto the medium but the manifest, and the id
+// by which what rides on it knows it.
+func (r Request) files(plan profiles.Hashes) (all []file, id string, err error) {
 	n, _ := r.Profile.Node(r.Node)
+	if r.Preflight == nil {
+		if err := unaimed(r.Profile, n); err != nil {
+			return nil, "", err
+		}
+	}
+	toml, seedPackage, err := r.own(plan)
+	if err != nil {
+		return nil, "", err
+	}
+	seed, err := packageFile(seedPackage)
+	if err != nil {
+		return nil, "", err
+	}
+	seed.secret = true
+	menu, err := r.menu(guard.Options{Node: r.Node, Erases: ErasesAll(n), TicketFile: profiles.TicketFile})
+	if err != nil {
+		return nil, "", err
+	}
+	spent := r.add(profiles.TicketFile, r.armed(r.Node))
+	spent.changes = true
+	answers := r.add(AnswerPath, toml)
+	answers.secret = true
+	all = append(menu, answers, spent, r.Agent.file, seed)
+	if r.Preflight != nil {
+		// What is written again on the medium has room to grow, and is not proven.
+		i := slices.IndexFunc(all, func(f file) bool { return f.Path == AnswerPath })
+		all[i].Content, all[i].changes = roomy(toml), true
+		all, id, err = r.riding(all, medium.KindOne)
+	}
+	return all, id, err
+}
+
+// own are a node's answer and its seed.
+func (r Request) own(plan profiles.Hashes) ([]byte, deb.Package, error) {
 	secrets, ok := r.Keyring.Nodes[r.Node]
 	if !ok {
-		return nil, fmt.Errorf("the keyring has nothing for node %s", r.Node)
+		return nil, deb.Package{}, fmt.Errorf("the keyring has nothing for node %s", r.Node)
 	}
 	toml, err := answer.Write(answer.Request{
 		Profile: r.Profile, Node: r.Node, Version: r.Base.Version,
 		RootPasswordHash: secrets.RootHash, RootKeys: adminKeys(r.Profile),
 	})
 	if err != nil {
-		return nil, err
+		return nil, deb.Package{}, err
 	}
-	seedPackage, err := r.seed(plan, secrets)
+	if err := r.Base.lint(r.Node, toml); err != nil {
+		return nil, deb.Package{}, err
+	}
+	seed, err := r.seed(plan, secrets)
+	return toml, seed, err
+}
+
+// menu makes the mode file and the boot menu.
+func (r Request) menu(o guard.Options) ([]file, error) {
+	o.AfterInstall, o.MarkFile, o.Seconds = r.Profile.Install.AfterInstall, profiles.MarkFile, menuSeconds
+	o.Serial, o.Words, o.Again = r.Serial, r.Words, medium.Again
+	if r.Preflight != nil {
+		o.Rider = RidePath
+	}
+	menu, err := guard.Edit(r.Base.Menu, o)
 	if err != nil {
 		return nil, err
 	}
-	seed, err := packageFile(seedPackage)
-	if err != nil {
-		return nil, err
-	}
-	seed.secret = true
-	menu, err := guard.Edit(r.Base.Menu, guard.Options{
-		Node: r.Node, Erases: Erases(n.RootDisk), AfterInstall: r.Profile.Install.AfterInstall,
-		TicketFile: profiles.TicketFile, MarkFile: profiles.MarkFile, Seconds: menuSeconds, Serial: r.Serial,
-	})
-	if err != nil {
-		return nil, err
-	}
-	ticket := profiles.Ticket{State: profiles.TicketArmed, Node: r.Node, ClusterID: profiles.ClusterID(r.Keyring.CADER)}
-	add := func(path string, content []byte) file {
-		return file{Edit: iso9660.Edit{Path: path, Content: content, ModTime: r.Base.Date}}
-	}
-	answers, spent := add(AnswerPath, toml), add(profiles.TicketFile, ticket.Encode())
-	answers.secret, spent.changes = true, true
 	// The hook takes the place of the stock menu byte for byte, because the HFS+
 	// tree of the medium shares its blocks: every view of the medium agrees.
-	hook := add(menuPath, []byte(menuHook))
+	hook := r.add(menuPath, []byte(menuHook))
 	hook.Replace, hook.InPlace = true, len(menuHook) <= len(r.Base.Menu)
-	return []file{add(ModePath, []byte(answer.ModeFile)), answers, spent, add(MenuPath, []byte(menu)), hook, r.Agent.file, seed}, nil
+	return []file{r.add(ModePath, []byte(answer.ModeFile)), r.add(MenuPath, []byte(menu)), hook}, nil
+}
+
+func (r Request) add(path string, content []byte) file {
+	return file{Edit: iso9660.Edit{Path: path, Content: content, ModTime: r.Base.Date}}
+}
+
+// armed is a node's ticket as it leaves here.
+func (r Request) armed(node string) []byte {
+	return profiles.Ticket{State: profiles.TicketArmed, Node: node, ClusterID: profiles.ClusterID(r.Keyring.CADER)}.Encode()
 }
 
 // menuHook is all that is left of the stock menu at its old place. GRUB may
 // have come in through a tree that lacks the new files: then it looks for them.
 const menuHook = "if [ ! -f " + MenuPath + " ]; then search --no-floppy --set=root --file " + MenuPath + "; fi\nsource " + MenuPath + "\n"
-
-// Erases says in a few words what the installation of a node erases.
-func Erases(d profiles.Disk) string {
-	switch {
-	case d.Serial != "":
-		return "disk with serial " + d.Serial
-	case d.ByID != "":
-		return "disk " + d.ByID
-	}
-	return "disk " + d.Kernel
-}
 
 // adminKeys are the keys that may log in as root: those of users who can become root anyway.
 func adminKeys(p *profiles.Profile) []string {
@@ -254,7 +336,7 @@ func (r Request) seed(plan profiles.Hashes, secrets keyring.Node) (deb.Package, 
 		return deb.Package{}, err
 	}
 	seed, err := json.MarshalIndent(profiles.Seed{
-		Version: 1, Node: r.Node, ClusterID: profiles.ClusterID(r.Keyring.CADER), Plan: plan, Peers: peers, Practice: r.Base.Practice,
+		Version: profiles.SeedVersion, Node: r.Node, ClusterID: profiles.ClusterID(r.Keyring.CADER), Plan: plan, Peers: peers, Issues: issues(r.Keyring), Practice: r.Base.Practice,
 	}, "", "  ")
 	if err != nil {
 		return deb.Package{}, fmt.Errorf("write seed: %w", err)

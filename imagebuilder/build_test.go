@@ -84,7 +84,24 @@ func request(t testing.TB, b *imagebuilder.Base, node, keys string) imagebuilder
 	if err != nil {
 		t.Fatal(err)
 	}
-	return imagebuilder.Request{Profile: p, Node: node, Base: b, Keyring: k, Agent: agent, Builder: "1.0"}
+	return imagebuilder.Request{Profile: p, Node: node, Base: b, Keyring: k, Agent: agent, Preflight: preflight(t, b, strings.NewReader("looks first")), Builder: "1.0"}
+}
+
+// preflight packs a program for the initrd of a base.
+func preflight(t testing.TB, b *imagebuilder.Base, program interface {
+	io.ReaderAt
+	Size() int64
+}) *imagebuilder.Preflight {
+	t.Helper()
+	of, err := b.ReadInitrd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed, err := imagebuilder.PackPreflight(io.NewSectionReader(program, 0, program.Size()), of)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return packed
 }
 
 func build(t testing.TB, r imagebuilder.Request) *imagebuilder.Image {
@@ -171,7 +188,7 @@ func TestNodesDifferInTheirOwnFilesOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]bool{
-		"/answer.toml": true, "/ringboot.cfg": true, "/ringboot.env": true, manifest.Path: true,
+		"/answer.toml": true, "/ringboot.cfg": true, "/ringboot.env": true, "/ringboot.img": true, manifest.Path: true,
 		"/proxmox/packages/ringboot-seed_1+" + plan.Cluster[:12] + ".NODE_all.deb": true,
 	}
 	if diff := cmp.Diff(want, differ); diff != "" {
@@ -196,7 +213,7 @@ func TestWhatIsOnTheImage(t *testing.T) {
 	}
 	for path, wants := range map[string][]string{
 		"/boot/grub/grub.cfg": {"source /ringboot.cfg\n"},
-		"/ringboot.cfg":       {`"Install frege: ERASES disk nvme0n1"`, "Install Proxmox VE (Graphical)"},
+		"/ringboot.cfg":       {`"Install frege: ERASES the only blank disk of the smallest size"`, "Install Proxmox VE (Graphical)"},
 		"/answer.toml":        {r.Keyring.Nodes["frege"].RootHash, "frege.home.arpa", "10.203.3.11/24", "ssh-ed25519 "},
 	} {
 		for _, want := range wants {
@@ -221,6 +238,57 @@ func TestBuildRefusesTheWrongVersion(t *testing.T) {
 	_, err := imagebuilder.Build(request(t, b, "frege", t.TempDir()))
 	want := "wrong release: skeleton.iso is Proxmox VE 9.1-1, the profile wants 9.2-1: give the right ISO, or change proxmox.version"
 	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// A release that got no updates any more is refused with what to do.
+func TestOpenBaseRefusesARelease(t *testing.T) {
+	path := skeleton(t, base.SkeletonOptions{Release: "8.4-1"})
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	is, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = imagebuilder.OpenBase(f, is.Size(), "old.iso", "")
+	want := `old.iso: not a Proxmox VE ISO that images can be made from: "8.4-1" is not supported: Proxmox VE 8 got its last updates in August 2026, and is built on another Debian; take the ISO of 9.2`
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// The lists of the profile pass a value that the table of keys does not know
+// to be wrong; the answer that is made of it is looked at once more.
+func TestBuildLintsTheAnswerThatItMade(t *testing.T) {
+	b := openBase(t, skeleton(t, base.SkeletonOptions{}))
+	r := request(t, b, "frege", t.TempDir())
+	r.Profile.Cluster.Country = "uk"
+	_, err := imagebuilder.Build(r)
+	want := `the installer would stop at the answer of frege: global.country "uk" is no country of the installer's lists; write gb; mend the profile`
+	if !errors.Is(err, imagebuilder.ErrAnswer) || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// The lists of the ISO count before those of this program.
+func TestBuildGoesByTheListsOfTheISO(t *testing.T) {
+	need.Tools(t, "mksquashfs:squashfs-tools")
+	const lists = `{"cczones": {"us": {"America/Chicago": 1}}, "country": {"us": {"name": "US"}}, "kmap": {"en-us": {"kvm": "en-us"}}}`
+	b := openBase(t, skeleton(t, base.SkeletonOptions{Lists: lists}))
+	if b.ListsUnread != nil {
+		t.Fatal(b.ListsUnread)
+	}
+	r := request(t, b, "frege", t.TempDir())
+	r.Profile.Cluster.Timezone = "America/Chicago"
+	build(t, r)
+	r.Profile.Cluster.Timezone = "Europe/Berlin"
+	_, err := imagebuilder.Build(r)
+	want := `the installer would stop at the answer of frege: global.timezone "Europe/Berlin" is not among the ISO's lists of zones; write one such as Europe/Berlin, or UTC; mend the profile`
+	if !errors.Is(err, imagebuilder.ErrAnswer) || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }

@@ -31,3 +31,17 @@ func peerKeys(k *keyring.Keyring) (map[string]string, error) {
 	}
 	return out, nil
 }
+
+// issues are the numbers of the nodes' newest vouchers, where they are not the first.
+func issues(k *keyring.Keyring) map[string]int {
+	var out map[string]int
+	for node, n := range k.Nodes {
+		if n.Issue > 1 {
+			if out == nil {
+				out = map[string]int{}
+			}
+			out[node] = n.Issue
+		}
+	}
+	return out
+}

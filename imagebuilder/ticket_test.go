@@ -1,6 +1,7 @@
 package imagebuilder_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"ringboot/imagebuilder/inspect"
 	"ringboot/imagebuilder/iso9660"
 	"ringboot/profiles"
+	"ringboot/profiles/medium"
 	"ringboot/rehearsal/base"
 )
 
@@ -56,5 +58,32 @@ func TestTheAgentBurnsTheTicketOfTheImage(t *testing.T) {
 	}
 	if read, err := profiles.ParseTicket(block); err != nil || read.String() != "spent on 2026-11-23 by the installer of frege" {
 		t.Errorf("the ticket reads %q, %v", read, err)
+	}
+	// Once the node is bound, nothing that is secret lies on the stick any more.
+	secrets := func() (left []string) {
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range []string{"root-password", "fqdn = 'frege"} {
+			if bytes.Contains(whole, []byte(s)) {
+				left = append(left, s)
+			}
+		}
+		return left
+	}
+	before := secrets()
+	if done, err := ticket.Forget(f, who); err != nil || !done {
+		t.Errorf("the stick does not forget its node: %v %v", done, err)
+	}
+	table, err := medium.FindTable(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if gone, err := table.Seed.Wiped(f); err != nil || !gone || table.Seed.Len < 1000 {
+		t.Errorf("the seed of %d bytes is still there: %v", table.Seed.Len, err)
+	}
+	if after := secrets(); len(before) != 2 || len(after) != 0 {
+		t.Errorf("before there was %q, and afterwards %q", before, after)
 	}
 }

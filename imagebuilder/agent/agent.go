@@ -1,11 +1,12 @@
-// Package agent holds the agent's binary for the nodes (linux/amd64), embedded
+// Package agent holds the binaries for the nodes (linux/amd64), embedded
 // when mkimage was built, so that a Mac builds images too.
 package agent
 
 import (
 	"embed"
-	"errors"
 	"io"
+
+	"ringboot/profiles/fault"
 )
 
 // The directory always has this package's source, so that the repository
@@ -15,11 +16,17 @@ import (
 var files embed.FS
 
 // ErrMissing says that mkimage was built without the agent.
-var ErrMissing = errors.New("this mkimage was built without the agent: build it with make, not with go build")
+var ErrMissing = fault.Precondition.New("this mkimage was built without the agent: build it with make, not with go build")
 
 // Open returns the agent where it lies in this program: nothing is copied.
-func Open() (*io.SectionReader, error) {
-	f, err := files.Open("firstboot")
+func Open() (*io.SectionReader, error) { return open("firstboot") }
+
+// Preflight returns the program that looks at a machine before the installer
+// does, as Open returns the agent.
+func Preflight() (*io.SectionReader, error) { return open("preflight") }
+
+func open(name string) (*io.SectionReader, error) {
+	f, err := files.Open(name)
 	if err != nil {
 		return nil, ErrMissing
 	}

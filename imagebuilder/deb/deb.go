@@ -2,8 +2,9 @@
 // they are made from the same files.
 //
 // It knows the two packages that an image carries: the agent, equal on every
-// node, and the seed of one node. It writes no maintainer scripts and no
-// dependencies, because any failure of dpkg aborts an installation.
+// node, and the seed of one node. They have no maintainer scripts and no
+// dependencies, because any failure of dpkg aborts an installation. The package
+// that updates an agent has scripts, and they do not fail.
 package deb
 
 import (
@@ -14,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -30,6 +32,8 @@ type Package struct {
 	Description  string // further lines; may be empty
 	Time         time.Time
 	Entries      []Entry
+	// Scripts are maintainer scripts by their names in the package: postinst.
+	Scripts map[string][]byte
 	// Stored packs the files without compressing them, for a package that is
 	// made anew each time and of which time counts more than size.
 	Stored bool
@@ -56,7 +60,7 @@ func (e Entry) content() *io.SectionReader {
 
 // Limits and layout of deb(5) and ar.
 const (
-	arMagic      = "!<arch>\n"
+	Magic        = "!<arch>\n"                      // what every package begins with
 	arHeader     = "%-16s%-12d%-6d%-6d%-8s%-10d`\n" // name, time, owner, group, mode, size
 	formatNumber = "2.0\n"
 	maintainer   = "Ringboot <ringboot@localhost>"
@@ -110,11 +114,14 @@ func (p Package) Build() ([]byte, error) {
 		{Path: "/control", Mode: 0o644, Content: p.control(entries)},
 		{Path: "/md5sums", Mode: 0o644, Content: sums},
 	}
+	for _, name := range slices.Sorted(maps.Keys(p.Scripts)) {
+		control = append(control, Entry{Path: "/" + name, Mode: 0o755, Content: p.Scripts[name]})
+	}
 	var out bytes.Buffer
 	if p.Stored {
 		out.Grow(size(entries) + size(entries)/64 + storedSlack) // room at once instead of by doubling
 	}
-	out.WriteString(arMagic)
+	out.WriteString(Magic)
 	for _, member := range []struct {
 		name  string
 		write func(io.Writer) error
@@ -128,6 +135,19 @@ func (p Package) Build() ([]byte, error) {
 		}
 	}
 	return out.Bytes(), nil
+}
+
+// Fill makes a package n bytes long, by a member behind the last one that dpkg
+// reads (deb(5): further members may follow, and are ignored). Several packages
+// can then take turns in one place.
+func Fill(pkg []byte, n int64) ([]byte, error) {
+	left := n - int64(len(pkg)) - int64(len(fmt.Sprintf(arHeader, "", 0, 0, 0, "", 0)))
+	if left < 0 {
+		return nil, fmt.Errorf("a package of %d bytes does not fit a place of %d", len(pkg), n)
+	}
+	out := slices.Grow(slices.Clone(pkg), int(n)-len(pkg))
+	out = fmt.Appendf(out, arHeader, "ringboot-fill", 0, 0, 0, "100644", left)
+	return append(out, bytes.Repeat([]byte{'\n'}, int(left))...), nil
 }
 
 // storedSlack is room for the headers of a few files.

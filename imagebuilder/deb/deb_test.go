@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -150,6 +152,22 @@ func TestTheInstallersDpkgTakesThem(t *testing.T) {
 			if out := inChroot(t, root, "dpkg", "--audit"); len(out) > 0 {
 				t.Errorf("dpkg --audit: %s", out)
 			}
+			// The update comes later, on the node itself, and goes with a purge.
+			update := Update("1.1", binary("#!/bin/sh\nexit 1\n"), day)
+			if err := os.WriteFile(filepath.Join(packages, update.FileName()), build(t, update), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			inChroot(t, root, "dpkg", "--install", "/tmp/pkg/"+update.FileName())
+			inChroot(t, root, "dpkg", "--purge", "ringboot", "ringboot-seed")
+			if out := inChroot(t, root, "dpkg", "--audit"); len(out) > 0 {
+				t.Errorf("dpkg --audit after the purge: %s", out)
+			}
+			if err := os.RemoveAll(packages); err != nil {
+				t.Fatal(err)
+			}
+			if left := (target{t: t, root: root}).ours(); len(left) != 0 {
+				t.Errorf("a purge leaves %q", left)
+			}
 		})
 	}
 }
@@ -206,4 +224,62 @@ func debian(t *testing.T, suite string) string {
 func tail(out []byte) []byte {
 	const last = 2000
 	return out[max(0, len(out)-last):]
+}
+
+// The keeper stays for ever and listens: systemd itself scores how little it
+// can do. The builder and the look for drift are not ordered after the web
+// interface, which waits for quorum.
+func TestUnits(t *testing.T) {
+	need.Tools(t, "systemd-analyze:systemd")
+	if score := exposure(t, "ringboot-keeper.service"); score > 2.0 {
+		t.Errorf("systemd-analyze security gives the keeper %.1f, want at most 2.0", score)
+	}
+	for _, unit := range []string{"ringboot.service", "ringboot-keeper.service", "ringboot-drift.service", "ringboot-tell.service", "ringboot-order.service"} {
+		text, err := os.ReadFile("files/" + unit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if key, _, _ := strings.Cut(line, "="); (key == "After" || key == "Wants" || key == "Requires") && strings.Contains(line, "pvepro") {
+				t.Errorf("%s waits for the web interface: %s", unit, line)
+			}
+		}
+		// What the builder starts mounts for others to see, and installs packages.
+		for _, never := range []string{"Protect", "Private", "ReadWritePaths", "UMask"} {
+			if unit == "ringboot.service" && strings.Contains(string(text), "\n"+never) {
+				t.Errorf("%s sets %s", unit, never)
+			}
+		}
+		for _, bound := range []string{"MemoryMax=", "TasksMax=", "LimitCORE=0", "UMask=0077"} {
+			if bound == "UMask=0077" && unit == "ringboot.service" {
+				continue
+			}
+			if !strings.Contains(string(text), "\n"+bound) {
+				t.Errorf("%s has no %s", unit, bound)
+			}
+		}
+	}
+}
+
+var exposed = regexp.MustCompile(`Overall exposure level for \S+: ([0-9.]+)`)
+
+func exposure(tb testing.TB, unit string) float64 {
+	tb.Helper()
+	out, err := exec.Command("systemd-analyze", "security", "--offline=true", "--no-pager", "files/"+unit).CombinedOutput()
+	m := exposed.FindSubmatch(out)
+	if m == nil {
+		tb.Fatalf("systemd-analyze security: %v\n%s", err, out)
+	}
+	score, err := strconv.ParseFloat(string(m[1]), 64)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return score
+}
+
+func BenchmarkKeeperSecurity(b *testing.B) {
+	need.Tools(b, "systemd-analyze:systemd")
+	for b.Loop() {
+		need.Figure("keeper.security_score", exposure(b, "ringboot-keeper.service"), "of_10")
+	}
 }

@@ -13,19 +13,49 @@ import (
 var (
 	//go:embed files/ringboot.service
 	agentUnit []byte
-	//go:embed files/ringboot-guard.service
-	guardUnit []byte
+	//go:embed files/ringboot-keeper.service
+	keeperUnit []byte
+	//go:embed files/ringboot-drift.service
+	driftUnit []byte
+	//go:embed files/ringboot-drift.timer
+	driftTimer []byte
+	//go:embed files/ringboot-tell.service
+	tellUnit []byte
+	//go:embed files/ringboot-tell.path
+	tellPath []byte
+	//go:embed files/ringboot-order.service
+	orderUnit []byte
+	//go:embed files/ringboot-order.path
+	orderPath []byte
+	//go:embed files/ringboot-upgrade.service
+	upgradeUnit []byte
 	//go:embed files/45_ringboot
 	grubScript []byte
+	//go:embed files/update/preinst
+	preinst []byte
+	//go:embed files/update/postinst
+	postinst []byte
+	//go:embed files/update/prerm
+	prerm []byte
+	//go:embed files/update/postrm
+	postrm []byte
 )
 
 // Where the agent's package puts things on the node.
 const (
 	AgentPath    = "/usr/lib/ringboot/firstboot"
 	AgentUnit    = "ringboot.service"
-	GuardUnit    = "ringboot-guard.service"
+	KeeperUnit   = "ringboot-keeper.service"
+	DriftUnit    = "ringboot-drift.service"
+	DriftTimer   = "ringboot-drift.timer"
+	UpgradeUnit  = "ringboot-upgrade.service"
+	TellUnit     = "ringboot-tell.service"
+	TellPath     = "ringboot-tell.path"
+	OrderUnit    = "ringboot-order.service"
+	OrderPath    = "ringboot-order.path"
 	unitDir      = "/usr/lib/systemd/system/"
 	wantsDir     = "/etc/systemd/system/multi-user.target.wants/"
+	timersDir    = "/etc/systemd/system/timers.target.wants/"
 	grubScriptAt = "/etc/grub.d/45_ringboot"
 )
 
@@ -43,11 +73,31 @@ func Agent(version string, binary *io.SectionReader, at time.Time) Package {
 			{Path: "/usr/sbin/firstboot", Target: AgentPath},
 			{Path: unitDir + AgentUnit, Mode: 0o644, Content: agentUnit},
 			{Path: wantsDir + AgentUnit, Target: unitDir + AgentUnit},
-			{Path: unitDir + GuardUnit, Mode: 0o644, Content: guardUnit},
-			{Path: wantsDir + GuardUnit, Target: unitDir + GuardUnit},
+			{Path: unitDir + KeeperUnit, Mode: 0o644, Content: keeperUnit},
+			{Path: wantsDir + KeeperUnit, Target: unitDir + KeeperUnit},
+			{Path: unitDir + DriftUnit, Mode: 0o644, Content: driftUnit},
+			{Path: unitDir + DriftTimer, Mode: 0o644, Content: driftTimer},
+			{Path: unitDir + UpgradeUnit, Mode: 0o644, Content: upgradeUnit},
+			{Path: wantsDir + UpgradeUnit, Target: unitDir + UpgradeUnit},
+			{Path: unitDir + TellUnit, Mode: 0o644, Content: tellUnit},
+			{Path: unitDir + TellPath, Mode: 0o644, Content: tellPath},
+			{Path: wantsDir + TellPath, Target: unitDir + TellPath},
+			{Path: unitDir + OrderUnit, Mode: 0o644, Content: orderUnit},
+			{Path: unitDir + OrderPath, Mode: 0o644, Content: orderPath},
+			{Path: wantsDir + OrderPath, Target: unitDir + OrderPath},
+			{Path: timersDir + DriftTimer, Target: unitDir + DriftTimer},
 			{Path: grubScriptAt, Mode: 0o755, Content: grubScript},
 		},
 	}
+}
+
+// Update is the agent's package for nodes that run: the same files, and scripts
+// that start anew what runs, start nothing that does not, and clean up behind it.
+func Update(version string, binary *io.SectionReader, at time.Time) Package {
+	p := Agent(version, binary, at)
+	p.Stored = false
+	p.Scripts = map[string][]byte{"preinst": preinst, "postinst": postinst, "prerm": prerm, "postrm": postrm}
+	return p
 }
 
 // Seed is the package of one node: files that are nobody else's business, by

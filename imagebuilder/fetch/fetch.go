@@ -19,26 +19,23 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"ringboot/profiles"
+	"ringboot/profiles/fault"
 )
 
 // Vendor is where Proxmox keeps its ISOs, beside a list of checksums.
 const Vendor = "https://enterprise.proxmox.com/iso"
 
-// pinned are the SHA-256 sums of the ISOs as published. A downloaded ISO must
-// agree with this table and with the vendor's own list.
-var pinned = map[string]string{
-	"8.2-1": "d99d182a0df4ba94c27668d3e33d14cc286d775a7bdf571a86c24ea522009e93",
-	"8.2-2": "f3e3d2a6ad8e44020a499855475a304dbb672c284410a3792826098c906c63c0",
-	"8.3-1": "b5c2d10d6492d2d763e648bc8562d0f77a90c39fac3a664e676e795735198b45",
-	"8.4-1": "d237d70ca48a9f6eb47f95fd4fd337722c3f69f8106393844d027d28c26523d8",
-	"9.0-1": "228f948ae696f2448460443f4b619157cab78ee69802acc0d06761ebd4f51c3e",
-	"9.1-1": "6d8f5afc78c0c66812d7272cde7c8b98be7eb54401ceb045400db05eb5ae6d22",
-	"9.2-1": "4e88fe416df9b527624a175f24c9aa07c714d3332afb1ee3dbf3879573ef2c6c",
-}
-
-// Pinned returns the checksum that the ISO of a version is known to have.
+// Pinned returns the checksum that the ISO of a version is known to have, from
+// the table of releases. A downloaded ISO must agree with it and with the
+// vendor's own list.
 func Pinned(version string) (string, bool) {
-	sum, ok := pinned[version]
+	r, newer, err := profiles.ReleaseOf(version)
+	if err != nil || newer {
+		return "", false
+	}
+	sum, ok := r.ISOs[version]
 	return sum, ok
 }
 
@@ -58,8 +55,8 @@ func Find(version string, directories ...string) string {
 
 // Errors that a caller tells apart.
 var (
-	ErrOffline = errors.New("the ISO could not be downloaded")
-	ErrSum     = errors.New("the checksum is not the one that it must be")
+	ErrOffline = fault.Precondition.New("the ISO could not be downloaded")
+	ErrSum     = fault.Unverified.New("the checksum is not the one that it must be")
 )
 
 const (
@@ -135,7 +132,7 @@ func (d Download) offline(err error) error {
 func (d Download) sum(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.Patience)
 	defer cancel()
-	body, _, err := d.get(ctx, "SHA256SUMS", 0)
+	body, err := d.get(ctx, "SHA256SUMS", 0)
 	if err != nil {
 		return "", d.offline(err)
 	}
@@ -160,30 +157,37 @@ func (d Download) sum(ctx context.Context) (string, error) {
 // errFinal is what another try would meet again.
 var errFinal = errors.New("the server refuses")
 
+// reply is what the server sends.
+type reply struct {
+	io.ReadCloser
+	code   int
+	length int64 // of what comes; -1: it does not say
+}
+
 // get asks for a file from byte on. partial tells whether the server did so.
-func (d Download) get(ctx context.Context, name string, from int64) (body io.ReadCloser, response *http.Response, err error) {
+func (d Download) get(ctx context.Context, name string, from int64) (reply, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.From+"/"+name, nil)
 	if err != nil {
-		return nil, nil, err
+		return reply{}, err
 	}
 	if from > 0 {
 		request.Header.Set("Range", "bytes="+strconv.FormatInt(from, 10)+"-")
 	}
-	response, err = d.Client.Do(request)
+	response, err := d.Client.Do(request)
 	if err != nil {
-		return nil, nil, err
+		return reply{}, err
 	}
 	switch {
 	case response.StatusCode == http.StatusOK, response.StatusCode == http.StatusPartialContent,
 		response.StatusCode == http.StatusRequestedRangeNotSatisfiable:
-		return response.Body, response, nil
+		return reply{response.Body, response.StatusCode, response.ContentLength}, nil
 	}
 	response.Body.Close()
 	err = fmt.Errorf("%s says %s", request.URL, response.Status)
 	if response.StatusCode < http.StatusInternalServerError {
 		err = fmt.Errorf("%w: %w", errFinal, err)
 	}
-	return nil, nil, err
+	return reply{}, err
 }
 
 // more goes on with the file until it is complete or the connection breaks.
@@ -201,12 +205,12 @@ func (d Download) more(ctx context.Context, part string) error {
 	defer cancel(nil)
 	idle := time.AfterFunc(d.Patience, func() { cancel(fmt.Errorf("no byte came for %s", d.Patience)) })
 	defer idle.Stop()
-	body, response, err := d.get(ctx, FileName(d.Version), have)
+	body, err := d.get(ctx, FileName(d.Version), have)
 	if err != nil {
 		return causeOf(ctx, err)
 	}
 	defer body.Close()
-	switch response.StatusCode {
+	switch body.code {
 	case http.StatusRequestedRangeNotSatisfiable:
 		return nil // all of it is there; the checksum will tell
 	case http.StatusOK: // the server starts from the beginning
@@ -218,7 +222,7 @@ func (d Download) more(ctx context.Context, part string) error {
 			return err
 		}
 	}
-	total := have + response.ContentLength
+	total := have + body.length
 	buffer := make([]byte, 256<<10)
 	for {
 		n, err := body.Read(buffer)

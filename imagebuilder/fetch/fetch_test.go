@@ -227,10 +227,14 @@ func TestASumIsRememberedAsLongAsTheFileIsTheSame(t *testing.T) {
 	}
 }
 
-func TestPinnedSumsHaveTheForm(t *testing.T) {
-	for version, sum := range pinned {
-		if _, err := hex.DecodeString(sum); err != nil || len(sum) != 64 {
-			t.Errorf("%s: %q is no SHA-256 sum", version, sum)
+func TestPinned(t *testing.T) {
+	sum, ok := Pinned("9.2-1")
+	if _, err := hex.DecodeString(sum); err != nil || !ok || len(sum) != 64 {
+		t.Errorf("9.2-1: %q is no SHA-256 sum", sum)
+	}
+	for _, version := range []string{"9.2-9", "9.9-1", "8.4-1"} {
+		if sum, ok := Pinned(version); ok {
+			t.Errorf("%s: %s is the sum of another ISO", version, sum)
 		}
 	}
 }

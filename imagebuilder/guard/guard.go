@@ -9,21 +9,30 @@
 package guard
 
 import (
-	"errors"
 	"fmt"
 	"strings"
+
+	"ringboot/profiles/fault"
 )
 
 // Options say what the menu tells and where it looks.
 type Options struct {
-	Node         string // name of the node that the medium installs
-	Erases       string // what the installation erases, in a few words: "disk nvme0n1"
-	AfterInstall string // reboot | power-off
-	TicketFile   string // path of the ticket on the medium
-	MarkFile     string // path of the mark on the EFI system partition
-	Seconds      int    // how long the menu waits before it acts by itself
-	Serial       bool   // also speak on the first serial port, and let the installer do so
+	Node         string       // name of the node that the medium installs
+	Erases       string       // what the installation erases, in a few words: "disk nvme0n1"
+	AfterInstall string       // reboot | power-off
+	TicketFile   string       // path of the ticket on the medium
+	Tickets      []NodeTicket // instead of Node and TicketFile: a medium for several nodes
+	Looks        bool         // the medium only looks at machines: it has no ticket and minds no mark
+	MarkFile     string       // path of the mark on the EFI system partition
+	Seconds      int          // how long the menu waits before it acts by itself
+	Rider        string       // path on the medium of what follows the initrd of the unattended installation; may be empty
+	Again        string       // word for the kernel by which the rider learns that a person chose to install all the same
+	Serial       bool         // also speak on the first serial port, and let the installer do so
+	Words        string       // more words for the kernel of each entry; they stay on the installed system
 }
+
+// NodeTicket is the ticket of one node on a medium for several.
+type NodeTicket struct{ Node, File string }
 
 // Ids of the menu's entries that matter to tests and to people who script GRUB.
 const (
@@ -41,8 +50,9 @@ const (
 
 // Errors that a caller tells apart.
 var (
-	ErrNoAutomatic = errors.New("the boot menu of the ISO has no entry for the unattended installation: Proxmox VE 8.2 or later is needed")
-	ErrTwice       = errors.New("the boot menu of the ISO carries the guard already: start from the stock ISO, or give it back with mkimage reset")
+	ErrNoAutomatic = fault.Precondition.New("the boot menu of the ISO has no entry for the unattended installation: Proxmox VE 8.2 or later is needed")
+	ErrNoInitrd    = fault.Precondition.New("the entry of the boot menu for the unattended installation loads no initrd: this ISO is built in another way than those that are known")
+	ErrTwice       = fault.Precondition.New("the boot menu of the ISO carries the guard already: start from the stock ISO, or give it back with mkimage reset")
 )
 
 // Edit returns the boot menu with the guard in it. Everything that the stock
@@ -54,7 +64,7 @@ func Edit(config string, o Options) (string, error) {
 	if err := o.check(); err != nil {
 		return "", err
 	}
-	edited, err := retitle(config, o.Serial)
+	edited, err := retitle(config, o.words(), o.Rider)
 	if err != nil {
 		return "", err
 	}
@@ -66,8 +76,13 @@ func Edit(config string, o Options) (string, error) {
 
 // check refuses what would break out of the quotes of the menu's text.
 func (o Options) check() error {
+	for _, t := range o.Tickets {
+		if t.Node == "" || t.File == "" || strings.ContainsAny(t.Node+t.File, " \"'$\\`{}\n\r") {
+			return fmt.Errorf("boot menu: the ticket %q of node %q would not be one word to GRUB", t.File, t.Node)
+		}
+	}
 	for name, value := range map[string]string{
-		"node": o.Node, "erases": o.Erases, "after install": o.AfterInstall, "ticket file": o.TicketFile, "mark file": o.MarkFile,
+		"node": o.Node, "erases": o.Erases, "after install": o.AfterInstall, "words": "x" + o.Words, "ticket file": o.TicketFile, "mark file": o.MarkFile,
 	} {
 		if value == "" {
 			return fmt.Errorf("boot menu: %s is empty", name)
@@ -75,6 +90,9 @@ func (o Options) check() error {
 		if strings.ContainsAny(value, "\"'$\\`{}\n\r") {
 			return fmt.Errorf("boot menu: %s %q holds a character that GRUB would not take as text", name, value)
 		}
+	}
+	if strings.ContainsAny(o.Rider, " \t;\"'$\\`{}\n\r") {
+		return fmt.Errorf("boot menu: the path %q would not be one word to GRUB", o.Rider)
 	}
 	if o.Seconds < 1 {
 		return fmt.Errorf("boot menu: a wait of %d seconds leaves nobody time to choose", o.Seconds)
@@ -87,20 +105,45 @@ func (o Options) fill(text string) string {
 	if o.Serial {
 		serial = serialLines
 	}
+	tickets := oneTicket
+	if o.Looks {
+		tickets = noTicket
+	}
+	if len(o.Tickets) > 0 {
+		tickets = allTicketsBegin
+		for _, t := range o.Tickets {
+			tickets += strings.NewReplacer("@node@", t.Node, "@ticket@", t.File).Replace(allTicketsEach)
+		}
+		tickets += allTicketsEnd
+	}
 	after := "powers off"
 	if o.AfterInstall == "reboot" {
 		after = "reboots"
 	}
+	text = strings.ReplaceAll(text, "@tickets@\n", tickets)
 	return strings.NewReplacer(
 		"@begin@", beginLine, "@end@", endLine, "@node@", o.Node, "@erases@", o.Erases, "@after@", after, "@afterwards@", o.AfterInstall,
 		"@ticket@", o.TicketFile, "@mark@", o.MarkFile, "@seconds@", fmt.Sprint(o.Seconds), "@serial@", serial,
-		"@install@", EntryInstall, "@start@", EntryStart,
+		"@install@", EntryInstall, "@again@", o.Again, "@start@", EntryStart,
 	).Replace(text)
 }
 
-// retitle gives each automated entry the title that names node and disk, and
-// the first one on the top level the id that the guard chooses by.
-func retitle(config string, serial bool) (string, error) {
+// words are what every kernel of the menu is told beside the stock menu's.
+func (o Options) words() string {
+	var words []string
+	if o.Serial {
+		words = append(words, "console=tty0 console=ttyS0,115200")
+	}
+	if o.Words != "" {
+		words = append(words, o.Words)
+	}
+	return strings.Join(words, " ")
+}
+
+// retitle gives each automated entry the title that names node and disk and
+// the second initrd, and the first one on the top level the id that the guard
+// chooses by.
+func retitle(config, words, rider string) (string, error) {
 	entries, err := menuEntries(config)
 	if err != nil {
 		return "", err
@@ -108,13 +151,24 @@ func retitle(config string, serial bool) (string, error) {
 	var edits []edit
 	found := false
 	for _, e := range entries {
-		if serial {
+		if words != "" {
 			for _, at := range e.kernels {
-				edits = append(edits, edit{at, at, " console=tty0 console=ttyS0,115200"})
+				edits = append(edits, edit{at, at, " " + words})
 			}
 		}
 		if !e.automatic {
 			continue
+		}
+		if rider != "" {
+			if len(e.initrds) == 0 {
+				return "", ErrNoInitrd
+			}
+			for _, at := range e.kernels {
+				edits = append(edits, edit{at, at, " ${ringboot_again}"})
+			}
+			for _, at := range e.initrds {
+				edits = append(edits, edit{at, at, " " + rider})
+			}
 		}
 		title := `"${ringboot_install}"`
 		if !found && e.depth == 0 {
@@ -172,26 +226,13 @@ if search --no-floppy --set=ringboot_disk --file @mark@; then
     set ringboot_there="${ringboot_node}, installed ${ringboot_date}"
 fi
 
-set ringboot_ticket=""
-set ringboot_date=""
-if [ -f "(${root})@ticket@" ]; then
-    load_env -f "(${root})@ticket@" ringboot_ticket ringboot_date
+@tickets@
+# Whoever installs although something speaks against it does so on purpose, and
+# what looks at the machine first is told.
+set ringboot_again=""
+if [ "${ringboot_default}" != "@install@" -o -n "${ringboot_disk}" ]; then
+    set ringboot_again="@again@"
 fi
-
-if [ "${ringboot_ticket}" = "armed" ]; then
-    set ringboot_says="ticket armed"
-    set ringboot_install="Install @node@: ERASES @erases@"
-    set ringboot_default="@install@"
-elif [ "${ringboot_ticket}" = "spent" ]; then
-    set ringboot_says="ticket spent ${ringboot_date}"
-    set ringboot_install="Install @node@ AGAIN: ERASES @erases@"
-    set ringboot_default="@start@"
-else
-    set ringboot_says="ticket unreadable"
-    set ringboot_install="Install @node@: ERASES @erases@"
-    set ringboot_default="@start@"
-fi
-
 if [ -n "${ringboot_disk}" ]; then
     set ringboot_default="@start@"
     set ringboot_start="Start the installed system (${ringboot_there})"
@@ -201,6 +242,7 @@ fi
 
 # A submenu sees only what is exported.
 export ringboot_install
+export ringboot_again
 
 menuentry "${ringboot_start}" --id @start@ {
     if [ -z "${ringboot_disk}" ]; then
@@ -251,6 +293,68 @@ menuentry "Guard: ${ringboot_says}; ${ringboot_whose}; @afterwards@" --id ringbo
     sleep --interruptible 60
 }
 @end@
+`
+
+// oneTicket reads the ticket of a medium for one node.
+const oneTicket = `set ringboot_ticket=""
+set ringboot_date=""
+if [ -f "(${root})@ticket@" ]; then
+    load_env -f "(${root})@ticket@" ringboot_ticket ringboot_date
+fi
+
+if [ "${ringboot_ticket}" = "armed" ]; then
+    set ringboot_says="ticket armed"
+    set ringboot_install="Install @node@: ERASES @erases@"
+    set ringboot_default="@install@"
+elif [ "${ringboot_ticket}" = "spent" ]; then
+    set ringboot_says="ticket spent ${ringboot_date}"
+    set ringboot_install="Install @node@ AGAIN: ERASES @erases@"
+    set ringboot_default="@start@"
+else
+    set ringboot_says="ticket unreadable"
+    set ringboot_install="Install @node@: ERASES @erases@"
+    set ringboot_default="@start@"
+fi
+`
+
+// allTickets reads the tickets of a medium for all nodes: what is done, and who
+// is next. The lines between are once for each node.
+const (
+	allTicketsBegin = `set ringboot_done=""
+set ringboot_next=""
+`
+	allTicketsEach = `set ringboot_ticket=""
+if [ -f "(${root})@ticket@" ]; then
+    load_env -f "(${root})@ticket@" ringboot_ticket
+fi
+if [ "${ringboot_ticket}" = "spent" ]; then
+    set ringboot_done="${ringboot_done} @node@"
+elif [ "${ringboot_ticket}" = "armed" ]; then
+    if [ -z "${ringboot_next}" ]; then
+        set ringboot_next="@node@"
+    fi
+fi
+`
+	allTicketsEnd = `if [ -z "${ringboot_done}" ]; then
+    set ringboot_done=" none"
+fi
+if [ -n "${ringboot_next}" ]; then
+    set ringboot_says="installed:${ringboot_done}; next: ${ringboot_next}"
+    set ringboot_install="Install the next machine (${ringboot_next}): ERASES one disk"
+    set ringboot_default="@install@"
+else
+    set ringboot_says="installed:${ringboot_done}; nobody is next"
+    set ringboot_install="Install a machine AGAIN: ERASES one disk"
+    set ringboot_default="@start@"
+fi
+`
+)
+
+// noTicket is for a medium that only looks: no mark keeps it from that.
+const noTicket = `set ringboot_says="only looks, erases nothing"
+set ringboot_install="Look at this machine, erase nothing"
+set ringboot_default="@install@"
+set ringboot_disk=""
 `
 
 // epilogue runs after the stock menu and has the last word.

@@ -35,7 +35,7 @@ func stock(t *testing.T) string {
 func TestEditGolden(t *testing.T) {
 	for name, serial := range map[string]bool{"guarded.cfg": false, "guarded-serial.cfg": true} {
 		o := options()
-		o.Serial = serial
+		o.Serial, o.Rider, o.Again = serial, "/ringboot.img", "proxmox-ringboot-again"
 		got, err := Edit(stock(t), o)
 		if err != nil {
 			t.Fatal(err)
@@ -53,6 +53,23 @@ func TestEditGolden(t *testing.T) {
 		if diff := cmp.Diff(string(want), got); diff != "" {
 			t.Errorf("%s (-want +got), -update writes it anew:\n%s", name, diff)
 		}
+	}
+}
+
+func TestWordsReachEveryKernel(t *testing.T) {
+	o := options()
+	o.Serial, o.Words = true, "no_timer_check"
+	got, err := Edit(stock(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kernels := strings.Count(got, " console=tty0 ")
+	if n := strings.Count(got, " no_timer_check"); n == 0 || n != kernels {
+		t.Errorf("%d of %d kernels are told", n, kernels)
+	}
+	o.Words = "x; reboot\n"
+	if _, err := Edit(stock(t), o); err == nil {
+		t.Error("a line break in the words was taken")
 	}
 }
 
@@ -177,4 +194,27 @@ func FuzzGuard(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestAMediumForAllSaysWhoIsNext reads one ticket for each node.
+func TestAMediumForAllSaysWhoIsNext(t *testing.T) {
+	o := options()
+	o.Node, o.Rider = "one node after the other", "/ringboot.img"
+	o.Tickets = []NodeTicket{{"frege", "/ringboot-frege.env"}, {"russell", "/ringboot-russell.env"}}
+	got, err := Edit(stock(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`load_env -f "(${root})/ringboot-frege.env" ringboot_ticket`, `load_env -f "(${root})/ringboot-russell.env" ringboot_ticket`,
+		`set ringboot_says="installed:${ringboot_done}; next: ${ringboot_next}"`, "initrd /boot/initrd.img /ringboot.img",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the menu lacks %s", want)
+		}
+	}
+	o.Tickets[0].Node = "fre ge"
+	if _, err := Edit(stock(t), o); err == nil {
+		t.Error("a node of two words was taken")
+	}
 }

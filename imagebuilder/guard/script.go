@@ -136,6 +136,7 @@ type entry struct {
 	automatic bool
 	depth     int    // number of submenus around it
 	kernels   []int  // ends of its linux commands
+	initrds   []int  // ends of its initrd commands
 	dropID    []edit // removes an id of its own
 }
 
@@ -155,12 +156,12 @@ func menuEntries(script string) ([]entry, error) {
 		entries []entry
 		open    []block
 		command = "" // whose block the next brace opens
-		linux   = false
+		loads   = "" // the command whose end is looked for
 	)
 	for i, w := range ws {
 		if w.first {
 			command = w.text
-			linux = strings.HasPrefix(w.text, "linux")
+			loads = loader(w.text)
 		}
 		switch {
 		case w.text == "{" && !w.quoted:
@@ -192,9 +193,9 @@ func menuEntries(script string) ([]entry, error) {
 			if w.text == automatic || strings.HasPrefix(w.text, automatic+"=") {
 				e.automatic = true
 			}
-			if linux && w.ends {
-				e.kernels = append(e.kernels, w.to)
-				linux = false
+			if loads != "" && w.ends {
+				e.loads(loads, w.to)
+				loads = ""
 			}
 		}
 	}
@@ -202,6 +203,32 @@ func menuEntries(script string) ([]entry, error) {
 		return nil, fmt.Errorf("boot menu of the ISO: %d braces are never closed", len(open))
 	}
 	return entries, nil
+}
+
+// Commands that load something, by what they begin with: there are linux16,
+// linuxefi and initrdefi, too.
+const (
+	loadsKernel = "linux"
+	loadsInitrd = "initrd"
+)
+
+// loader says what a command loads; "" for any other command.
+func loader(command string) string {
+	for _, kind := range []string{loadsKernel, loadsInitrd} {
+		if strings.HasPrefix(command, kind) {
+			return kind
+		}
+	}
+	return ""
+}
+
+// loads notes where a command ends that loads something.
+func (e *entry) loads(what string, end int) {
+	if what == loadsKernel {
+		e.kernels = append(e.kernels, end)
+	} else {
+		e.initrds = append(e.initrds, end)
+	}
 }
 
 // heading reads what stands between menuentry and its brace.

@@ -60,7 +60,7 @@ type Description struct {
 	GPT  bool   `json:"gpt"`
 	APM  bool   `json:"apm"`
 
-	// Automatic tells whether the image can install without questions at all.
+	// Automatic reports whether the image can install without questions at all.
 	Automatic bool   `json:"automatic"`
 	Prepared  string `json:"prepared"`
 	// Manifest is there if Prepared is Ringboot.

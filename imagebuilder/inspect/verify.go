@@ -14,11 +14,12 @@ import (
 
 	"ringboot/imagebuilder/iso9660"
 	"ringboot/imagebuilder/manifest"
+	"ringboot/profiles/fault"
 )
 
 // ErrNotPrepared says that there is nothing to verify: the image was not made
 // by mkimage.
-var ErrNotPrepared = errors.New("the image was not made by mkimage, so there is no manifest to prove it against")
+var ErrNotPrepared = fault.Precondition.New("the image was not made by mkimage, so there is no manifest to prove it against")
 
 // Result is what Verify found.
 type Result struct {
@@ -42,7 +43,7 @@ type Proof struct {
 	Sound  bool   `json:"sound"`
 }
 
-// Sound tells whether nothing is wrong.
+// Sound reports whether nothing is wrong.
 func (r Result) Sound() bool { return len(r.Problems) == 0 }
 
 // Options of Verify.

@@ -244,7 +244,7 @@ func lastCE(entries []suspEntry) suspEntry {
 	return nil
 }
 
-// isRootDot tells whether a record is the root directory's own, where the SP
+// isRootDot reports whether a record is the root directory's own, where the SP
 // entry lies and nothing is skipped.
 func (t *tree) isRootDot(r record) bool {
 	return bytes.Equal(r.identifier(), []byte{0}) && r.extent() == t.root.extent

@@ -35,7 +35,7 @@ func (img *Image) Lookup(path string) (File, error) {
 	return n.file(), nil
 }
 
-// Exists tells whether the image has something at an absolute path.
+// Exists reports whether the image has something at an absolute path.
 func (img *Image) Exists(path string) bool { return img.primary.lookup(path) != nil }
 
 // Walk calls visit for everything in the image, directories before what they

@@ -25,18 +25,20 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+
+	"ringboot/profiles/fault"
 )
 
 // Callers branch on these.
 var (
-	ErrNotISO    = errors.New("not an ISO 9660 image")
-	ErrUDFOnly   = errors.New("a UDF image without an ISO 9660 tree, which is not supported")
-	ErrTruncated = errors.New("the image is truncated")
-	ErrPrepared  = errors.New("the image is prepared already: reset it first, or start from the stock image")
+	ErrNotISO    = fault.Precondition.New("not an ISO 9660 image")
+	ErrUDFOnly   = fault.Precondition.New("a UDF image without an ISO 9660 tree, which is not supported")
+	ErrTruncated = fault.Precondition.New("the image is truncated")
+	ErrPrepared  = fault.Precondition.New("the image is prepared already: reset it first, or start from the stock image")
 
 	// These two are never in the sentence: what is wrong is.
-	ErrDamaged    = errors.New("the image contradicts itself")
-	ErrUneditable = errors.New("the image cannot be edited")
+	ErrDamaged    = fault.Precondition.New("the image contradicts itself")
+	ErrUneditable = fault.Precondition.New("the image cannot be edited")
 )
 
 // kind is an error that also is one of those above.
@@ -46,6 +48,9 @@ type kind struct {
 }
 
 func (e kind) Is(target error) bool { return target == e.as }
+
+// Fault is the kind of the sentinel that the error passes for.
+func (e kind) Fault() fault.Kind { return fault.Of(e.as) }
 
 func (e kind) Unwrap() error { return e.error }
 
@@ -322,13 +327,13 @@ func (img *Image) UUID() string {
 // the catalog lies, 0 if there is none.
 func (img *Image) Boot() (entries []BootEntry, catalog uint32) { return img.boot, img.catalog }
 
-// HasJoliet tells whether there is a Joliet tree.
+// HasJoliet reports whether there is a Joliet tree.
 func (img *Image) HasJoliet() bool { return img.joliet != nil }
 
-// HasRockRidge tells whether file names come from Rock Ridge.
+// HasRockRidge reports whether file names come from Rock Ridge.
 func (img *Image) HasRockRidge() bool { return img.primary.susp }
 
-// Prepared tells whether the image was made by Plan, so that Original can give
+// Prepared reports whether the image was made by Plan, so that Original can give
 // the base back.
 func (img *Image) Prepared() bool { return img.trailer != nil }
 

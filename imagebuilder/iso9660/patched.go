@@ -70,7 +70,7 @@ func (p *Patched) ReadAt(b []byte, off int64) (int, error) {
 	return len(b), nil
 }
 
-// covered tells whether one segment covers the whole range.
+// covered reports whether one segment covers the whole range.
 func (p *Patched) covered(off, n int64) bool {
 	i := sort.Search(len(p.segs), func(i int) bool { return p.segs[i].Off+int64(len(p.segs[i].Data)) > off })
 	return i < len(p.segs) && p.segs[i].Off <= off && p.segs[i].Off+int64(len(p.segs[i].Data)) >= off+n

@@ -78,7 +78,7 @@ func proveTree(before, after *tree, edits []Edit) error {
 	return nil
 }
 
-// begins tells whether r begins with want.
+// begins reports whether r begins with want.
 func begins(r io.ReaderAt, want []byte) bool {
 	buf := make([]byte, min(len(want), proveChunk))
 	for at := 0; at < len(want); at += len(buf) {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"strconv"
 	"time"
 
 	"ringboot/profiles"
@@ -69,11 +70,15 @@ func (k *Keyring) authority(cluster string) (authority, error) {
 	return authority{cert: cert, key: key}, nil
 }
 
-// nodeCertificate is what a node's certificate says: its name and both its addresses.
-func nodeCertificate(p *profiles.Profile, n profiles.Node) *x509.Certificate {
+// nodeCertificate is what the voucher on a node's stick says: its name, both its
+// addresses, and of which issue it is. The first has no number.
+func nodeCertificate(p *profiles.Profile, n profiles.Node, issue int) *x509.Certificate {
 	t := &x509.Certificate{
 		Subject:  pkix.Name{CommonName: n.Name},
 		DNSNames: []string{n.Name},
+	}
+	if issue > 1 {
+		t.Subject.SerialNumber = strconv.Itoa(issue)
 	}
 	if p.Cluster.Domain != "" {
 		t.DNSNames = append(t.DNSNames, n.Name+"."+p.Cluster.Domain)

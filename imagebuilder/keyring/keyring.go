@@ -17,6 +17,7 @@ import (
 	"runtime"
 
 	"ringboot/profiles"
+	"ringboot/profiles/fault"
 )
 
 // Dir is where the keyring of a cluster lies: below $XDG_DATA_HOME on Linux,
@@ -42,7 +43,8 @@ func Dir(cluster string, getenv func(string) string) (string, error) {
 
 // Node is what the keyring holds for one node.
 type Node struct {
-	Cert, Key    []byte // PEM
+	Cert, Key    []byte // PEM: the voucher on its stick, good for one enrolment
+	Issue        int    // of the voucher, from 1: a node takes the newest
 	RootPassword string // clear: shown by mkimage secrets and nowhere else
 	RootHash     string // crypt(3), yescrypt
 }
@@ -94,7 +96,10 @@ func (k *Keyring) open(want Want) error {
 	}
 	for _, n := range want.Profile.Nodes {
 		node := Node{RootPassword: secrets.Root[n.Name].Clear, RootHash: secrets.Root[n.Name].Hash}
-		node.Cert, node.Key, err = k.certificate(ca, "node-"+n.Name, nodeCertificate(want.Profile, n))
+		if node.Issue, err = k.issue(n.Name); err != nil {
+			return err
+		}
+		node.Cert, node.Key, err = k.certificate(ca, "node-"+n.Name, nodeCertificate(want.Profile, n, node.Issue))
 		if err != nil {
 			return err
 		}
@@ -108,7 +113,7 @@ func (k *Keyring) open(want Want) error {
 	return k.ssh(want)
 }
 
-// Exists tells whether the cluster has a keyring here.
+// Exists reports whether the cluster has a keyring here.
 func Exists(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, "ca.key"))
 	return err == nil
@@ -117,6 +122,10 @@ func Exists(dir string) bool {
 func ownDirectory(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("keyring: %w", err)
+	}
+	// Whose directory it is can exchange what lies in it at any time.
+	if who, ok := foreign(dir); ok {
+		return fault.Refused.Errorf("keyring: %s belongs to %s: run mkimage as that user, or make the directory your own with chown -R", dir, who)
 	}
 	// A directory that came from a backup may be open to others.
 	if err := os.Chmod(dir, 0o700); err != nil {

@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -275,5 +277,65 @@ func TestDir(t *testing.T) {
 	}
 	if _, err := Dir("x", func(string) string { return "" }); err == nil {
 		t.Error("no home is no error")
+	}
+}
+
+// A voucher that is issued anew has another key and a larger number; the others
+// stay as they were, and so does the next image of the same keyring.
+func TestReissue(t *testing.T) {
+	dir := t.TempDir() + "/ring"
+	p := profiles.Default()
+	open := func() *Keyring {
+		t.Helper()
+		k, err := Open(t.Context(), dir, Want{Profile: p})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	number := func(k *Keyring, node string) string {
+		block, _ := pem.Decode(k.Nodes[node].Cert)
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cert.Subject.SerialNumber
+	}
+	before := open()
+	if n := number(before, "russell"); n != "" || before.Nodes["russell"].Issue != 1 {
+		t.Errorf("the first voucher has the number %q, issue %d", n, before.Nodes["russell"].Issue)
+	}
+	for want := 2; want < 4; want++ {
+		n, err := Reissue(t.Context(), dir, "russell")
+		if err != nil || n != want {
+			t.Fatal(n, err)
+		}
+		after := open()
+		if number(after, "russell") != strconv.Itoa(want) || bytes.Equal(after.Nodes["russell"].Key, before.Nodes["russell"].Key) {
+			t.Errorf("issue %d: number %q, the same key %v", want, number(after, "russell"), bytes.Equal(after.Nodes["russell"].Key, before.Nodes["russell"].Key))
+		}
+		if !bytes.Equal(after.Nodes["frege"].Cert, before.Nodes["frege"].Cert) || !bytes.Equal(open().Nodes["russell"].Cert, after.Nodes["russell"].Cert) {
+			t.Error("another voucher changed, or the same keyring gives another one")
+		}
+		before = after
+	}
+}
+
+// A directory that another user can exchange is no keyring, also for root.
+func TestAKeyringOfAnotherUserIsRefused(t *testing.T) {
+	need.Root(t)
+	dir := t.TempDir() + "/ring"
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(dir, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	want := "keyring: " + dir + " belongs to the user 65534: run mkimage as that user, or make the directory your own with chown -R"
+	if _, err := Open(t.Context(), dir, Want{Profile: profiles.Default()}); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if list, err := os.ReadDir(dir); err != nil || len(list) != 0 {
+		t.Errorf("something was written: %v %v", list, err)
 	}
 }

@@ -7,6 +7,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+// foreign says nothing here: a user's own directory is closed to others.
+func foreign(string) (who string, ok bool) { return "", false }
+
 // tryLock takes the lock if nobody has it. The system gives it back when the
 // process ends, however it ends.
 func tryLock(f *os.File) (bool, error) {

@@ -54,7 +54,7 @@ func (k *Keyring) passwords(p *profiles.Profile) (secrets, error) {
 		d := json.NewDecoder(bytes.NewReader(text))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&s); err != nil || s.Version != 1 {
-			return s, fmt.Errorf("%s is damaged or of a newer mkimage (%v): restore it from a backup", passwordsFile, err)
+			return s, fmt.Errorf("%s is damaged or of a newer mkimage (%w): restore it from a backup", passwordsFile, err)
 		}
 	}
 	changed := false

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 )
@@ -74,6 +75,20 @@ func (m Manifest) Encode() ([]byte, error) {
 		return nil, fmt.Errorf("manifest: %w", err)
 	}
 	return append(b, '\n'), nil
+}
+
+// Load reads the manifest in a file.
+func Load(name string) (Manifest, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return Manifest{}, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, Limit+1))
+	if err != nil {
+		return Manifest{}, err
+	}
+	return Decode(text)
 }
 
 // Decode reads a manifest strictly.

@@ -66,3 +66,8 @@ func TestDecodeRefuses(t *testing.T) {
 		}
 	}
 }
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"version":1}`))
+	f.Fuzz(func(_ *testing.T, text []byte) { _, _ = manifest.Decode(text) })
+}

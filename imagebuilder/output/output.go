@@ -19,6 +19,7 @@ import (
 	"syscall"
 
 	"ringboot/imagebuilder/iso9660"
+	"ringboot/profiles/fault"
 )
 
 // chunk is how many bytes are copied between two looks at the context.
@@ -42,7 +43,7 @@ type Options struct {
 }
 
 // ErrNoRoom says that the file system is full.
-var ErrNoRoom = errors.New("not enough room")
+var ErrNoRoom = fault.Precondition.New("not enough room")
 
 // File writes p to dst. After an error, also that of a context that is done,
 // dst is what it was and nothing else is left behind. Only a process that is

@@ -57,9 +57,10 @@ func wholeDisk(sys, partition string) string {
 // system is what /sys, /proc and udev say. root lets a test put a directory in
 // their place.
 type system struct {
-	root   string
-	mounts map[string][]string // by "major:minor"
-	swaps  map[string]bool     // by device path
+	root    string
+	mounts  map[string][]string // by "major:minor"
+	swaps   map[string]bool     // by device path
+	writers map[string][]string // by device path
 }
 
 func readSystem(root string) (*system, error) {
@@ -90,6 +91,7 @@ func readSystem(root string) (*system, error) {
 			}
 		}
 	}
+	s.writers = writers(root)
 	return s, nil
 }
 
@@ -158,12 +160,14 @@ func (s *system) device(name string) (Device, error) {
 		Serial:   firstOf(udev["ID_SERIAL_SHORT"], s.word(dir, "device/serial")),
 		Bus:      firstOf(udev["ID_BUS"], s.bus(name)),
 		ReadOnly: s.word(dir, "ro") == "1",
+		Sequence: s.word(dir, "diskseq"), // since Linux 5.15
 	}
 	d.Removable = s.word(dir, "removable") == "1" || d.Bus == "usb" || strings.HasPrefix(name, "mmcblk") && s.word(dir, "device/type") == "SD"
 	if strings.HasPrefix(name, "sr") {
 		d.Bus = "optical"
 	}
 	s.uses(&d, name)
+	s.content(&d, name, udev)
 	return d, nil
 }
 
@@ -202,40 +206,4 @@ func (s *system) bus(name string) string {
 		}
 	}
 	return ""
-}
-
-// uses collects mounts, swap and holders of the disk and of all its parts.
-func (s *system) uses(d *Device, name string) {
-	parts := []string{name}
-	entries, _ := os.ReadDir(filepath.Join(s.root, "sys/block", name))
-	for _, e := range entries {
-		if s.word("sys/block", name, e.Name(), "partition") != "" {
-			parts = append(parts, e.Name())
-		}
-	}
-	seen := map[string]bool{}
-	for i := 0; i < len(parts); i++ { // grows while it is walked
-		part := parts[i]
-		if seen[part] {
-			continue
-		}
-		seen[part] = true
-		d.Mounted = append(d.Mounted, s.mounts[s.word("sys/class/block", part, "dev")]...)
-		if s.swaps["/dev/"+part] {
-			d.InUse = append(d.InUse, "swap")
-			d.System = true
-		}
-		holders, _ := os.ReadDir(filepath.Join(s.root, "sys/class/block", part, "holders"))
-		for _, h := range holders {
-			d.InUse = append(d.InUse, firstOf(s.word("sys/class/block", h.Name(), "dm/name"), h.Name()))
-			parts = append(parts, h.Name())
-		}
-	}
-	slices.Sort(d.Mounted)
-	d.Mounted = slices.Compact(d.Mounted)
-	for _, where := range d.Mounted {
-		if slices.Contains([]string{"/", "/boot", "/boot/efi", "/efi", "/usr", "/var", "/home"}, where) {
-			d.System = true
-		}
-	}
 }

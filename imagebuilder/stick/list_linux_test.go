@@ -72,7 +72,7 @@ func TestCandidatesAreSticksOnly(t *testing.T) {
 	}
 	want := []Device{{
 		Path: "/dev/sdb", Size: 30302208 * 512, Model: "Ultra Fit", Serial: "4C53", Bus: "usb", Removable: true,
-		Mounted: []string{"/media/my stick"},
+		Mounted: []string{"/media/my stick"}, Content: []string{"a partition (sdb1)"},
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("candidates (-want +got):\n%s", diff)
@@ -86,7 +86,7 @@ func TestTheSystemDiskIsKnownThroughLVM(t *testing.T) {
 	}
 	want := Device{
 		Path: "/dev/sda", Size: 1953525168 * 512, Model: "Samsung SSD 870",
-		System: true, Mounted: []string{"/"}, InUse: []string{"pve-root"},
+		System: true, Mounted: []string{"/"}, InUse: []string{"pve-root"}, Content: []string{"a partition (sda3)"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("system disk (-want +got):\n%s", diff)
@@ -133,7 +133,7 @@ func TestALoopDeviceTakesAnImage(t *testing.T) {
 	if err := found.Refuse(size, false); err == nil {
 		t.Error("a built-in disk is taken without being named twice")
 	}
-	target, err := Open(t.Context(), dev, "mkimage", os.Stderr)
+	target, err := Open(t.Context(), found, "mkimage", os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,8 +213,12 @@ func BenchmarkStickAgainstDD(b *testing.B) {
 		b.Fatal(err)
 	}
 	dev := loopDevice(b, size)
+	found, err := Find(b.Context(), dev)
+	if err != nil {
+		b.Fatal(err)
+	}
 	ours := func() float64 {
-		target, err := Open(b.Context(), dev, "mkimage", os.Stderr)
+		target, err := Open(b.Context(), found, "mkimage", os.Stderr)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package stick
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,6 +20,10 @@ func raw(path string) string { return strings.Replace(path, "/dev/disk", "/dev/r
 func openHere(path string) (*os.File, error) {
 	return os.OpenFile(raw(path), os.O_RDWR, 0)
 }
+
+// behind is the device of that name now: macOS gives disks no number that
+// another one never has.
+func behind(ctx context.Context, _ *os.File, d Device) (Device, error) { return Find(ctx, d.Path) }
 
 func opened(f *os.File) (*device, error) {
 	if _, err := unix.FcntlInt(f.Fd(), unix.F_NOCACHE, 1); err != nil {

@@ -1,8 +1,10 @@
 package stick
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,6 +35,24 @@ func openHere(path string) (*os.File, error) {
 		return nil, fmt.Errorf("%s is no block device", path)
 	}
 	return f, nil
+}
+
+// behind is the device that an open descriptor leads to, whatever has its name now.
+func behind(_ context.Context, f *os.File, d Device) (Device, error) {
+	var stat unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &stat); err != nil {
+		return Device{}, fmt.Errorf("look at %s again: %w", d.Path, err)
+	}
+	number := fmt.Sprintf("%d:%d", unix.Major(stat.Rdev), unix.Minor(stat.Rdev))
+	at, err := os.Readlink("/sys/dev/block/" + number)
+	if err != nil {
+		return Device{}, fmt.Errorf("%w: %s was pulled out, nothing was written", ErrRefused, d.Path)
+	}
+	s, err := readSystem("/")
+	if err != nil {
+		return Device{}, err
+	}
+	return s.device(filepath.Base(at))
 }
 
 func opened(f *os.File) (*device, error) {

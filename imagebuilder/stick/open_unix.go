@@ -23,21 +23,35 @@ const OpenCommand = "open-device"
 // Open opens the device for writing. Only the open needs root: where this
 // process lacks it, self (the path of mkimage) is run through the system's own
 // way to ask for the password, and hands the descriptor back.
-func Open(ctx context.Context, path, self string, stderr io.Writer) (interface {
+//
+// Once it is open it keeps its number, whoever pulls what; it is looked at
+// again then, and nothing is written to one that is not d, or that something uses.
+func Open(ctx context.Context, d Device, self string, stderr io.Writer) (interface {
 	Target
 	io.Closer
 }, error) {
-	if err := prepare(path); err != nil {
+	if err := prepare(d.Path); err != nil {
 		return nil, err
 	}
-	f, err := openHere(path)
+	f, err := openHere(d.Path)
 	if errors.Is(err, os.ErrPermission) {
-		f, err = openElevated(ctx, elevate(self, path), stderr)
+		f, err = openElevated(ctx, elevate(self, d.Path), stderr)
 		if err != nil {
-			return nil, fmt.Errorf("opening %s needs root: %w", path, err)
+			return nil, fmt.Errorf("opening %s needs root: %w", d.Path, err)
 		}
 	}
 	if err != nil {
+		return nil, err
+	}
+	now, err := behind(ctx, f, d)
+	if err == nil {
+		err = d.Same(now)
+	}
+	if err == nil {
+		err = now.Refuse(0, true)
+	}
+	if err != nil {
+		f.Close()
 		return nil, err
 	}
 	return opened(f)

@@ -21,7 +21,7 @@ func List(context.Context) ([]Device, error) { return nil, errElsewhere }
 func Find(context.Context, string) (Device, error) { return Device{}, errElsewhere }
 
 // Open says what to use instead.
-func Open(context.Context, string, string, io.Writer) (interface {
+func Open(context.Context, Device, string, io.Writer) (interface {
 	Target
 	io.Closer
 }, error) {

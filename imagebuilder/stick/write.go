@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"unsafe"
+
+	"ringboot/profiles/fault"
 )
 
 const (
@@ -42,7 +44,7 @@ const (
 type Progress func(stage string, done, total int64)
 
 // ErrDiffers says that the device does not hold what was written.
-var ErrDiffers = errors.New("the device does not give back what was written to it")
+var ErrDiffers = fault.Unverified.New("the device does not give back what was written to it")
 
 // Write puts the image onto the target and proves that it is there. Until the
 // end the target is not bootable; after an error it says so.
