@@ -1,0 +1,164 @@
+package matrix_test
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+
+	"ringboot/firstboot/acceptance"
+	"ringboot/firstboot/report"
+	"ringboot/profiles"
+	"ringboot/rehearsal/need"
+)
+
+// formation is a number of boxes and what joins them.
+type formation struct {
+	transport string
+	nodes     int
+	monitors  int // what Ceph has of them
+	links     int // measured in both directions
+}
+
+func formations() []formation {
+	return []formation{
+		{profiles.TransportThunderbolt, 3, 3, 3},
+		{profiles.TransportMesh, 4, 3, 6},
+		{profiles.TransportNone, 4, 3, 4},
+		{profiles.TransportSwitch, 5, 5, 5},
+	}
+}
+
+// large take the longest: they are tried with the whole matrix, and show how
+// the time grows with the number of nodes.
+func large() []formation {
+	return []formation{
+		{profiles.TransportSwitch, 8, 5, 8},
+		{profiles.TransportSwitch, 16, 5, 16},
+	}
+}
+
+// profile is one of so many nodes, with all drills.
+func (f formation) profile() *profiles.Profile {
+	p := storageProfile()
+	p.Nodes = nil
+	p.Ring.Transport = f.transport
+	t := p.Transport()
+	p.Ring.MTU = t.MTU
+	for i := range t.PortsFor(f.nodes) {
+		p.Ring.Ports = append(p.Ring.Ports, profiles.RingPort{Name: fmt.Sprintf("sfp%d", i)})
+	}
+	if !t.Shape.Apart() {
+		p.Ring.Prefix = p.Management.Prefix
+	}
+	for i := range f.nodes {
+		n := profiles.Node{Name: fmt.Sprintf("node%02d", i+1), Address: netip.AddrFrom4([4]byte{10, 203, 3, byte(11 + i)}), Ring: netip.AddrFrom4([4]byte{10, 203, 4, byte(11 + i)})}
+		if !t.Shape.Apart() {
+			n.Ring = n.Address
+		}
+		n.RootDisk, n.OSDDisks = profiles.Disk{Serial: "ROOT-" + n.Name}, []profiles.Disk{{Serial: "OSD-" + n.Name}}
+		p.Nodes = append(p.Nodes, n)
+	}
+	p.Acceptance.Victim = p.Nodes[f.nodes-1].Name
+	return p
+}
+
+// Boxes of every number and transport: the gate holds for all of them, each
+// sees each other one, Ceph has the monitors that suit their number, the drills
+// pass, and the report counts them.
+func TestFormations(t *testing.T) {
+	need.Slow(t)
+	tried := drawn(t, formations(), budget(1, 1, len(formations())))
+	if os.Getenv("RINGBOOT_MATRIX") == "all" {
+		tried = append(tried, large()...)
+	}
+	took := map[int]time.Duration{}
+	for _, f := range tried {
+		t.Run(fmt.Sprintf("%s of %d", f.transport, f.nodes), func(t *testing.T) {
+			d := f.form(t)
+			if f.transport == profiles.TransportSwitch {
+				took[f.nodes] = d
+			}
+		})
+	}
+	if few, many := took[5], took[16]; few > 0 && many > 0 {
+		need.Figure("nodes.formed_each_more_s", (many-few).Seconds()/(16-5), "s")
+	}
+}
+
+// form returns how long it took to the report, in the world's own time.
+func (f formation) form(t *testing.T) time.Duration {
+	b := newBench(t, 1, f.profile())
+	defer b.close()
+	b.gate, b.verb = true, testing.Verbose()
+	start := b.now()
+	b.startAll()
+	clustered := func() bool {
+		for _, n := range b.w.Names() {
+			if q, ok := b.w.Node(n).Machine().Corosync(); !ok || len(q.Members) != f.nodes {
+				return false
+			}
+		}
+		return true
+	}
+	if !b.runUntil(time.Hour, clustered) {
+		t.Fatalf("no cluster:\n%s", b.tail(80))
+	}
+	joined := b.now().Sub(start)
+	if !b.finish(3 * time.Hour) {
+		t.Fatalf("no report:\n%s", b.tail(80))
+	}
+	if err := b.whole(); err != nil {
+		t.Error(err)
+	}
+	f.reported(t, b)
+	name := fmt.Sprint(f.nodes)
+	if f.transport == profiles.TransportNone {
+		name += "_" + f.transport // mesh has as many
+	}
+	need.Figure("nodes.clustered_"+name+"_s", joined.Seconds(), "s")
+	took := b.now().Sub(start)
+	need.Figure("nodes.formed_"+name+"_s", took.Seconds(), "s")
+	d := b.settle()
+	for _, n := range b.w.Names() {
+		d.operate(func() {
+			for _, found := range d.begin(n).look(t.Context()) {
+				t.Errorf("%s, right after the report: %s", n, found.Text)
+			}
+		})
+	}
+	return took
+}
+
+// reported looks at what the report says of the boxes.
+func (f formation) reported(t *testing.T, b *bench) {
+	r := b.reportOf(b.p.Nodes[0].Name)
+	if r.Verdict.Outcome != report.Passed {
+		t.Errorf("verdict: %+v\n%s", r.Verdict, b.tail(80))
+	}
+	for _, d := range r.HA.Drills {
+		if d.Outcome != report.Passed {
+			t.Errorf("drill %s: %s: %s", d.Name, d.Outcome, d.Sentence)
+		}
+	}
+	corosync := f.nodes * (f.nodes - 1) * len(b.p.Links(b.p.Nodes[0]))
+	if len(r.Cluster.Nodes) != f.nodes || len(r.HA.Drills) != len(acceptance.Names()) || len(r.Ring.Links) != f.links || len(r.Ceph.OSDs) != f.nodes || len(r.Cluster.Links) != corosync {
+		t.Errorf("the report has %d nodes, %d drills, %d links, %d OSDs, %d links of corosync; want %d, %d, %d, %d, %d",
+			len(r.Cluster.Nodes), len(r.HA.Drills), len(r.Ring.Links), len(r.Ceph.OSDs), len(r.Cluster.Links), f.nodes, len(acceptance.Names()), f.links, f.nodes, corosync)
+	}
+	if len(r.Ceph.Monitors) != f.monitors {
+		t.Errorf("%d monitors, want %d", len(r.Ceph.Monitors), f.monitors)
+	}
+	for _, n := range b.w.Names() {
+		if got := b.reportOf(n); got.Run != r.Run {
+			t.Errorf("%s holds another report", n)
+		}
+	}
+	if got := b.leftovers(); len(got) > 0 {
+		t.Errorf("left behind: %v", got)
+	}
+	for _, v := range b.violations() {
+		t.Error(v)
+	}
+}

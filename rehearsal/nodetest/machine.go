@@ -1,0 +1,229 @@
+// Package nodetest is a single machine for tests of the steps that a node does
+// alone: a freshly installed Debian in a directory, with stand-ins of the
+// programs that change it.
+//
+// The stand-ins refuse what the real programs refuse (a second useradd, an apt
+// after a cut-off dpkg, a systemd unit of a name that exists), and can be cut
+// off half way. What a service runs with is what it last read, not what lies on
+// disk. It is imported by tests only.
+package nodetest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"ringboot/firstboot/host"
+	"ringboot/rehearsal/crash"
+)
+
+// NIC is one port of the machine.
+type NIC struct {
+	Name, MAC, PCI, Driver string
+	Carrier                bool // a cable with a far end
+	Wired                  bool // the far end is the management network
+	Answers                bool // the gateway answers there when asked alone, and never again
+	Master                 string
+}
+
+// Options describe the machine that is installed.
+type Options struct {
+	NICs     []NIC
+	Uplink   string   // port that the installer put under vmbr0
+	Address  string   // its address, with prefix length
+	Gateway  string   // who answers there
+	Peers    []string // other addresses that answer
+	Packages []string // installed ones
+	Online   bool     // package sources can be reached
+	Synced   bool     // chrony gets the time
+	Broken   bool     // ifreload brings up what it can and fails
+	Grumbles bool     // ifreload brings all of it up and fails all the same
+}
+
+// Machine is the node and its stand-in programs.
+type Machine struct {
+	Root  string
+	Clock *crash.Clock
+
+	mu       sync.Mutex
+	o        Options
+	running  map[string]string // by service: the configuration that it read
+	timers   map[string]time.Time
+	onTimer  func(ctx context.Context) error
+	Failures []string // what a stand-in was asked and should never have been
+	Calls    []string // commands that change something, in order
+}
+
+// New installs a machine below root.
+func New(root string, o Options) (*Machine, error) {
+	m := &Machine{Root: root, Clock: crash.NewClock(time.Now().UTC().Truncate(time.Second)), o: o,
+		running: map[string]string{}, timers: map[string]time.Time{}}
+	files := map[string]string{
+		"/etc/hostname": "frege\n",
+		"/etc/hosts":    "127.0.0.1 localhost.localdomain localhost\n192.168.1.7 frege.principia.lan frege\n\n# printers\n192.168.1.9 printer\n",
+		"/etc/passwd":   "root:x:0:0:root:/root:/bin/bash\n",
+		"/etc/shadow":   "root:$y$j9T$x:20000:0:99999:7:::\n",
+		"/etc/group":    "root:x:0:\nsudo:x:27:\n",
+		"/etc/apt/sources.list.d/pve-enterprise.sources": "Types: deb\nURIs: https://enterprise.proxmox.com/debian/pve\nSuites: trixie\nComponents: pve-enterprise\nSigned-By: /usr/share/keyrings/proxmox-archive-keyring.gpg\n",
+		"/etc/apt/sources.list.d/ceph.sources":           "Types: deb\nURIs: https://enterprise.proxmox.com/debian/ceph-squid\nSuites: trixie\nComponents: enterprise\nSigned-By: /usr/share/keyrings/proxmox-archive-keyring.gpg\n",
+		"/etc/apt/sources.list.d/debian.sources":         "Types: deb\nURIs: http://deb.example.org/debian/\nSuites: trixie trixie-updates\nComponents: main contrib non-free-firmware\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n",
+		"/etc/ssh/sshd_config":                           "Include /etc/ssh/sshd_config.d/*.conf\nPermitRootLogin yes\n",
+		"/etc/network/interfaces":                        "auto lo\niface lo inet loopback\n\niface " + o.Uplink + " inet manual\n\nauto vmbr0\niface vmbr0 inet static\n\taddress " + o.Address + "\n\tgateway " + o.Gateway + "\n\tbridge-ports " + o.Uplink + "\n\tbridge-stp off\n\tbridge-fd 0\n\niface thunderbolt0 inet manual\n\nsource /etc/network/interfaces.d/*\n",
+		"/proc/sys/kernel/hostname":                      "frege\n",
+		mailConf:                                         "myhostname=frege.principia.lan\nrelayhost = \n",
+		"/proc/sys/kernel/random/boot_id":                "1\n",
+		"/etc/machine-id":                                "0\n",
+	}
+	for _, p := range o.Packages {
+		files["/var/lib/dpkg/status"] += p + " installed\n"
+	}
+	for path, text := range files {
+		if err := m.write(path, text); err != nil {
+			return nil, err
+		}
+	}
+	for _, dir := range []string{"/run/sshd", "/etc/ssh/sshd_config.d", "/etc/sudoers.d", "/etc/network/interfaces.d", "/etc/systemd/system/multi-user.target.wants", "/home", "/tmp"} {
+		if err := os.MkdirAll(m.at(dir), 0o755); err != nil {
+			return nil, err
+		}
+	}
+	return m, m.boot()
+}
+
+func (m *Machine) at(path string) string { return filepath.Join(m.Root, path) }
+
+func (m *Machine) write(path, text string) error {
+	if err := os.MkdirAll(filepath.Dir(m.at(path)), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(m.at(path), []byte(text), 0o644)
+}
+
+func (m *Machine) read(path string) string {
+	text, _ := os.ReadFile(m.at(path))
+	return string(text)
+}
+
+// Host is the machine as an agent sees it.
+func (m *Machine) Host() host.Host {
+	return host.Host{Files: host.New(m.Root).Files, Commands: m, Clock: m.Clock}
+}
+
+// OnTimer says what the program does that a timer starts.
+func (m *Machine) OnTimer(f func(ctx context.Context) error) { m.onTimer = f }
+
+// Elapse lets time pass without an agent, and fires the timers that are due.
+func (m *Machine) Elapse(ctx context.Context, d time.Duration) error {
+	m.Clock.Advance(d)
+	m.mu.Lock()
+	due := false
+	for name, at := range m.timers {
+		if !m.Clock.Now().Before(at) {
+			due = true
+			delete(m.timers, name)
+		}
+	}
+	m.mu.Unlock()
+	if due && m.onTimer != nil {
+		return m.onTimer(ctx)
+	}
+	return nil
+}
+
+// Reboot is what a power cut and the boot after it do to what is not on disk.
+func (m *Machine) Reboot() {
+	m.mu.Lock()
+	m.timers = map[string]time.Time{}
+	m.running = map[string]string{}
+	m.mu.Unlock()
+	restore := m.onTimer != nil && m.there("/etc/systemd/system/multi-user.target.wants/ringboot-restore-network.service") &&
+		m.there("/etc/systemd/system/ringboot-restore-network.service") && m.there("/var/lib/ringboot/network/on-trial")
+	if restore {
+		if err := m.onTimer(context.Background()); err != nil {
+			m.fail("restore at boot: " + err.Error())
+		}
+	}
+	if err := m.boot(); err != nil {
+		m.fail(err.Error())
+	}
+}
+
+func (m *Machine) there(path string) bool {
+	_, err := os.Lstat(m.at(path))
+	return err == nil
+}
+
+func (m *Machine) fail(text string) { m.Failures = append(m.Failures, text) }
+
+// boot starts what is enabled and brings the network up.
+func (m *Machine) boot() error {
+	if err := os.MkdirAll(m.at("/run/sshd"), 0o755); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(m.at("/sys/class/net")); err != nil {
+		return err
+	}
+	for _, n := range m.o.NICs {
+		if err := m.plug(n); err != nil {
+			return err
+		}
+	}
+	m.startService("ssh")
+	m.startService("postfix")
+	if m.there(chronyWanted) {
+		m.startService("chrony")
+	}
+	return m.bringUp(1)
+}
+
+const chronyWanted = "/etc/systemd/system/multi-user.target.wants/chrony.service"
+
+// Running is everything that is not on disk, for comparing outcomes.
+func (m *Machine) Running() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(m.running)) {
+		fmt.Fprintf(&out, "%s runs with %q\n", name, m.running[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.timers)) {
+		fmt.Fprintf(&out, "timer %s\n", name)
+	}
+	return out.String()
+}
+
+// Snapshot remembers what is not on disk and returns what brings it back.
+func (m *Machine) Snapshot() func() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	running, timers := maps.Clone(m.running), maps.Clone(m.timers)
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.running, m.timers = running, timers
+	}
+}
+
+// startService makes a service read its configuration.
+func (m *Machine) startService(unit string) {
+	text := ""
+	for _, pattern := range map[string][]string{
+		"ssh":    {"/etc/ssh/sshd_config.d/*.conf", "/etc/ssh/sshd_config"},
+		"chrony": {"/etc/chrony/conf.d/*.conf", "/etc/chrony/sources.d/*.sources"}, "postfix": {mailConf},
+	}[unit] {
+		names, _ := filepath.Glob(m.at(pattern))
+		for _, name := range names {
+			one, _ := os.ReadFile(name)
+			text += string(one)
+		}
+	}
+	m.mu.Lock()
+	m.running[unit] = text
+	m.mu.Unlock()
+}

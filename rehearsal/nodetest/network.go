@@ -1,0 +1,165 @@
+package nodetest
+
+import (
+	"cmp"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// plug makes the sysfs entries of a port.
+func (m *Machine) plug(n NIC) error {
+	device := "/sys/devices/pci0000:00/" + n.PCI
+	dir := device + "/net/" + n.Name
+	if err := os.MkdirAll(m.at(dir), 0o755); err != nil {
+		return err
+	}
+	carrier := "0\n"
+	if n.Carrier {
+		carrier = "1\n"
+	}
+	for name, text := range map[string]string{"address": n.MAC + "\n", "carrier": carrier, "speed": "2500\n", "ifindex": "2\n"} {
+		if err := m.write(dir+"/"+name, text); err != nil {
+			return err
+		}
+	}
+	os.Remove(m.at(dir + "/master"))
+	os.RemoveAll(m.at(dir + "/bonding_slave"))
+	for path, target := range map[string]string{
+		"/sys/class/net/" + n.Name: "../../devices/pci0000:00/" + n.PCI + "/net/" + n.Name,
+		dir + "/device":            "../../../" + n.PCI,
+		device + "/driver":         "../../../bus/pci/drivers/" + n.Driver,
+	} {
+		if err := m.link(target, path); err != nil {
+			return err
+		}
+	}
+	if n.Master != "" {
+		return m.link("../"+n.Master, dir+"/master")
+	}
+	return nil
+}
+
+func (m *Machine) link(target, path string) error {
+	if err := os.MkdirAll(filepath.Dir(m.at(path)), 0o755); err != nil {
+		return err
+	}
+	if old, err := os.Readlink(m.at(path)); err == nil && old == target {
+		return nil
+	}
+	os.Remove(m.at(path))
+	return os.Symlink(target, m.at(path))
+}
+
+// stanzas reads the interfaces file as ifupdown2 does, far enough for a bond
+// under a bridge.
+func (m *Machine) stanzas() map[string]map[string]string {
+	out := map[string]map[string]string{}
+	var at map[string]string
+	for line := range strings.Lines(m.read("/etc/network/interfaces")) {
+		f := strings.Fields(line)
+		switch {
+		case len(f) == 0 || strings.HasPrefix(f[0], "#"):
+		case f[0] == "iface":
+			// Two stanzas of one name, of IPv4 and IPv6, are one interface.
+			if at = out[f[1]]; at == nil {
+				at = map[string]string{}
+				out[f[1]] = at
+			}
+		case f[0] == "auto" || f[0] == "source":
+			at = nil
+		case at != nil && f[0] == "address" && len(f) > 1 && strings.Contains(f[1], ":"):
+			at["address6"] = strings.TrimSpace(at["address6"] + " " + f[1])
+		case at != nil && f[0] == "gateway" && len(f) > 1 && strings.Contains(f[1], ":"):
+		case at != nil && f[0] == "address" && at["address"] != "": // one more beside the node's own
+		case at != nil:
+			at[f[0]] = strings.Join(f[1:], " ")
+		}
+	}
+	return out
+}
+
+// bringUp applies the interfaces file to the kernel, or with part below 1 only
+// its first half.
+func (m *Machine) bringUp(part float64) error {
+	want := m.stanzas()
+	for _, name := range []string{"bond0", "vmbr0"} {
+		os.RemoveAll(m.at("/sys/class/net/" + name))
+	}
+	for _, n := range m.o.NICs {
+		n.Master = strings.TrimSuffix(n.Master, "vmbr0")
+		if err := m.plug(n); err != nil {
+			return err
+		}
+	}
+	bond, isBond := want["bond0"]
+	if isBond {
+		if err := m.write("/sys/class/net/bond0/bonding/mode", bond["bond-mode"]+" 1\n"); err != nil {
+			return err
+		}
+		if part < 1 {
+			return nil // the bridge has gone and the bond has no ports yet
+		}
+		var slaves []string
+		for _, name := range strings.Fields(bond["bond-slaves"]) {
+			i := slices.IndexFunc(m.o.NICs, func(n NIC) bool { return n.Name == name })
+			if i < 0 {
+				continue // ifupdown2 warns and goes on
+			}
+			n := m.o.NICs[i]
+			dir := "/sys/devices/pci0000:00/" + n.PCI + "/net/" + n.Name
+			if err := m.link("../bond0", dir+"/master"); err != nil {
+				return err
+			}
+			if err := m.write(dir+"/bonding_slave/perm_hwaddr", n.MAC+"\n"); err != nil {
+				return err
+			}
+			slaves = append(slaves, name)
+		}
+		if err := m.write("/sys/class/net/bond0/bonding/slaves", strings.Join(slaves, " ")+"\n"); err != nil {
+			return err
+		}
+	}
+	bridge, ok := want["vmbr0"]
+	if !ok || part < 1 {
+		return nil
+	}
+	for _, port := range strings.Fields(bridge["bridge-ports"]) {
+		if err := m.write("/sys/class/net/vmbr0/brif/"+port+"/state", "3\n"); err != nil {
+			return err
+		}
+		if i := slices.IndexFunc(m.o.NICs, func(n NIC) bool { return n.Name == port }); i >= 0 {
+			n := m.o.NICs[i]
+			if err := m.link("../vmbr0", "/sys/devices/pci0000:00/"+n.PCI+"/net/"+n.Name+"/master"); err != nil {
+				return err
+			}
+		}
+	}
+	return errors.Join(m.write("/sys/class/net/vmbr0/mtu", cmp.Or(bridge["mtu"], "1500")+"\n"),
+		m.write("/sys/class/net/vmbr0/.address6", bridge["address6"]), m.write("/sys/class/net/vmbr0/.address", bridge["address"]))
+}
+
+// wired reports whether anything leaves the bridge towards the management network.
+func (m *Machine) wired() bool {
+	if m.read("/sys/class/net/vmbr0/.address") == "" {
+		return false
+	}
+	slaves := strings.Fields(m.read("/sys/class/net/bond0/bonding/slaves"))
+	for _, n := range m.o.NICs {
+		direct := m.there("/sys/class/net/vmbr0/brif/" + n.Name)
+		bonded := m.there("/sys/class/net/vmbr0/brif/bond0") || m.tagged()
+		bonded = bonded && slices.Contains(slaves, n.Name)
+		if n.Carrier && n.Wired && (direct || bonded) {
+			return true
+		}
+	}
+	return false
+}
+
+// tagged reports whether a VLAN of the bond is a port of the bridge.
+func (m *Machine) tagged() bool {
+	found, _ := filepath.Glob(m.at("/sys/class/net/vmbr0/brif/bond0.*"))
+	return len(found) > 0
+}

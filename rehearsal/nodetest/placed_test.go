@@ -1,0 +1,112 @@
+package nodetest_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"ringboot/firstboot/base"
+	"ringboot/firstboot/host"
+	"ringboot/firstboot/trust/testpki"
+	"ringboot/profiles"
+	"ringboot/profiles/change"
+	"ringboot/rehearsal/crash"
+)
+
+// seeded is a node below a root, and the file of another profile for it.
+func seeded(t *testing.T, root string) change.File {
+	t.Helper()
+	pki, err := testpki.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key, err := pki.Issue("frege")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := host.New(root)
+	for path, text := range map[string][]byte{profiles.ProfileFile: profiles.DefaultText(), profiles.CAFile: pki.CA, profiles.CertFile: cert, profiles.KeyFile: key} {
+		if err := h.Files.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := (base.NewSeed{Node: "frege", Driven: true}).Write(h, false); err != nil {
+		t.Fatal(err)
+	}
+	own, err := base.LoadSeed(h.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := *own.Profile
+	p.Management.NTP = []string{"192.0.2.1"}
+	f, err := change.NewFile(&p, profiles.Seed{Version: profiles.SeedVersion, Node: "frege", ClusterID: own.Seed.ClusterID, Issues: map[string]int{"russell": 2}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return own.Merge(f)
+}
+
+// Whatever the power does while a profile is put in place, the node starts with
+// the old one or the new one, and the next start leaves nothing by half.
+func TestAProfileIsPlacedAsAWhole(t *testing.T) {
+	root := t.TempDir()
+	f := seeded(t, root)
+	count := crash.New(root, host.New(root))
+	count.Arm(crash.Cut{})
+	if err := base.Place(count.Host().Files, f); err != nil {
+		t.Fatal(err)
+	}
+	old, fresh := 0, 0
+	for point := 1; point <= count.Points(); point++ {
+		for _, cut := range crash.Cuts(point) {
+			t.Run(fmt.Sprint(cut), func(t *testing.T) {
+				root := t.TempDir()
+				f := seeded(t, root)
+				m := crash.New(root, host.New(root))
+				m.Arm(cut)
+				if err := base.Place(m.Host().Files, f); err != nil && !errors.Is(err, crash.ErrPowerCut) {
+					t.Fatal(err)
+				}
+				if m.Dead() {
+					if err := m.Reboot(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				own, err := base.LoadSeed(m.Host().Files)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !own.Seed.Driven {
+					t.Error("the node forgot how it is driven")
+				}
+				if len(own.Profile.Management.NTP) == 1 {
+					fresh++
+				} else {
+					old++
+				}
+				if err := base.FinishPlacing(m.Host().Files); err != nil {
+					t.Fatal(err)
+				}
+				after, err := base.LoadSeed(m.Host().Files)
+				if err != nil || after.Seed.Plan != own.Seed.Plan {
+					t.Errorf("%v: plan %v after the next start, %v before", err, after.Seed.Plan, own.Seed.Plan)
+				}
+				if host.Exists(m.Host().Files, profiles.SeedDir+"/next.json") {
+					t.Error("something was left by half")
+				}
+			})
+		}
+	}
+	if old == 0 || fresh == 0 {
+		t.Errorf("%d cuts left the old profile, %d the new one: both were expected", old, fresh)
+	}
+}
+
+// A newer voucher's number is taken over, and never an older one.
+func TestAMergedSeedKeepsWhatTheNodeKnows(t *testing.T) {
+	own := base.Own{Seed: profiles.Seed{Node: "frege", Driven: true, Practice: true, Issues: map[string]int{"russell": 3, "frege": 2}}}
+	f := own.Merge(change.File{Seed: profiles.Seed{Node: "frege", Issues: map[string]int{"russell": 2, "wittgenstein": 2}, Plan: profiles.Hashes{Cluster: "c"}}})
+	if !f.Seed.Driven || !f.Seed.Practice || f.Seed.Plan.Cluster != "c" || fmt.Sprint(f.Seed.Issues) != "map[frege:2 russell:3 wittgenstein:2]" || len(own.Seed.Issues) != 2 {
+		t.Errorf("%+v", f.Seed)
+	}
+}

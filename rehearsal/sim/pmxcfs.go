@@ -1,0 +1,328 @@
+package sim
+
+import (
+	"encoding/json"
+	"io/fs"
+	"maps"
+	"path"
+	"sort"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// pmxcfs is the cluster file system of one node.
+type pmxcfs struct {
+	n       *Node
+	tree    map[string]inode // relative to /etc/pve; links and status files are made up
+	rev     int              // grows with each write; the highest wins a sync
+	cluster bool             // started with a corosync.conf
+	group   map[string]bool  // nodes that it is synchronised with, itself included; nil: none
+	seen    map[string]bool  // nodes that were ever in the group since the start
+	version int              // of .members
+	inUse   bool             // the database file on disk is the one that it has open
+}
+
+// database is the form in which config.db lies on a disk.
+type database struct {
+	Rev  int
+	Tree map[string]dbEntry
+}
+
+// holdsConf reports whether a database is that of a cluster.
+func holdsConf(raw []byte) bool {
+	var db database
+	return json.Unmarshal(raw, &db) == nil && len(db.Tree[confName].Content) > 0
+}
+
+type dbEntry struct {
+	Dir     bool   `json:",omitempty"`
+	Content []byte `json:",omitempty"`
+	When    int64
+}
+
+const (
+	confName = "corosync.conf"
+	// syncTime is from corosync's membership to synchronised file systems (observed 2.4 s and less).
+	syncTime = 2400 * time.Millisecond
+)
+
+func (p *pmxcfs) running() bool { return p.n.units["pve-cluster"] == "active" }
+
+// writable is what the owner's write bits say.
+func (p *pmxcfs) writable() bool {
+	if !p.running() {
+		return false
+	}
+	return !p.cluster || (p.group[p.n.name] && p.n.coro != nil && p.n.coro.quorate())
+}
+
+// start reads the database, or makes a new one; without one it takes over a
+// corosync.conf of the host.
+func (p *pmxcfs) start() {
+	p.tree, p.rev, p.group, p.seen, p.version = map[string]inode{}, 0, nil, map[string]bool{}, 0
+	p.inUse = true
+	if raw, ok := p.n.disk.live[Database]; ok {
+		p.load(raw.text())
+	} else {
+		if host, ok := p.n.disk.live[HostConf]; ok {
+			p.tree[confName] = inode{mode: 0o640, content: host.content, when: p.n.w.sim.now}
+		}
+		p.persist()
+	}
+	conf, cluster := p.tree[confName]
+	p.cluster = cluster
+	if cluster {
+		p.hostConf(conf.content)
+	}
+}
+
+func (p *pmxcfs) load(raw []byte) {
+	var db database
+	if json.Unmarshal(raw, &db) != nil {
+		return
+	}
+	p.rev = db.Rev
+	for name, e := range db.Tree {
+		n := inode{mode: 0o640, content: e.Content, when: time.Unix(e.When, 0).UTC()}
+		if e.Dir {
+			n.mode = fs.ModeDir | 0o755
+		}
+		p.tree[name] = n
+	}
+}
+
+// persist writes the database without a sync.
+func (p *pmxcfs) persist() {
+	if !p.inUse {
+		return
+	}
+	_ = p.n.disk.put(Database, inode{mode: 0o600, db: &snapshot{p.rev, maps.Clone(p.tree)}, when: p.n.w.sim.now, atomic: true})
+}
+
+// snapshot is the tree at one moment.
+type snapshot struct {
+	rev  int
+	tree map[string]inode
+}
+
+// encode is the snapshot as it lies on a disk.
+func (s *snapshot) encode() []byte {
+	db := database{Rev: s.rev, Tree: map[string]dbEntry{}}
+	for name, n := range s.tree {
+		db.Tree[name] = dbEntry{Dir: n.mode.IsDir(), Content: n.content, When: n.when.Unix()}
+	}
+	raw, _ := json.Marshal(db)
+	return raw
+}
+
+// hostConf copies the configuration to where corosync reads it.
+func (p *pmxcfs) hostConf(content []byte) {
+	if old, ok := p.n.disk.live[HostConf]; !ok || string(old.content) != string(content) {
+		_ = p.n.disk.put(HostConf, inode{mode: 0o644, content: content, when: p.n.w.sim.now, atomic: true})
+	}
+}
+
+func (p *pmxcfs) bits(n inode) inode {
+	if !p.writable() {
+		n.mode &^= 0o222
+	}
+	return n
+}
+
+// links are not in the database: pmxcfs makes them up, and dangling ones too.
+func (p *pmxcfs) links() map[string]string {
+	own := "nodes/" + p.n.name
+	return map[string]string{"local": own, "lxc": own + "/lxc", "openvz": own + "/openvz", "qemu-server": own + "/qemu-server"}
+}
+
+func (p *pmxcfs) get(op, rel string) (inode, error) {
+	full := strings.TrimSuffix(EtcPVE+"/"+rel, "/")
+	if rel == "" {
+		return inode{mode: fs.ModeDir | 0o755}, nil
+	}
+	if !p.running() {
+		return inode{}, pathErr(op, full, syscall.ENOENT)
+	}
+	if target, ok := p.links()[rel]; ok {
+		return p.bits(inode{mode: fs.ModeSymlink | 0o755, target: target}), nil
+	}
+	switch rel {
+	case ".members":
+		return inode{mode: 0o440, content: p.members()}, nil
+	case ".vmlist":
+		return inode{mode: 0o440, content: []byte("{\n\"version\": 1\n}\n")}, nil
+	}
+	n, ok := p.tree[rel]
+	if !ok {
+		return inode{}, pathErr(op, full, syscall.ENOENT)
+	}
+	return p.bits(n), nil
+}
+
+func (p *pmxcfs) children(rel string) []string {
+	if !p.running() {
+		return nil
+	}
+	names := childrenOf(p.tree, rel)
+	if rel == "" {
+		names = nil
+		for name := range p.tree {
+			if !strings.Contains(name, "/") {
+				names = append(names, name)
+			}
+		}
+		for name := range p.links() {
+			names = append(names, name)
+		}
+		names = append(names, ".members", ".vmlist")
+		sort.Strings(names)
+	}
+	return names
+}
+
+// change does a write on every member of the group.
+func (p *pmxcfs) change(rel string, do func(tree map[string]inode)) error {
+	full := EtcPVE + "/" + rel
+	if !p.running() {
+		return pathErr("open", full, syscall.ENOENT)
+	}
+	if !p.writable() {
+		return pathErr("open", full, syscall.EACCES)
+	}
+	for _, o := range p.n.w.order {
+		if o == p.n || (p.cluster && p.group[o.name] && o.pm.running() && o.pm.group[p.n.name]) {
+			do(o.pm.tree)
+			o.pm.rev++
+			o.pm.persist()
+			if rel == confName {
+				o.pm.confChanged()
+			}
+		}
+	}
+	return nil
+}
+
+// confChanged happens on each member when the configuration changes.
+func (p *pmxcfs) confChanged() {
+	conf, ok := p.tree[confName]
+	if !ok || !p.cluster {
+		return
+	}
+	p.hostConf(conf.content)
+	w := p.n.w
+	if w.outside {
+		return
+	}
+	// corosync reloads about a second later; on all nodes at once
+	w.sim.After(w.scaled(time.Second), func() { w.reload() })
+}
+
+func (p *pmxcfs) write(rel string, n inode) error {
+	n.when = p.n.w.sim.now
+	if dir := path.Dir(rel); dir != "." && p.running() {
+		d, resolved, err := Files{p.n}.follow("open", EtcPVE+"/"+dir)
+		if err != nil || !d.mode.IsDir() {
+			return pathErr("open", EtcPVE+"/"+rel, syscall.ENOENT)
+		}
+		dir, _ = inPve(resolved)
+		rel = path.Join(dir, path.Base(rel))
+	}
+	return p.change(rel, func(tree map[string]inode) { tree[rel] = n })
+}
+
+func (p *pmxcfs) mkdir(rel string) error {
+	if _, ok := p.tree[rel]; ok || rel == "" {
+		return nil
+	}
+	now := p.n.w.sim.now
+	return p.change(rel, func(tree map[string]inode) {
+		for d := rel; d != "."; d = path.Dir(d) {
+			if _, ok := tree[d]; !ok {
+				tree[d] = inode{mode: fs.ModeDir | 0o755, when: now}
+			}
+		}
+	})
+}
+
+func (p *pmxcfs) remove(rel string) error {
+	return p.change(rel, func(tree map[string]inode) { delete(tree, rel) })
+}
+
+// members is the content of .members.
+func (p *pmxcfs) members() []byte {
+	c := p.n.coro
+	if !p.cluster || c == nil || p.group == nil {
+		return membersText(p.n.name, 0, "", 0, false, nil)
+	}
+	var list []Member
+	nodes := append([]ConfNode(nil), c.conf.Nodes...)
+	sort.Slice(nodes, func(i, j int) bool { return nodes[i].ID < nodes[j].ID })
+	for _, n := range nodes {
+		m := Member{Name: n.Name, ID: n.ID, Online: p.group[n.Name]}
+		if p.seen[n.Name] && len(n.Addr) > 0 {
+			m.IP = n.Addr[0]
+		}
+		list = append(list, m)
+	}
+	return membersText(p.n.name, p.version, c.conf.Name, c.conf.Version, c.quorate(), list)
+}
+
+// newer reports whether the last change of a tree came after another's.
+func (p *pmxcfs) newer(o *pmxcfs) bool { return p.last().After(o.last()) }
+
+func (p *pmxcfs) last() time.Time {
+	var last time.Time
+	for _, n := range p.tree {
+		if n.when.After(last) {
+			last = n.when
+		}
+	}
+	return last
+}
+
+// same reports whether two trees hold the same.
+func (p *pmxcfs) same(o *pmxcfs) bool {
+	return maps.EqualFunc(p.tree, o.tree, func(a, b inode) bool { return a.mode == b.mode && string(a.content) == string(b.content) })
+}
+
+// syncFileSystems brings the file systems of each corosync membership together: the
+// highest revision wins, of equal ones the later change, and replaces the
+// others; two trees of one revision may differ, and never stay so.
+func (w *World) syncFileSystems() {
+	for _, n := range w.order {
+		if !n.pm.running() || !n.pm.cluster || n.coro == nil || w.sim.now.Before(n.coro.syncAt) {
+			continue
+		}
+		var group []*Node
+		for _, o := range w.order {
+			if n.coro.view[o.name] && o.pm.running() && o.pm.cluster && o.coro != nil && !w.sim.now.Before(o.coro.syncAt) {
+				group = append(group, o)
+			}
+		}
+		names := map[string]bool{}
+		leader := n
+		for _, o := range group {
+			names[o.name] = true
+			if o.pm.rev > leader.pm.rev || o.pm.rev == leader.pm.rev && o.pm.newer(leader.pm) {
+				leader = o
+			}
+		}
+		for name := range names {
+			if len(names) > 1 {
+				w.synced[name] = true
+			}
+		}
+		if maps.Equal(names, n.pm.group) {
+			continue
+		}
+		n.pm.group = names
+		n.pm.version++
+		maps.Copy(n.pm.seen, names)
+		if leader != n && (leader.pm.rev > n.pm.rev || !n.pm.same(leader.pm)) {
+			n.pm.tree, n.pm.rev = maps.Clone(leader.pm.tree), leader.pm.rev
+			n.pm.persist()
+			n.pm.confChanged()
+		}
+	}
+}

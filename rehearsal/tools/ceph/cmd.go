@@ -1,0 +1,385 @@
+package ceph
+
+import (
+	"encoding/json"
+	"fmt"
+	"path"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"ringboot/rehearsal/sim"
+	"ringboot/rehearsal/tools/shell"
+)
+
+// cephTool is the program ceph. It prints JSON only: the text forms are
+// pveceph status and ceph osd tree, which people read.
+func cephTool(c *sim.Call) int {
+	c.Work(200 * time.Millisecond)
+	if len(c.Argv) > 1 && c.Argv[1] == "--version" {
+		if !shell.Exists(c, "/usr/bin/ceph") {
+			c.Errf("ceph: command not found\n")
+			return 127
+		}
+		c.Outf("ceph version %s (0000000000000000000000000000000000000000) %s (stable)\n", cephNumber(c), cephRelease(c))
+		return 0
+	}
+	words, opt := shell.Options(c.Argv[1:], "s", "status")
+	for _, k := range []string{"s", "status"} {
+		if _, ok := opt[k]; ok {
+			words = append([]string{"-s"}, words...)
+		}
+	}
+	if !shell.Exists(c, cephLink) {
+		c.Errf("Error initializing cluster client: ObjectNotFound('RADOS object not found (error calling conf_read_file)')\n")
+		return 1
+	}
+	limit := 300 * time.Second
+	if n, err := strconv.Atoi(opt["connect-timeout"]); err == nil {
+		limit = time.Duration(n) * time.Second
+	}
+	k, ok := judgeWithin(c, limit)
+	if !ok {
+		c.Errf("Cluster connection interrupted or timed out\n")
+		return 1
+	}
+	line := strings.Join(words, " ")
+	for _, cmd := range cephCommands() {
+		if ok, _ := path.Match(cmd.pattern, line); ok {
+			out, code := cmd.run(c, k, words)
+			if out != nil && code == 0 {
+				if text, isText := out.(string); isText {
+					c.Outf("%s", text)
+				} else {
+					raw, _ := json.Marshal(out)
+					c.Outf("\n%s\n", raw)
+				}
+			}
+			return code
+		}
+	}
+	c.Errf("no valid command found\nError EINVAL: invalid command: %s\n", line)
+	return 22
+}
+
+type cephCommand struct {
+	pattern string
+	run     func(c *sim.Call, k *condition, words []string) (any, int)
+}
+
+func cephCommands() []cephCommand {
+	return []cephCommand{
+		{"-s", cephStatus}, {"health detail", cephHealth},
+		{"mgr dump", cephManagers},
+		{"osd tree", cephTree}, {"osd pool ls detail", cephPools},
+		{"fs ls", cephFSList}, {"fs new * * *", cephFSNew},
+		{"df", cephDF}, {"crash ls-new", cephCrashes}, {"crash archive *", cephArchive},
+		{"osd safe-to-destroy *", cephSafe}, {"osd metadata *", cephMetadata}, {"osd purge *", cephPurge}, {"osd out *", cephOut}, {"osd in *", cephIn},
+		{"mon remove *", func(*sim.Call, *condition, []string) (any, int) { return nil, 0 }},
+		{"config set * * *", func(*sim.Call, *condition, []string) (any, int) { return nil, 0 }},
+		{"osd set *", cephFlags}, {"osd unset *", cephFlags},
+	}
+}
+
+func cephStatus(c *sim.Call, k *condition, _ []string) (any, int) {
+	if _, opt := shell.Options(c.Argv[1:], "s", "status"); opt["f"] != "json" && opt["format"] != "json" {
+		return statusText(c, k), 0
+	}
+	checks := shell.Object{}
+	for code, message := range k.checks {
+		checks[code] = shell.Object{"severity": "HEALTH_WARN", "summary": shell.Object{"message": message, "count": 1}, "muted": false}
+	}
+	var states []any
+	total := 0
+	for name, n := range k.pgs {
+		states = append(states, shell.Object{"state_name": name, "count": n})
+		total += n
+	}
+	return shell.Object{"fsid": k.store.FSID, "health": shell.Object{"status": k.severity, "checks": checks, "mutes": []any{}},
+		"quorum_names": k.quorum, "quorum": []any{}, "quorum_age": 5, "monmap": shell.Object{"epoch": 3, "num_mons": len(k.all)},
+		"osdmap": shell.Object{"epoch": k.store.Epoch, "num_osds": len(k.store.OSDs), "num_up_osds": k.up, "num_in_osds": k.in, "num_remapped_pgs": 0},
+		"pgmap":  shell.Object{"pgs_by_state": states, "num_pgs": total, "num_pools": len(k.store.Pools)},
+		"fsmap":  shell.Object{"by_rank": []any{}, "up:standby": len(metadataServers(c))},
+		"mgrmap": shell.Object{"available": k.active != "", "num_standbys": len(k.standby)}}, 0
+}
+
+func cephHealth(_ *sim.Call, k *condition, _ []string) (any, int) {
+	return shell.Object{"status": k.severity, "checks": shell.Object{}}, 0
+}
+
+func cephManagers(_ *sim.Call, k *condition, _ []string) (any, int) {
+	standbys := []any{}
+	for _, s := range k.standby {
+		standbys = append(standbys, shell.Object{"name": s})
+	}
+	return shell.Object{"active_name": k.active, "available": k.active != "", "standbys": standbys}, 0
+}
+
+const tib = 1 << 40
+
+func cephTree(c *sim.Call, k *condition, _ []string) (any, int) {
+	hosts := map[string][]osd{}
+	var names []string
+	stray := []any{}
+	weight := 0.0
+	for _, o := range k.store.OSDs {
+		if o.Host == "" {
+			stray = append(stray, shell.Object{"id": o.ID, "name": fmt.Sprintf("osd.%d", o.ID), "type": "osd", "status": "down", "reweight": 0, "crush_weight": 0, "exists": 1})
+			continue
+		}
+		if hosts[o.Host] == nil {
+			names = append(names, o.Host)
+		}
+		hosts[o.Host] = append(hosts[o.Host], o)
+		weight += float64(o.Bytes) / tib
+	}
+	sort.Strings(names)
+	if _, opt := shell.Options(c.Argv[1:]); opt["f"] != "json" && opt["format"] != "json" {
+		return treeText(c, hosts, names, weight), 0
+	}
+	var nodes, top []any
+	for i, h := range names {
+		var children []any
+		for _, o := range hosts[h] {
+			children = append(children, o.ID)
+			status, reweight := "down", 1.0
+			if osdUp(c, o) {
+				status = "up"
+			}
+			if o.Out {
+				reweight = 0
+			}
+			nodes = append(nodes, shell.Object{"id": o.ID, "name": fmt.Sprintf("osd.%d", o.ID), "type": "osd", "device_class": o.Class,
+				"crush_weight": float64(o.Bytes) / tib, "status": status, "reweight": reweight, "exists": 1})
+		}
+		id := -3 - 2*i
+		top = append(top, id)
+		nodes = append(nodes, shell.Object{"id": id, "name": h, "type": "host", "children": children})
+	}
+	nodes = append(nodes, shell.Object{"id": -1, "name": "default", "type": "root", "children": top})
+	return shell.Object{"nodes": nodes, "stray": stray}, 0
+}
+
+// treeText is ceph osd tree as people see it.
+func treeText(c *sim.Call, hosts map[string][]osd, names []string, weight float64) string {
+	var b strings.Builder
+	if len(names) == 0 {
+		return "ID  CLASS  WEIGHT  TYPE NAME     STATUS  REWEIGHT  PRI-AFF\n-1              0  root default                           \n"
+	}
+	wide := 0
+	for _, h := range names {
+		wide = max(wide, len(h))
+	}
+	pad := wide + 10
+	fmt.Fprintf(&b, "ID  CLASS  WEIGHT   TYPE NAME%s  STATUS  REWEIGHT  PRI-AFF\n", strings.Repeat(" ", pad-9))
+	fmt.Fprintf(&b, "%2d         %.5f  %-*s                           \n", -1, weight, pad, "root default")
+	for i, h := range names {
+		sum := 0.0
+		for _, o := range hosts[h] {
+			sum += float64(o.Bytes) / tib
+		}
+		fmt.Fprintf(&b, "%2d         %.5f  %-*s                           \n", -3-2*i, sum, pad, "    host "+h)
+		for _, o := range hosts[h] {
+			status := "down"
+			if osdUp(c, o) {
+				status = "up"
+			}
+			fmt.Fprintf(&b, "%2d  %5s  %.5f  %-*s  %6s  %8s  %s\n", o.ID, o.Class, float64(o.Bytes)/tib, pad, fmt.Sprintf("        osd.%d", o.ID), status, "1.00000", "1.00000")
+		}
+	}
+	return b.String()
+}
+
+func cephPools(_ *sim.Call, k *condition, _ []string) (any, int) {
+	list := []any{}
+	for _, p := range k.store.Pools {
+		apps := shell.Object{}
+		for _, a := range p.Apps {
+			apps[a] = shell.Object{}
+		}
+		list = append(list, shell.Object{"pool_id": p.ID, "pool_name": p.Name, "size": p.Size, "min_size": p.MinSize, "pg_num": p.PGs,
+			"pg_autoscale_mode": p.Autoscale, "application_metadata": apps})
+	}
+	return list, 0
+}
+
+func cephFSList(_ *sim.Call, k *condition, _ []string) (any, int) {
+	list := []any{}
+	for _, f := range k.store.FS {
+		list = append(list, shell.Object{"name": f, "metadata_pool": f + "_metadata", "data_pools": []any{f + "_data"}})
+	}
+	return list, 0
+}
+
+func cephFSNew(c *sim.Call, k *condition, words []string) (any, int) {
+	for _, p := range words[3:] {
+		if k.store.pool(p) == nil {
+			c.Errf("Error ENOENT: pool '%s' does not exist\n", p)
+			return nil, 2
+		}
+	}
+	Amend(c, func(s *Store) { s.FS = append(s.FS, words[2]) })
+	return nil, 0
+}
+
+func (s *Store) raw() int64 {
+	var sum int64
+	for _, o := range s.OSDs {
+		sum += o.Bytes
+	}
+	return sum
+}
+
+func cephDF(_ *sim.Call, k *condition, _ []string) (any, int) {
+	pools := []any{}
+	for _, p := range k.store.Pools {
+		pools = append(pools, shell.Object{"name": p.Name, "id": p.ID, "stats": shell.Object{"stored": 0, "bytes_used": 0, "max_avail": k.store.raw() * 95 / 100 / int64(p.Size)}})
+	}
+	return shell.Object{"stats": shell.Object{"total_bytes": k.store.raw(), "total_avail_bytes": k.store.raw() * 99 / 100, "total_used_raw_bytes": k.store.raw() / 100}, "pools": pools}, 0
+}
+
+func cephCrashes(_ *sim.Call, k *condition, _ []string) (any, int) {
+	list := []any{}
+	for _, c := range k.store.Crashes {
+		if c.Archived == "" {
+			list = append(list, c)
+		}
+	}
+	return list, 0
+}
+
+func cephArchive(c *sim.Call, _ *condition, words []string) (any, int) {
+	Amend(c, func(s *Store) {
+		for i := range s.Crashes {
+			if s.Crashes[i].ID == words[2] {
+				s.Crashes[i].Archived = c.Now().Format(time.RFC3339)
+			}
+		}
+	})
+	return nil, 0
+}
+
+func osdNumber(word string) int {
+	n, err := strconv.Atoi(strings.TrimPrefix(word, "osd."))
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// cephSafe answers as the manager does (DaemonServer.cc, "osd safe-to-destroy"):
+// of an OSD that is down it knows nothing for as long as one group is not clean.
+func cephSafe(c *sim.Call, k *condition, words []string) (any, int) {
+	id := osdNumber(words[2])
+	for _, o := range k.store.OSDs {
+		switch {
+		case o.ID != id:
+		case osdUp(c, o) && !o.Out && len(k.pgs) > 0:
+			c.Errf("Error EBUSY: OSD(s) %d have 32 pgs currently mapped to them.\n", id)
+			return nil, 16
+		case !k.clean():
+			c.Errf("Error EAGAIN: OSD(s) %d have no reported stats, and not all PGs are active+clean; we cannot draw any conclusions.\n", id)
+			return nil, 11
+		}
+	}
+	c.Errf("OSD(s) %d are safe to destroy without reducing data durability.\n", id)
+	return nil, 0
+}
+
+func cephPurge(c *sim.Call, k *condition, words []string) (any, int) {
+	id := osdNumber(words[2])
+	for _, o := range k.store.OSDs {
+		if o.ID == id && osdUp(c, o) {
+			c.Errf("Error EBUSY: osd.%d is not `down`.\n", id)
+			return nil, 16
+		}
+	}
+	if !k.clean() && len(k.pgs) > 0 {
+		c.Note("purged-unclean", fmt.Sprintf("osd.%d by %s", id, c.Name()))
+	}
+	Amend(c, func(s *Store) { s.OSDs = slices.DeleteFunc(s.OSDs, func(o osd) bool { return o.ID == id }) })
+	c.Errf("purged osd.%d\n", id)
+	return nil, 0
+}
+
+func cephOut(c *sim.Call, k *condition, words []string) (any, int) { return setOut(c, k, words, true) }
+func cephIn(c *sim.Call, k *condition, words []string) (any, int)  { return setOut(c, k, words, false) }
+
+func setOut(c *sim.Call, _ *condition, words []string, out bool) (any, int) {
+	Amend(c, func(s *Store) {
+		for i := range s.OSDs {
+			if s.OSDs[i].ID == osdNumber(words[2]) {
+				s.OSDs[i].Out = out
+			}
+		}
+	})
+	return nil, 0
+}
+
+func cephFlags(c *sim.Call, _ *condition, words []string) (any, int) {
+	if !Amend(c.Machine, func(s *Store) {
+		s.Flags = slices.DeleteFunc(s.Flags, func(f string) bool { return f == words[2] })
+		if words[1] == "set" {
+			s.Flags = append(s.Flags, words[2])
+		}
+	}) {
+		c.Errf("Cluster connection interrupted or timed out\n")
+		return nil, 1
+	}
+	c.Errf("%s is %s\n", words[2], words[1])
+	return nil, 0
+}
+
+// statusText is what pveceph status and ceph -s print for people.
+func statusText(c *sim.Call, k *condition) string {
+	s := k.store
+	var b strings.Builder
+	fmt.Fprintf(&b, "  cluster:\n    id:     %s\n    health: %s\n", s.FSID, k.severity)
+	var codes []string
+	for code := range k.checks {
+		codes = append(codes, code)
+	}
+	sort.Strings(codes)
+	for _, code := range codes {
+		fmt.Fprintf(&b, "            %s\n", k.checks[code])
+	}
+	fmt.Fprintf(&b, " \n  services:\n    mon: %d daemons, quorum %s (age 2m)\n", len(k.all), strings.Join(k.quorum, ","))
+	if k.active == "" {
+		b.WriteString("    mgr: no daemons active\n")
+	} else if len(k.standby) == 0 {
+		fmt.Fprintf(&b, "    mgr: %s(active, since 8s)\n", k.active)
+	} else {
+		fmt.Fprintf(&b, "    mgr: %s(active, since 8s), standbys: %s\n", k.active, strings.Join(k.standby, ", "))
+	}
+	since := ""
+	if len(s.OSDs) > 0 {
+		since = " (since 54s)"
+	}
+	fmt.Fprintf(&b, "    osd: %d osds: %d up%s, %d in%s\n \n", len(s.OSDs), k.up, since, k.in, since)
+	total := 0
+	for _, n := range k.pgs {
+		total += n
+	}
+	fmt.Fprintf(&b, "  data:\n    pools:   %d pools, %d pgs\n    objects: %d objects, 0 B\n    usage:   0 B used, 0 B / 0 B avail\n", len(s.Pools), total, len(s.Objects))
+	b.WriteString("    pgs:     ")
+	first := true
+	var names []string
+	for n := range k.pgs {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	for _, n := range names {
+		if !first {
+			b.WriteString("             ")
+		}
+		fmt.Fprintf(&b, "%d %s\n", k.pgs[n], n)
+		first = false
+	}
+	if first {
+		b.WriteString("\n")
+	}
+	b.WriteString(" \n")
+	return b.String()
+}

@@ -1,0 +1,338 @@
+package ceph
+
+import (
+	"encoding/json"
+	"fmt"
+	"path"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"ringboot/rehearsal/sim"
+	"ringboot/rehearsal/tools/shell"
+)
+
+// disksFile holds the disks of a machine and what lies on them. Without it
+// the disks of the real machine are listed once, as blank ones.
+const disksFile = "/var/lib/pvestandin/disks.json"
+
+// BlockDevice is a disk of a node.
+type BlockDevice struct {
+	Name   string // nvme1n1
+	Serial string
+	Model  string
+	Bytes  int64
+	Type   string // nvme, ssd, hdd
+	// Used is what Proxmox VE calls it: "" for a blank disk, else partitions,
+	// LVM, mounted, ext4 and the like.
+	Used  string
+	Label string
+	Mount string
+	// OSD on it: the id, or -1, the cluster's fsid and the OSD's own.
+	OSD     int
+	FSID    string
+	OSDUUID string
+	// Encrypted: the OSD lies on dm-crypt.
+	Encrypted bool
+
+	// System is how much of the disk the system has, in bytes; 0: all of it.
+	System int64
+	// Beneath is what an earlier life left where the system has nothing.
+	Beneath string
+	// Parent is the disk that this is a partition of, "" for a whole disk; Start
+	// is where it begins. Unread: the kernel does not know it yet.
+	Parent string
+	Start  int64
+	Unread bool
+}
+
+func readDisks(m sim.Machine) []BlockDevice {
+	var out []BlockDevice
+	raw, err := m.ReadFile(disksFile)
+	if err == nil && json.Unmarshal(raw, &out) == nil {
+		return out
+	}
+	list, _ := m.ReadDir("/sys/block")
+	for _, e := range list {
+		n := e.Name()
+		if !strings.HasPrefix(n, "vd") && !strings.HasPrefix(n, "sd") && !strings.HasPrefix(n, "nvme") {
+			continue
+		}
+		read := func(f string) string {
+			text, _ := m.ReadFile("/sys/block/" + n + "/" + f)
+			return strings.TrimSpace(string(text))
+		}
+		sectors, _ := strconv.ParseInt(read("size"), 10, 64)
+		d := BlockDevice{Name: n, Serial: read("serial"), Model: read("device/model"), Bytes: sectors * 512, Type: "ssd", OSD: -1}
+		if d.Serial == "" {
+			d.Serial = read("device/serial")
+		}
+		parts, _ := m.ReadDir("/sys/block/" + n)
+		for _, p := range parts {
+			if strings.HasPrefix(p.Name(), n) {
+				d.Used = "partitions"
+			}
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+func writeDisks(m sim.Machine, disks []BlockDevice) {
+	raw, _ := json.Marshal(disks)
+	_ = m.WriteDirect(disksFile, raw)
+}
+
+// SetDisks puts disks into a node.
+func SetDisks(m sim.Machine, disks ...BlockDevice) { writeDisks(m, disks) }
+
+// Disks are the disks of a node as they are now.
+func Disks(m sim.Machine) []BlockDevice { return readDisks(m) }
+
+func findDisk(m sim.Machine, device string) (list []BlockDevice, d *BlockDevice) {
+	list = readDisks(m)
+	name := path.Base(device)
+	if strings.HasPrefix(device, "/dev/disk/by-id/") {
+		for i := range list {
+			if path.Base(byID(list[i])) == name {
+				return list, &list[i]
+			}
+		}
+	}
+	for i := range list {
+		if list[i].Name == name {
+			return list, &list[i]
+		}
+	}
+	return list, nil
+}
+
+func byID(d BlockDevice) string {
+	kind := "ata"
+	if d.Type == "nvme" || strings.HasPrefix(d.Name, "nvme") {
+		kind = "nvme"
+	}
+	if strings.HasPrefix(d.Name, "vd") {
+		return "/dev/disk/by-id/virtio-" + d.Serial
+	}
+	return "/dev/disk/by-id/" + kind + "-" + strings.ReplaceAll(d.Model, " ", "_") + "_" + d.Serial
+}
+
+// GetDisks is GET /nodes/<node>/disks/list.
+func GetDisks(c *sim.Call, where string, _ map[string]string) (any, int) {
+	m := shell.Remote(c.Machine, strings.Split(where, "/")[2])
+	if m == nil {
+		c.Errf("proxy handler failed: ssh: connect to host: No route to host\n")
+		return nil, 255
+	}
+	var out []any
+	list := readDisks(m)
+	for _, d := range list {
+		if d.Parent != "" {
+			continue
+		}
+		o := shell.Object{"devpath": "/dev/" + d.Name, "gpt": 0, "health": "PASSED", "model": d.Model, "serial": d.Serial, "size": d.Bytes,
+			"type": d.Type, "vendor": "unknown", "wearout": 100, "wwn": "unknown", "rpm": -1, "osdid": -1, "osdid-list": nil}
+		if d.Serial == "" {
+			o["serial"] = "unknown"
+		} else {
+			o["by_id_link"] = byID(d)
+		}
+		if d.Used != "" {
+			o["used"] = d.Used
+		}
+		if d.Mount != "" {
+			o["mounted"] = 1
+		}
+		if d.OSD >= 0 {
+			o["used"] = "LVM"
+			osdFields(o, d.OSD)
+		} else if osd := onParts(list, d.Name); osd >= 0 {
+			osdFields(o, osd)
+		}
+		out = append(out, o)
+	}
+	return shell.Shuffled(c, out), 0
+}
+
+func deviceClass(d BlockDevice) string {
+	if d.Type == "nvme" || d.Type == "hdd" {
+		return d.Type
+	}
+	return "ssd"
+}
+
+func osdCreate(c *sim.Call, words []string) int {
+	if len(words) < 3 {
+		c.Errf("400 not enough arguments\npveceph osd create <dev> [OPTIONS]\n")
+		return 255
+	}
+	device := words[2]
+	list, d := findDisk(c, device)
+	if d == nil || d.Unread {
+		c.Errf("not a valid block device\n")
+		return 2
+	}
+	if !strings.HasPrefix(d.Name, "sd") && !strings.HasPrefix(d.Name, "vd") && !strings.HasPrefix(d.Name, "xvd") && !strings.HasPrefix(d.Name, "hd") && !strings.HasPrefix(d.Name, "nvme") {
+		c.Errf("unable to get device info for '/dev/%s'\n", d.Name)
+		return 2
+	}
+	if d.Used != "" || d.OSD >= 0 {
+		return c.Die("device '/dev/%s' is already in use", d.Name)
+	}
+	conf, _ := ini(c)
+	if network := conf["global"]["cluster_network"]; network != "" {
+		if _, code := addressIn(&sim.Call{Machine: c.Machine}, network); code != 0 {
+			return c.Die("No address from ceph cluster network (%s) found on node '%s'. Check your network config.", network, c.Name())
+		}
+	}
+	if !HeardWithin(c, 10*time.Second) {
+		return c.Die("got timeout")
+	}
+	c.Outf("create OSD on /dev/%s (bluestore)\nwiping block device /dev/%s\n", d.Name, d.Name)
+	c.Note("wiped", c.Name()+" "+d.Serial)
+	c.Work(700 * time.Millisecond)
+	c.Outf("200+0 records in\n200+0 records out\n")
+	// ceph osd new: the number exists before anything is on the disk.
+	id, uuid := 0, randomUUID(c)
+	ok := Amend(c, func(s *Store) {
+		for slices.ContainsFunc(s.OSDs, func(o osd) bool { return o.ID == id }) {
+			id++
+		}
+		s.OSDs = append(s.OSDs, osd{ID: id, Bytes: d.Bytes, UUID: uuid, Class: deviceClass(*d), Out: true})
+	})
+	if !ok {
+		return c.Die("got timeout")
+	}
+	c.Work(500 * time.Millisecond)
+	// The logical volume gets its tags.
+	d.OSD, d.FSID, d.OSDUUID, d.Used = id, conf["global"]["fsid"], uuid, "LVM"
+	d.Encrypted = slices.Contains(c.Argv, "--encrypted")
+	writeDisks(c, list)
+	c.Outf("got monmap epoch 3\n")
+	c.Work(1500 * time.Millisecond)
+	startOSD(c, *d)
+	c.Work(800 * time.Millisecond)
+	c.Outf("--> ceph-volume lvm create successful for: /dev/%s\n", d.Name)
+	return 0
+}
+
+func encrypted(d BlockDevice) string {
+	if d.Encrypted {
+		return "1"
+	}
+	return "0"
+}
+
+func startOSD(c *sim.Call, d BlockDevice) {
+	id := fmt.Sprint(d.OSD)
+	makeDir(c, daemonDir("osd", id))
+	_ = c.WriteDirect(daemonDir("osd", id)+"/fsid", []byte(d.OSDUUID+"\n"))
+	c.Outf("Running command: systemctl enable --now ceph-osd@%s\n", id)
+	enable(c, "osd", id)
+	Amend(c, func(s *Store) {
+		for i := range s.OSDs {
+			if s.OSDs[i].ID == d.OSD && s.OSDs[i].UUID == d.OSDUUID {
+				s.OSDs[i].Host, s.OSDs[i].Out = c.Name(), false
+				s.OSDs[i].Device = d.Name + "=" + strings.ReplaceAll(d.Model, " ", "_") + "_" + d.Serial
+			}
+		}
+		if s.pool(".mgr") == nil && len(s.OSDs) >= 3 {
+			s.Pools = append(s.Pools, pool{ID: 1, Name: ".mgr", Size: 3, MinSize: 2, PGs: 1, Autoscale: "on", Apps: []string{"mgr"}})
+		}
+	})
+}
+
+func osdDestroy(c *sim.Call, words []string) int {
+	s, _, ok := OpenStore(c)
+	if !ok {
+		return c.Die("got timeout")
+	}
+	id := osdNumber(words[2])
+	for _, o := range s.OSDs {
+		if o.ID != id {
+			continue
+		}
+		switch {
+		case !o.Out:
+			c.Errf("osd is in use (in == 1)\n")
+			return 255
+		case osdUp(c, o):
+			c.Errf("osd is still running (up == 1)\n")
+			return 255
+		}
+	}
+	_, code := cephPurge(c, &condition{store: s}, []string{"osd", "purge", fmt.Sprint(id)})
+	return code
+}
+
+// cephVolume knows lvm list, activate --all and zap --destroy.
+func cephVolume(c *sim.Call) int {
+	c.Work(500 * time.Millisecond)
+	line := strings.Join(c.Argv[1:], " ")
+	switch {
+	case strings.HasPrefix(line, "lvm list"):
+		out := shell.Object{}
+		disks := readDisks(c)
+		sort.Slice(disks, func(i, j int) bool { return disks[i].OSD < disks[j].OSD })
+		for _, d := range disks {
+			if d.OSD >= 0 {
+				out[fmt.Sprint(d.OSD)] = []any{shell.Object{"devices": []any{"/dev/" + d.Name}, "type": "block",
+					"tags": shell.Object{"ceph.cluster_fsid": d.FSID, "ceph.osd_id": fmt.Sprint(d.OSD), "ceph.osd_fsid": d.OSDUUID, "ceph.encrypted": encrypted(d)}}}
+			}
+		}
+		raw, _ := json.Marshal(out)
+		c.Outf("%s\n", raw)
+		return 0
+	case strings.HasPrefix(line, "lvm activate --all"):
+		conf, _ := ini(c)
+		for _, d := range readDisks(c) {
+			if d.OSD >= 0 && d.FSID == conf["global"]["fsid"] {
+				c.Work(time.Second)
+				startOSD(c, d)
+			}
+		}
+		return 0
+	case strings.HasPrefix(line, "lvm zap --destroy"):
+		list, d := findDisk(c, c.Argv[len(c.Argv)-1])
+		if d == nil {
+			c.Errf("ceph-volume lvm zap: error: argument DEVICES: invalid <ceph_volume.util.arg_validators.ValidZapDevice object>: '%s'\n", c.Argv[len(c.Argv)-1])
+			return 2
+		}
+		if d.Mount != "" {
+			c.Errf("-->  RuntimeError: Device /dev/%s is mounted\n", d.Name)
+			return 1
+		}
+		c.Note("wiped", c.Name()+" "+d.Serial)
+		if d.Used != "" || d.OSD >= 0 {
+			c.Note("erased", c.Name()+" "+d.Serial)
+		}
+		c.Work(time.Second)
+		d.Used, d.Label, d.OSD, d.FSID, d.OSDUUID = "", "", -1, "", ""
+		writeDisks(c, list)
+		c.Errf("--> Zapping successful for: <Raw Device: /dev/%s>\n", d.Name)
+		return 0
+	}
+	c.Errf("usage: ceph-volume [-h] [--cluster CLUSTER]\n")
+	return 2
+}
+
+// cephMetadata is what an OSD said of itself when it started last; monitors keep
+// it for as long as it exists.
+func cephMetadata(c *sim.Call, k *condition, words []string) (any, int) {
+	id := osdNumber(words[2])
+	for _, o := range k.store.OSDs {
+		if o.ID != id {
+			continue
+		}
+		if o.Device == "" {
+			return shell.Object{"id": id}, 0
+		}
+		name, _, _ := strings.Cut(o.Device, "=")
+		return shell.Object{"id": id, "hostname": o.Host, "devices": name, "device_ids": o.Device}, 0
+	}
+	c.Errf("Error ENOENT: osd.%d does not exist\n", id)
+	return nil, 2
+}

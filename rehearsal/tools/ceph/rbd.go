@@ -1,0 +1,162 @@
+package ceph
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	"ringboot/rehearsal/sim"
+	"ringboot/rehearsal/tools/shell"
+)
+
+const rbdBlock = 4096
+
+// rbd knows import, export, ls and rm.
+func rbd(c *sim.Call) int {
+	c.Work(300 * time.Millisecond)
+	words, opt := shell.Options(c.Argv[1:], "no-progress")
+	k, ok := judgeWithin(c, 5*time.Second)
+	if !ok || k.up < 2 {
+		c.Errf("rbd: couldn't connect to the cluster!\n")
+		return 1
+	}
+	s := k.store
+	missing := func(spec string) int {
+		c.Errf("rbd: error opening image %s: (2) No such file or directory\n", spec)
+		return 2
+	}
+	switch {
+	case len(words) == 3 && words[0] == "import":
+		name := opt["dest-pool"] + "/" + words[2]
+		raw, err := c.ReadFile(words[1])
+		switch {
+		case err != nil:
+			c.Errf("rbd: error opening %s\n", words[1])
+			return 2
+		case s.pool(opt["dest-pool"]) == nil:
+			c.Errf("rbd: error opening pool '%s': (2) No such file or directory\n", opt["dest-pool"])
+			return 2
+		}
+		if _, exists := s.Objects[name]; exists {
+			c.Errf("rbd: image creation failed\nrbd: import failed: (17) File exists\n")
+			return 17
+		}
+		img := image{Bytes: int64(len(raw)), Blocks: map[int64][]byte{}}
+		zero := make([]byte, rbdBlock)
+		for at := 0; at < len(raw); at += rbdBlock {
+			if b := raw[at:min(at+rbdBlock, len(raw))]; !bytes.Equal(b, zero[:len(b)]) {
+				img.Blocks[int64(at)] = b
+			}
+		}
+		c.Work(500 * time.Millisecond)
+		Amend(c, func(s *Store) { s.Objects[name] = img })
+		return 0
+	case len(words) == 3 && words[0] == "export":
+		img, exists := s.Objects[words[1]]
+		if !exists {
+			return missing(words[1])
+		}
+		raw := make([]byte, img.Bytes)
+		for at, b := range img.Blocks {
+			copy(raw[at:], b)
+		}
+		if err := c.WriteDirect(words[2], raw); err != nil {
+			c.Errf("rbd: error writing to destination file: %v\n", err)
+			return 1
+		}
+		return 0
+	case len(words) == 2 && words[0] == "ls":
+		names := []string{}
+		for n := range s.Objects {
+			if rest, ok := strings.CutPrefix(n, words[1]+"/"); ok {
+				names = append(names, rest)
+			}
+		}
+		sort.Strings(names)
+		raw, _ := json.Marshal(names)
+		c.Outf("%s\n", raw)
+		return 0
+	case len(words) == 2 && words[0] == "rm":
+		if _, exists := s.Objects[words[1]]; !exists {
+			return missing(words[1])
+		}
+		Amend(c, func(s *Store) { delete(s.Objects, words[1]) })
+		return 0
+	}
+	c.Errf("rbd: unknown command\n")
+	return 22
+}
+
+// rados knows bench write, bench seq and cleanup.
+func rados(c *sim.Call) int {
+	words, opt := shell.Options(c.Argv[1:], "no-cleanup")
+	k, ok := judgeWithin(c, 5*time.Second)
+	if !ok || k.up < 2 {
+		c.Errf("couldn't connect to cluster: (110) Connection timed out\n")
+		return 1
+	}
+	s := k.store
+	mark := opt["p"] + "/bench_" + opt["run-name"]
+	switch {
+	case len(words) == 3 && words[0] == "bench":
+		if words[2] == "seq" && !has(s.Objects, mark) {
+			c.Errf("Must write data before running a read benchmark!\nerror during benchmark: (2) No such file or directory\n")
+			return 1
+		}
+		seconds := shell.NumberOr(words[1], 10)
+		if words[2] == "write" {
+			Amend(c, func(s *Store) { s.Objects[mark] = image{Bytes: 4 << 20} })
+		}
+		c.Sleep(time.Duration(seconds) * time.Second)
+		rate := map[string]float64{"write": 1234.56, "seq": 1680.25}[words[2]]
+		c.Outf("hints = 1\nMaintaining 16 concurrent writes of 4194304 bytes to objects of size 4194304 for up to %d seconds or 0 objects\n", seconds)
+		c.Outf("Total time run:         %d.0312\nTotal writes made:      %d\nWrite size:             4194304\nObject size:            4194304\nBandwidth (MB/sec):     %g\nStddev Bandwidth:       42.1\nAverage IOPS:           %d\n",
+			seconds, int(rate)*seconds/4, rate, int(rate)/4)
+		return 0
+	case len(words) == 1 && words[0] == "cleanup":
+		Amend(c, func(s *Store) { delete(s.Objects, mark) })
+		c.Outf("Removed %d objects\n", shell.Digit(true))
+		return 0
+	}
+	c.Errf("rados: you must give an action. Try --help\n")
+	return 1
+}
+
+func has(m map[string]image, k string) bool { _, ok := m[k]; return ok }
+
+// Leftovers names what an acceptance must not leave behind: images and
+// benchmark objects in the pools, by name.
+func Leftovers(m sim.Machine) []string {
+	s, _, ok := OpenStore(m)
+	if !ok {
+		return []string{"no storage to look at"}
+	}
+	var out []string
+	for n := range s.Objects {
+		out = append(out, fmt.Sprintf("object %s", n))
+	}
+	sort.Strings(out)
+	return out
+}
+
+// Unhealthy says what is wrong with the storage of a cluster that should have
+// so many OSDs, "" if nothing is.
+func Unhealthy(m sim.Machine, osds int) string {
+	k, ok := judge(m)
+	switch {
+	case !ok:
+		return "no monitor quorum"
+	case k.severity != "HEALTH_OK":
+		return fmt.Sprint(k.severity, " ", k.checks)
+	case len(k.store.OSDs) != osds || k.up != osds || k.in != osds:
+		return fmt.Sprintf("%d OSDs, %d up, %d in", len(k.store.OSDs), k.up, k.in)
+	case len(k.quorum) != len(k.all):
+		return fmt.Sprintf("monitors %v of %v", k.quorum, k.all)
+	case len(k.standby)+1 != len(k.all):
+		return fmt.Sprintf("managers %s and %v", k.active, k.standby)
+	}
+	return ""
+}

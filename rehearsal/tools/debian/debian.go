@@ -1,0 +1,263 @@
+// Package debian holds the stand-ins of what a node has of Debian: apt, dpkg,
+// ssh, systemd-run. They keep one line for each package, lose what a power cut
+// takes, and say what the real ones say. Practice machines have the real ones.
+package debian
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"ringboot/rehearsal/sim"
+	"ringboot/rehearsal/tools/ceph"
+)
+
+// Where the stand-in of apt and dpkg keeps what it knows, a line for each
+// package: installed with its one version, sources and lists with all of them.
+const (
+	PackagesFile = "/var/lib/dpkg/standin"
+	SourcesFile  = "/var/lib/pvestandin/sources"
+	listsFile    = "/var/lib/apt/lists/standin"
+)
+
+const half = "half"
+
+// table reads such a file.
+func table(c *sim.Call, path string) (names []string, values map[string][]string) {
+	raw, _ := c.ReadFile(path)
+	values = map[string][]string{}
+	for line := range strings.Lines(string(raw)) {
+		if f := strings.Fields(line); len(f) > 1 {
+			names, values[f[0]] = append(names, f[0]), f[1:]
+		}
+	}
+	return names, values
+}
+
+func aptGet(c *sim.Call) int {
+	var words []string
+	pins, simulate := "", false
+	for i := 1; i < len(c.Argv); i++ {
+		switch w := c.Argv[i]; {
+		case w == "-o" && i+1 < len(c.Argv):
+			i++
+			if file, ok := strings.CutPrefix(c.Argv[i], "Dir::Etc::preferences="); ok {
+				pins = file
+			}
+		case w == "-s":
+			simulate = true
+		case !strings.HasPrefix(w, "-"):
+			words = append(words, w)
+		}
+	}
+	c.Work(2 * time.Second)
+	switch strings.Join(words, " ") {
+	case "update":
+		raw, err := c.ReadFile(SourcesFile)
+		if err != nil {
+			c.Errf("W: Failed to fetch http://download.proxmox.com/debian/pve/dists/trixie/InRelease  Temporary failure resolving 'download.proxmox.com'\nW: Some index files failed to download. They have been ignored, or old ones used instead.\n")
+			return 0
+		}
+		_ = c.WriteDirect(listsFile, raw)
+		return 0
+	case "full-upgrade":
+		return fullUpgrade(c, pins, simulate)
+	}
+	c.Errf("E: Invalid operation %s\n", strings.Join(words, " "))
+	return 100
+}
+
+// fullUpgrade brings every package to its pin, or to the last version in the lists.
+func fullUpgrade(c *sim.Call, pins string, simulate bool) int {
+	if !simulate {
+		unlock, ok := c.Lock("/var/lib/dpkg/lock-frontend")
+		if !ok {
+			c.Errf("E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 4711 (apt-get)\n")
+			return 100
+		}
+		defer unlock()
+	}
+	names, have := table(c, PackagesFile)
+	_, offered := table(c, listsFile)
+	pinned := map[string]string{}
+	if raw, err := c.ReadFile(pins); err == nil {
+		name := ""
+		for line := range strings.Lines(string(raw)) {
+			if v, ok := strings.CutPrefix(strings.TrimSpace(line), "Package: "); ok {
+				name = v
+			} else if v, ok := strings.CutPrefix(strings.TrimSpace(line), "Pin: version "); ok {
+				pinned[name] = v
+			}
+		}
+	}
+	if slices.ContainsFunc(names, func(n string) bool { return slices.Contains(have[n], half) }) && !simulate {
+		c.Errf("E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem. \n")
+		return 100
+	}
+	for _, name := range names {
+		list := offered[name]
+		if len(list) == 0 {
+			continue
+		}
+		to := list[len(list)-1]
+		if p := pinned[name]; slices.Contains(list, p) {
+			to = p
+		}
+		if to == have[name][0] && !slices.Contains(have[name], half) {
+			continue
+		}
+		if simulate {
+			c.Outf("Inst %s [%s] (%s Proxmox:stable [amd64])\n", name, have[name][0], to)
+			continue
+		}
+		setPackage(c, name, to+" "+half)
+		c.Work(4 * time.Second)
+		setPackage(c, name, to)
+	}
+	return 0
+}
+
+// dpkgQuery is dpkg-query -W -f FORMAT [NAME ...], which fails over an unknown name.
+func dpkgQuery(c *sim.Call) int {
+	format, wanted := "", []string(nil)
+	for i := 1; i < len(c.Argv); i++ {
+		switch w := c.Argv[i]; {
+		case (w == "-f" || w == "--showformat") && i+1 < len(c.Argv):
+			i++
+			format = strings.ReplaceAll(c.Argv[i], `\n`, "\n")
+		case !strings.HasPrefix(w, "-"):
+			wanted = append(wanted, w)
+		}
+	}
+	c.Work(50 * time.Millisecond)
+	names, have := table(c, PackagesFile)
+	code := 0
+	for _, w := range wanted {
+		if !slices.Contains(names, w) {
+			c.Errf("dpkg-query: no packages found matching %s\n", w)
+			code = 1
+		}
+	}
+	for _, name := range names {
+		if len(wanted) > 0 && !slices.Contains(wanted, name) {
+			continue
+		}
+		status := "installed"
+		if slices.Contains(have[name], half) {
+			status = "half-configured"
+		}
+		c.Outf("%s", strings.NewReplacer("${Package}", name, "${db:Status-Status}", status, "${Version}", have[name][0]).Replace(format))
+	}
+	return code
+}
+
+// setPackage writes one package down, and flushes it as dpkg does.
+func setPackage(c *sim.Call, name, state string) {
+	names, have := table(c, PackagesFile)
+	var b strings.Builder
+	for _, n := range names {
+		text := strings.Join(have[n], " ")
+		if n == name {
+			text = state
+		}
+		b.WriteString(n + " " + text + "\n")
+	}
+	_ = c.WriteDirect(PackagesFile, []byte(b.String()))
+	_ = c.Sync()
+}
+
+// configurePackages is dpkg --configure -a.
+func configurePackages(c *sim.Call) {
+	names, have := table(c, PackagesFile)
+	for _, n := range names {
+		if slices.Contains(have[n], half) {
+			c.Work(2 * time.Second)
+			setPackage(c, n, have[n][0])
+		}
+	}
+}
+
+// ssh runs a tool on another machine, as root of the cluster may.
+func ssh(c *sim.Call) int {
+	c.Work(300 * time.Millisecond)
+	at := slices.Index(c.Argv, "--")
+	if at < 1 {
+		c.Errf("usage: ssh [-46AaCfGgKkMNnqsTtVvXxYy] destination [command [argument ...]]\n")
+		return 255
+	}
+	_, address, _ := strings.Cut(c.Argv[at-1], "@")
+	far := c.Remote(address)
+	argv := slices.Clone(c.Argv[at+1:])
+	for len(argv) > 0 && (argv[0] == "env" || strings.Contains(argv[0], "=") && !strings.HasPrefix(argv[0], "-")) {
+		argv = argv[1:]
+	}
+	n := sim.NodeOf(far)
+	if far == nil || n == nil || !n.Powered() {
+		c.Work(10 * time.Second)
+		c.Errf("ssh: connect to host %s port 22: No route to host\n", address)
+		return 255
+	}
+	for i := range argv {
+		argv[i] = strings.Trim(argv[i], "'")
+	}
+	tool, ok := sim.NodeOf(c.Machine).World().Tool(argv[0])
+	if !ok {
+		c.Errf("bash: line 1: %s: command not found\n", argv[0])
+		return 127
+	}
+	inner := &sim.Call{Machine: far, Argv: argv, Stdin: c.Stdin}
+	code := tool(inner)
+	stdout, stderr := inner.Stdout.Bytes(), inner.Stderr.Bytes()
+	c.Stdout.Write(stdout)
+	c.Stderr.Write(stderr)
+	return code
+}
+
+// systemdRun starts a unit of its own.
+func systemdRun(c *sim.Call) int {
+	c.Work(100 * time.Millisecond)
+	unit, at := "", 1
+	for ; at < len(c.Argv) && strings.HasPrefix(c.Argv[at], "--"); at++ {
+		if v, ok := strings.CutPrefix(c.Argv[at], "--unit="); ok {
+			unit = strings.TrimSuffix(v, ".service")
+		}
+	}
+	n := sim.NodeOf(c.Machine)
+	if n == nil || c.UnitState(unit) == "active" {
+		c.Errf("Failed to start transient service unit: Unit %s.service was already loaded or has a fragment file.\n", unit)
+		return 1
+	}
+	n.Spawn(unit, c.Argv[at:])
+	c.Errf("Running as unit: %s.service\n", unit)
+	return 0
+}
+
+func catTool(c *sim.Call) int {
+	raw, err := c.ReadFile(c.Argv[1])
+	if err != nil {
+		c.Errf("cat: %s: No such file or directory\n", c.Argv[1])
+		return 1
+	}
+	c.Outf("%s", raw)
+	return 0
+}
+
+func teeTool(c *sim.Call) int {
+	if err := c.WriteDirect(c.Argv[1], c.Stdin); err != nil {
+		c.Errf("tee: %s: %v\n", c.Argv[1], err)
+		return 1
+	}
+	c.Outf("%s", c.Stdin)
+	return 0
+}
+
+// Tools are what a node has of Debian's that only a simulated one needs a
+// stand-in for.
+func Tools() map[string]sim.Tool {
+	return map[string]sim.Tool{"apt-get": aptGet, "ssh": ssh, "systemd-run": systemdRun, "dpkg-query": dpkgQuery, "cat": catTool, "tee": teeTool, "dpkg": func(c *sim.Call) int {
+		if slices.Contains(c.Argv, "-a") {
+			configurePackages(c)
+		}
+		return ceph.Tools()["dpkg"](c)
+	}}
+}

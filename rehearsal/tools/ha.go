@@ -1,0 +1,365 @@
+package tools
+
+import (
+	"crypto/sha1" //nolint:gosec // digest of the real tool
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"ringboot/rehearsal/sim"
+	"ringboot/rehearsal/tools/shell"
+)
+
+const (
+	haDir       = sim.EtcPVE + "/ha"
+	haResources = haDir + "/resources.cfg"
+	haRules     = haDir + "/rules.cfg"
+	haStatus    = haDir + "/manager_status"
+	haCommands  = haDir + "/crm_commands"
+)
+
+// haSection is an entry of resources.cfg or rules.cfg.
+type haSection struct {
+	kind, id string
+	keys     map[string]string
+}
+
+func readSections(m sim.Machine, file string) []haSection {
+	raw, _ := m.ReadFile(file)
+	var out []haSection
+	for line := range strings.Lines(string(raw)) {
+		line = strings.TrimRight(line, "\n")
+		if body, ok := strings.CutPrefix(line, "\t"); ok && len(out) > 0 {
+			k, v, _ := strings.Cut(body, " ")
+			out[len(out)-1].keys[k] = v
+		} else if kind, id, ok := strings.Cut(line, ": "); ok {
+			out = append(out, haSection{kind, id, map[string]string{}})
+		}
+	}
+	return out
+}
+
+func writeSections(m sim.Machine, file string, list []haSection) error {
+	var b strings.Builder
+	for _, s := range list {
+		fmt.Fprintf(&b, "%s: %s\n", s.kind, s.id)
+		var keys []string
+		for k := range s.keys {
+			keys = append(keys, k)
+		}
+		sort.Strings(keys)
+		for _, k := range keys {
+			fmt.Fprintf(&b, "\t%s %s\n", k, s.keys[k])
+		}
+		b.WriteString("\n")
+	}
+	_ = m.MkdirAll(haDir, 0o755) // so do the real calls that add something
+	return m.WriteDirect(file, []byte(b.String()))
+}
+
+func (s haSection) sid() string { return s.kind + ":" + s.id }
+
+// guestAt finds a guest's node by its configuration file.
+func guestAt(m sim.Machine, id string) string {
+	nodes, _ := m.ReadDir(sim.EtcPVE + "/nodes")
+	for _, n := range nodes {
+		if shell.Exists(m, guestConf(n.Name(), id)) {
+			return n.Name()
+		}
+	}
+	return ""
+}
+
+func guestConf(node, id string) string {
+	return sim.EtcPVE + "/nodes/" + node + "/qemu-server/" + id + ".conf"
+}
+
+func runMark(id string) string { return "/run/qemu-server/" + id + ".pid" }
+
+// haManager is the tool ha-manager. Changes are only queued: the rounds of
+// HATick do them.
+func haManager(c *sim.Call) int {
+	c.Work(700 * time.Millisecond)
+	words, opt := shell.Options(c.Argv[1:], "verbose")
+	if len(words) == 0 {
+		c.Errf("ERROR: no command specified\n")
+		return 255
+	}
+	startTicks(c.Machine)
+	switch words[0] {
+	case "status":
+		c.Outf("%s", haStatusText(c, opt["verbose"] != ""))
+		return 0
+	case "config":
+		for _, s := range readSections(c, haResources) {
+			c.Outf("%s\n", s.sid())
+			for _, k := range []string{"max_relocate", "max_restart", "state"} {
+				if v, ok := s.keys[k]; ok {
+					c.Outf("\t%s %s\n", k, v)
+				}
+			}
+			c.Outf("\n")
+		}
+		return 0
+	case "add", "remove", "set":
+		return haResource(c, words, opt)
+	case "migrate", "relocate":
+		return haQueue(c, strings.Join(words, " "))
+	case "crm-command":
+		return haQueue(c, strings.Join(words[1:], " "))
+	case "rules":
+		return haRule(c, words[1:], opt)
+	case "groupadd", "groupset", "groupremove":
+		c.Errf("cannot create group: ha groups have been migrated to rules\n")
+		return []int{2, 17}[c.Random(2)]
+	}
+	c.Errf("ERROR: unknown command 'ha-manager %s'\n", words[0])
+	return 255
+}
+
+func haQueue(c *sim.Call, line string) int {
+	return shell.WithLock(c, "file-ha_crm_commands", func() error {
+		raw, _ := c.ReadFile(haCommands)
+		return c.WriteDirect(haCommands, append(raw, line+"\n"...))
+	})
+}
+
+func haResource(c *sim.Call, words []string, opt map[string]string) int {
+	if len(words) < 2 {
+		return c.Usage("sid", "property is missing and it is not optional", "ha-manager "+words[0]+" <sid>")
+	}
+	kind, id, ok := strings.Cut(words[1], ":")
+	if !ok {
+		kind, id = "vm", words[1]
+	}
+	list := readSections(c, haResources)
+	at := slices.IndexFunc(list, func(s haSection) bool { return s.kind == kind && s.id == id })
+	switch {
+	case words[0] == "add" && at >= 0:
+		c.Errf("create ha resource failed: resource ID '%s:%s' already defined\n", kind, id)
+		return 255
+	case words[0] == "add" && guestAt(c, id) == "":
+		c.Errf("create ha resource failed: unable to find VM %s\n", id)
+		return 255
+	case words[0] != "add" && at < 0:
+		c.Errf("resource '%s:%s' does not exist in cluster\n", kind, id)
+		return 255
+	case words[0] == "add":
+		list = append(list, haSection{kind, id, opt})
+	case words[0] == "remove":
+		list = slices.Delete(list, at, at+1)
+	default:
+		for k, v := range opt {
+			list[at].keys[k] = v
+		}
+	}
+	return shell.WithLock(c, "file-ha_resources", func() error { return writeSections(c, haResources, list) })
+}
+
+func haRule(c *sim.Call, words []string, opt map[string]string) int {
+	list := readSections(c, haRules)
+	fail := func(format string, args ...any) int {
+		c.Errf("create ha rule failed: "+format+"\n", args...)
+		return 255
+	}
+	switch {
+	case len(words) == 1 && words[0] == "list":
+		if len(list) == 0 {
+			return 0
+		}
+		wide := len("rule")
+		for _, s := range list {
+			wide = max(wide, len(s.id))
+		}
+		bar := strings.Repeat("─", wide+2)
+		c.Outf("┌%s┐\n│ %-*s │\n╞%s╡\n", bar, wide, "rule", strings.Repeat("═", wide+2))
+		for _, s := range list {
+			c.Outf("│ %-*s │\n", wide, s.id)
+		}
+		c.Outf("└%s┘\n", bar)
+		return 0
+	case len(words) == 1 && words[0] == "config":
+		raw, _ := json.Marshal(ruleList(c, true))
+		c.Outf("%s\n", raw)
+		return 0
+	case len(words) == 3 && words[0] == "add":
+		if slices.ContainsFunc(list, func(s haSection) bool { return s.id == words[2] }) {
+			return fail("HA rule '%s' already defined", words[2])
+		}
+		managed := readSections(c, haResources)
+		for _, r := range strings.Split(opt["resources"], ",") {
+			if !slices.ContainsFunc(managed, func(s haSection) bool { return s.sid() == r }) {
+				return fail("cannot use unmanaged resource(s) %s.", r)
+			}
+		}
+		conf, _ := sim.ReadConf(c)
+		for _, n := range strings.Split(opt["nodes"], ",") {
+			name, _, _ := strings.Cut(n, ":")
+			if _, known := conf.Node(name); name != "" && !known {
+				return fail("cannot use non-existent node(s) %s.", name)
+			}
+		}
+		for _, s := range list {
+			if words[1] == "resource-affinity" && s.kind == "node-affinity" && strings.Contains(opt["resources"], s.keys["resources"]) {
+				return fail("400 Rule '%s' is invalid.\nresources: resources are in node affinity rules with multiple priorities", words[2])
+			}
+		}
+		list = append(list, haSection{words[1], words[2], opt})
+	case len(words) == 3 && words[0] == "set":
+		for _, s := range list {
+			if s.id != words[2] {
+				continue
+			}
+			for k, v := range opt {
+				if k == "delete" {
+					delete(s.keys, v)
+				} else {
+					s.keys[k] = v
+				}
+			}
+		}
+	case len(words) == 2 && words[0] == "remove": // an unknown one is no error
+		list = slices.DeleteFunc(list, func(s haSection) bool { return s.id == words[1] })
+	default:
+		c.Errf("ERROR: unknown command 'ha-manager rules %s'\n", strings.Join(words, " "))
+		return 255
+	}
+	return shell.WithLock(c, "file-ha_rules", func() error { return writeSections(c, haRules, list) })
+}
+
+func ruleList(c *sim.Call, state bool) []any {
+	raw, _ := c.ReadFile(haRules)
+	sum := sha1.Sum(raw) //nolint:gosec // as the real tool
+	out := []any{}
+	for i, s := range readSections(c, haRules) {
+		o := shell.Object{"rule": s.id, "type": s.kind, "order": i + 1, "digest": hex.EncodeToString(sum[:])}
+		for k, v := range s.keys {
+			o[k] = v
+		}
+		if state {
+			o["enabled"], o["state"] = 1, "in use"
+			if s.keys["disable"] != "" {
+				o["enabled"] = 0
+			}
+		}
+		out = append(out, o)
+	}
+	return out
+}
+
+const clockLayout = "Mon Jan _2 15:04:05 2006"
+
+// haStatusText is ha-manager status.
+func haStatusText(c *sim.Call, verbose bool) string {
+	if !shell.Writable(c) {
+		return fmt.Sprintf("quorum No quorum on node '%s'!\n", c.Name())
+	}
+	ms, speaks := readManager(c), shell.ReleaseOf(c.Machine).HA
+	fencing := func(text string) string {
+		if speaks.Fencing {
+			return "fencing " + text + "\n"
+		}
+		return ""
+	}
+	if ms.Master == "" {
+		return "quorum OK\n" + fencing("standby (CRM watchdog standby)")
+	}
+	var b strings.Builder
+	at := func(sec int64) string { return time.Unix(sec, 0).UTC().Format(clockLayout) }
+	fmt.Fprintf(&b, "quorum OK\nmaster %s (active, %s)\n%s", ms.Master, at(ms.Timestamp), fencing("armed (CRM watchdog active)"))
+	for _, n := range haNodes(c) {
+		l := readLRM(c, n)
+		state, dog := l.State, "standby"
+		if l.State == "active" || l.State == "maintenance" {
+			dog = "active"
+		}
+		if l.Mode == "maintenance" && l.State == "active" {
+			state = "maintenance mode"
+		}
+		if c.Now().Unix()-l.Timestamp > 30 {
+			state, dog = "old timestamp - dead?", "standby"
+		}
+		if speaks.Watchdog {
+			state += ", watchdog " + dog
+		}
+		fmt.Fprintf(&b, "lrm %s (%s, %s)\n", n, state, at(l.Timestamp))
+	}
+	for _, sid := range sortedKeys(ms.Services) {
+		fmt.Fprintf(&b, "service %s (%s, %s)\n", sid, ms.Services[sid].Node, shownState(c, ms.Services[sid], sid))
+	}
+	if verbose {
+		raw, _ := json.MarshalIndent(ms, "", "   ")
+		fmt.Fprintf(&b, "full cluster state:\n%s\n", raw)
+	}
+	return b.String()
+}
+
+// shownState is starting until the guest runs.
+func shownState(m sim.Machine, s service, sid string) string {
+	if s.State == "started" {
+		_, id, _ := strings.Cut(sid, ":")
+		if r := shell.Remote(m, s.Node); r == nil || !shell.Exists(r, runMark(id)) {
+			return "starting"
+		}
+	}
+	return s.State
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	var out []string
+	for k := range m {
+		out = append(out, k)
+	}
+	sort.Strings(out)
+	return out
+}
+
+// getHACurrent is GET /cluster/ha/status/current.
+func getHACurrent(c *sim.Call, _ string, _ map[string]string) (any, int) {
+	out := []any{shell.Object{"id": "quorum", "node": c.Name(), "quorate": shell.Digit(shell.Writable(c)), "status": "OK", "type": "quorum"}}
+	ms := readManager(c)
+	fencing := func(o shell.Object) []any {
+		if shell.ReleaseOf(c.Machine).HA.Fencing {
+			return []any{o}
+		}
+		return nil
+	}
+	if ms.Master == "" {
+		return append(out, fencing(shell.Object{"armed-state": "standby", "id": "fencing", "status": "standby (CRM watchdog standby)", "type": "fencing"})...), 0
+	}
+	out = append(out, shell.Object{"id": "master", "node": ms.Master, "timestamp": ms.Timestamp, "type": "master"})
+	out = append(out, fencing(shell.Object{"armed-state": "armed", "id": "fencing", "node": ms.Master, "status": "armed (CRM watchdog active)", "type": "fencing"})...)
+	for _, n := range haNodes(c) {
+		out = append(out, shell.Object{"id": "lrm:" + n, "node": n, "timestamp": readLRM(c, n).Timestamp, "type": "lrm"})
+	}
+	for _, sid := range sortedKeys(ms.Services) {
+		s := ms.Services[sid]
+		out = append(out, shell.Object{"id": "service:" + sid, "sid": sid, "node": s.Node, "crm_state": s.State, "state": shownState(c, s, sid), "request_state": "started", "failback": 1, "max_restart": 1, "max_relocate": 1,
+			"status": fmt.Sprintf("%s (%s, %s)", sid, s.Node, s.State), "type": "service"})
+	}
+	return out, 0
+}
+
+func getHAResources(c *sim.Call, _ string, _ map[string]string) (any, int) {
+	raw, _ := c.ReadFile(haResources)
+	sum := sha1.Sum(raw) //nolint:gosec // as the real tool
+	out := []any{}
+	for _, s := range readSections(c, haResources) {
+		o := shell.Object{"sid": s.sid(), "type": s.kind, "digest": hex.EncodeToString(sum[:])}
+		for k, v := range s.keys {
+			if k == "max_restart" || k == "max_relocate" {
+				o[k] = shell.NumberOr(v, 1)
+				continue
+			}
+			o[k] = v
+		}
+		out = append(out, o)
+	}
+	return out, 0
+}
+
+func getHARules(c *sim.Call, _ string, _ map[string]string) (any, int) { return ruleList(c, false), 0 }

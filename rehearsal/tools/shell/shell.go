@@ -1,0 +1,116 @@
+package shell
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"ringboot/rehearsal/sim"
+)
+
+func Exists(m sim.Machine, p string) bool { _, err := m.Lstat(p); return err == nil }
+
+func Remote(m sim.Machine, name string) sim.Machine {
+	if name == m.Name() {
+		return m
+	}
+	return m.Remote(name)
+}
+
+func NumberOr(text string, otherwise int) int {
+	if n, err := strconv.Atoi(text); err == nil {
+		return n
+	}
+	return otherwise
+}
+
+// Options are the command line after the verb: --name value or --name=value.
+func Options(args []string, flags ...string) (positional []string, opt map[string]string) {
+	opt = map[string]string{}
+	for i := 0; i < len(args); i++ {
+		name, ok := strings.CutPrefix(args[i], "--")
+		if !ok {
+			if name, ok = strings.CutPrefix(args[i], "-"); !ok {
+				positional = append(positional, args[i])
+				continue
+			}
+		}
+		if k, v, ok := strings.Cut(name, "="); ok {
+			opt[k] = v
+			continue
+		}
+		flag := false
+		for _, f := range flags {
+			flag = flag || f == name
+		}
+		if next := i + 1; next < len(args) && !(flag && !isBool(args[next])) {
+			opt[name] = args[next]
+			i++
+		} else {
+			opt[name] = "1"
+		}
+	}
+	return positional, opt
+}
+
+func isBool(s string) bool { return s == "0" || s == "1" }
+
+// Writable looks at the write bits, of the link and of the directory that it
+// leads to: a plain directory in place of pmxcfs has no bits on links.
+func Writable(m sim.Machine) bool {
+	link, err := m.Lstat(sim.EtcPVE + "/local")
+	if err != nil || link.Mode()&0o200 == 0 {
+		return false
+	}
+	own, err := m.Lstat(sim.EtcPVE + "/nodes/" + m.Name())
+	if err != nil { // a joiner that has not synced, or a new database of a single node
+		_, err = m.Lstat(sim.EtcPVE + "/corosync.conf")
+		return err != nil
+	}
+	return own.Mode()&0o200 != 0
+}
+
+func Number(s string, or int) int {
+	if n, err := strconv.Atoi(s); err == nil {
+		return n
+	}
+	return or
+}
+
+type Object = map[string]any
+
+// Shuffled puts a list in the random order that the real API answers in.
+func Shuffled(c *sim.Call, list []any) []any {
+	for i := len(list) - 1; i > 0; i-- {
+		j := c.Random(i + 1)
+		list[i], list[j] = list[j], list[i]
+	}
+	if list == nil {
+		list = []any{}
+	}
+	return list
+}
+
+// WithLock does a cluster-wide write under the lock of cfs: ten seconds of
+// trying, then the words and the code of the real tools.
+func WithLock(c *sim.Call, name string, write func() error) int {
+	for range 9 {
+		if Writable(c) {
+			if err := write(); err != nil {
+				return c.Die("%v", err)
+			}
+			return 0
+		}
+		c.Errf("trying to acquire cfs lock '%s' ...\n", name)
+		c.Sleep(1100 * time.Millisecond)
+	}
+	c.Errf("cfs-lock '%s' error: no quorum!\n", name)
+	return 13
+}
+
+func Digit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
