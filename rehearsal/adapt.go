@@ -46,7 +46,7 @@ type NIC struct {
 // Sizes of disks. Files without content take no room; Ceph takes blank disks
 // from 100 GB.
 const (
-	practiceSystem = 8 << 30
+	practiceSystem = 40 << 30 // the smallest on which the installer makes a pool for guests
 	realSystem     = 64 << 30
 	osdSize        = 120 << 30
 )
@@ -55,7 +55,7 @@ const (
 const ringMTU = 9000
 
 // Adapt makes a rehearsal of a profile. The profile itself is not changed.
-// practice tells whether the stock ISO is the practice one.
+// practice reports whether the stock ISO is the practice one.
 func Adapt(p *profiles.Profile, practice bool) (*Plan, error) {
 	text, err := profiles.Marshal(p)
 	if err != nil {
@@ -67,9 +67,12 @@ func Adapt(p *profiles.Profile, practice bool) (*Plan, error) {
 	}
 	plan := &Plan{Profile: q}
 	changed := func(format string, args ...any) { plan.Changed = append(plan.Changed, fmt.Sprintf(format, args...)) }
-	if q.Ring.Transport == profiles.TransportThunderbolt {
-		q.Ring.Transport = profiles.TransportEthernet
-		changed("the ring is made of virtio network cards: there is no model of Thunderbolt, so its driver, its tunnels and its speed are not rehearsed")
+	if q.Transport().Shape != profiles.ShapeRing {
+		return nil, fmt.Errorf("a rehearsal joins its machines by a ring of cables, and ring.transport is %s: rehearse with ring.transport: %s and three nodes", q.Ring.Transport, profiles.TransportEthernet)
+	}
+	if was := q.Transport(); was.Rehearsed != was.Name {
+		q.Ring.Transport = was.Rehearsed
+		changed("the ring is made of virtio network cards: there is no model of %s, so its driver, its tunnels and its speed are not rehearsed", was.Label)
 	}
 	if q.Ring.MTU > ringMTU {
 		changed("the ring's MTU is %d, not %d", ringMTU, q.Ring.MTU)
@@ -77,20 +80,13 @@ func Adapt(p *profiles.Profile, practice bool) (*Plan, error) {
 	}
 	changed("all network cards are virtio, two for management and two for the ring, found by their hardware addresses")
 	changed("time servers and name servers are a stand-in of the router at %s, which knows nothing but the time", q.Management.Gateway)
-	q.Management.DNS = []netip.Addr{q.Management.Gateway}
-	q.Management.NTP = nil
-	if practice && q.Install.Filesystem != "ext4" {
-		changed("the file system is ext4, not %s, because the practice installer makes no other", q.Install.Filesystem)
-		q.Install.Filesystem = "ext4"
+	q.Management.DNS, q.Management.NTP, q.Proxmox.Update = []netip.Addr{q.Management.Gateway}, nil, profiles.UpdateInstalled
+	changed("the packages are those of the ISO: there is no way out to a repository")
+	q.Proxmox.Proxy, q.Proxmox.Mirror, q.Cluster.Smarthost = "", "", ""
+	for i := range q.Nodes {
+		q.Nodes[i].Subscription = ""
 	}
-	if practice && q.Proxmox.Version != "9.2-1" {
-		changed("the version is that of the practice ISO, 9.2-1, not %s", q.Proxmox.Version)
-		q.Proxmox.Version = "9.2-1"
-	}
-	if q.Install.AfterInstall != "reboot" {
-		changed("the machines reboot after the installation, because nobody is there to switch them on again")
-		q.Install.AfterInstall = "reboot"
-	}
+	installs(q, practice, changed)
 	for i := range q.Nodes {
 		m := plan.machine(i, practice, changed)
 		plan.Machines = append(plan.Machines, m)
@@ -114,6 +110,25 @@ func Adapt(p *profiles.Profile, practice bool) (*Plan, error) {
 	return plan, nil
 }
 
+// installs changes what the machines of a rehearsal cannot install.
+func installs(q *profiles.Profile, practice bool, changed func(string, ...any)) {
+	if l, _ := profiles.LayoutOf(q.Install.Filesystem); practice && l.FileSystem.Name == "zfs" {
+		q.Install.Filesystem = "ext4"
+		if l.Mirror() {
+			q.Install.Filesystem = "btrfs (raid1)"
+		}
+		changed("the file system is %s, not %s, which the practice system's kernel does not have", q.Install.Filesystem, l.Name)
+	}
+	if practice && q.Proxmox.Version != "9.2-1" {
+		changed("the version is that of the practice ISO, 9.2-1, not %s", q.Proxmox.Version)
+		q.Proxmox.Version = "9.2-1"
+	}
+	if q.Install.AfterInstall != "reboot" {
+		changed("the machines reboot after the installation, because nobody is there to switch them on again")
+		q.Install.AfterInstall = "reboot"
+	}
+}
+
 // machine gives node i its hardware, and the profile the words for it.
 func (plan *Plan) machine(i int, practice bool, changed func(string, ...any)) Machine {
 	p := plan.Profile
@@ -123,17 +138,25 @@ func (plan *Plan) machine(i int, practice bool, changed func(string, ...any)) Ma
 	if practice {
 		size = practiceSystem
 	}
-	serial := n.RootDisk.Serial
-	if serial == "" || len(serial) > maxSerial {
-		serial = made("RBSYS", n.Name)
-		changed("%s: the disk to erase is named by the serial %s, not as %s", n.Name, serial, diskName(n.RootDisk))
-		n.RootDisk = profiles.Disk{Serial: serial}
+	size = max(size, int64(p.Install.Size)<<30, p.LeastRoot(*n)+osdSize-profiles.LeastOSD)
+	for j, d := range []*profiles.Disk{&n.RootDisk, &n.MirrorDisk} {
+		if j > 0 && d.IsZero() {
+			continue
+		}
+		if d.Serial == "" || len(d.Serial) > maxSerial {
+			serial := made([]string{"RBSYS", "RBTWIN"}[j], n.Name)
+			changed("%s: the disk to erase is named by the serial %s, not as %s", n.Name, serial, diskName(*d))
+			*d = profiles.Disk{Serial: serial}
+		}
+		m.Disks = append(m.Disks, Disk{Serial: d.Serial, Bytes: size, System: true})
 	}
-	m.Disks = append(m.Disks, Disk{Serial: serial, Bytes: size, System: true})
-	if len(n.OSDDisks) == 0 {
+	if n.OSDDisks == nil {
 		m.Disks = append(m.Disks, Disk{Serial: made("RBOSD", n.Name), Bytes: osdSize})
 	}
 	for j, d := range n.OSDDisks {
+		if d.Rest && !practice {
+			continue // the system's disk has room for it
+		}
 		s := d.Serial
 		if s == "" || len(s) > maxSerial {
 			s = made(fmt.Sprintf("RBOSD%d", j), n.Name)
@@ -171,12 +194,15 @@ func made(prefix, node string) string {
 }
 
 func diskName(d profiles.Disk) string {
+	if d.Rest {
+		return "the rest of the system's disk"
+	}
 	for _, s := range []string{d.ByID, d.Kernel, d.Serial} {
 		if s != "" {
 			return s
 		}
 	}
-	return "nothing"
+	return "the only blank one of the smallest size"
 }
 
 // address is a hardware address of QEMU's own range.
@@ -186,12 +212,14 @@ func address(node, card int) string { return fmt.Sprintf("52:54:00:5b:%02x:%02x"
 func (plan *Plan) Differences(practice bool) []string {
 	out := slices.Clone(plan.Changed)
 	if practice {
-		out = append(out, "what is installed is a Debian system with stand-ins of the Proxmox tools: it shows that images, agent, ring and order of work fit together, and nothing about Proxmox VE itself")
+		out = append(out, "what is installed is a Debian system with stand-ins of the Proxmox tools: it shows that images, agent, ring and order of work fit together, and nothing about Proxmox VE itself",
+			"its installer follows that of 9.2 step by step, and differs in this: no ZFS, no answers by DHCP, no mail server; the initial file system is fixed, "+
+				"and the cluster file system has no database until it starts")
 	}
 	return append(out,
 		"firmware is SeaBIOS or OVMF, without Secure Boot",
 		"sticks are USB disks of QEMU, disks are files: a power cut loses what the guest has not written, and nothing that it has",
-		"the images speak on the serial port, too",
+		"the images speak on the serial port, too; their kernels are told "+loud+", and "+emulated+" where the processor is emulated, and one that panics over its timer all the same is reset",
 		"a boot menu that counts its ten seconds for longer than twenty, as GRUB does on a busy emulator, is sent a return key")
 }
 
@@ -209,7 +237,7 @@ func (m Machine) hardware(o Options, files paths) qemu.Machine {
 			serial = other
 		}
 		hw := qemu.Disk{Path: files.disk(m.Node, i), Serial: serial}
-		if d.System {
+		if d.System && i == 0 { // the second one of a mirror starts nothing here
 			hw.BootIndex = disk
 		}
 		v.Disks = append(v.Disks, hw)

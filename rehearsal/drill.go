@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ringboot/imagebuilder"
+	"ringboot/profiles/fault"
 )
 
 // Drill is one thing that goes wrong on the way, and what must come of it.
@@ -65,7 +66,7 @@ type Outcome struct {
 }
 
 // ErrNoDrill says that there is no drill of that name.
-var ErrNoDrill = errors.New("no such drill")
+var ErrNoDrill = fault.Usage.New("no such drill")
 
 // RunDrill runs one drill from power-on to its end.
 func RunDrill(ctx context.Context, name string, o DrillOptions) (Outcome, error) {
@@ -171,12 +172,19 @@ func (d *drilling) wrongDisks(ctx context.Context) error {
 	if d.wrote > 0 {
 		return fmt.Errorf("%d bytes were written to disks that no image was made for", d.wrote)
 	}
+	named := namedWrong(nodes)
 	for n, line := range r.Failures() {
-		if !strings.Contains(line, "no disks match filter") {
+		if !strings.Contains(line, named[n]) {
 			return fmt.Errorf("%s refused for another reason: %s", n, line)
 		}
 	}
 	return nil
+}
+
+// namedWrong is how preflight begins to refuse the machines of wrongDisks.
+func namedWrong(nodes []string) map[string]string {
+	const swapped = "this is the machine of "
+	return map[string]string{nodes[0]: swapped + nodes[0], nodes[1]: swapped + nodes[1], nodes[2]: "no disk of this machine is serial "}
 }
 
 // stickLeftIn installs one machine whose firmware prefers the stick, and

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"ringboot/profiles"
+	"ringboot/profiles/fault"
 )
 
 // Trip switches all machines on and waits until each of them has done a step.
@@ -35,14 +38,14 @@ func (r *Rehearsal) CutAndReturn(ctx context.Context, nodes []string, until stri
 }
 
 // ErrJudged says that machines came to the end of a trip in a way that is wrong.
-var ErrJudged = errors.New("the trip came to its end, and is no good")
+var ErrJudged = fault.Unverified.New("the trip came to its end, and is no good")
 
 // Judge looks back at a trip of machines that were switched on once: each must
 // have been installed once, must have been heard, and must have left alone the
 // disks that are not the system's, until Ceph takes them.
 func (r *Rehearsal) Judge(until string) error {
 	var wrong []error
-	at := func(step string) int { return slices.Index(Steps, step) }
+	at := func(step string) int { return slices.Index(profiles.Steps(), step) }
 	for _, v := range r.Views() {
 		// The words of the real installer are not known.
 		if r.options.Base.Practice && v.Installs != 1 {

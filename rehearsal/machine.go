@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"ringboot/rehearsal/machine"
 	"ringboot/rehearsal/qemu"
 )
 
@@ -19,6 +20,7 @@ func (p paths) disk(node string, i int) string {
 	return filepath.Join(string(p), fmt.Sprintf("%s-disk%d.raw", node, i))
 }
 func (p paths) node(node string) string { return filepath.Join(string(p), node) }
+func (p paths) keyring() string         { return filepath.Join(string(p), "keyring") }
 func (p paths) events() string          { return filepath.Join(string(p), "events.log") }
 
 // ReportFile is the name of a table's report in its directory.
@@ -40,6 +42,23 @@ func (r *Rehearsal) makeDisks(m Machine) error {
 		}
 	}
 	return nil
+}
+
+// socket is where the machines of a practice system find their world.
+func (r *Rehearsal) socket() string { return filepath.Join(r.sockets, "world") }
+
+// begin begins the world of a practice system: its tools run here.
+func (r *Rehearsal) begin(ctx context.Context) (err error) {
+	if r.options.Base.Practice {
+		r.world, err = machine.Listen(ctx, r.socket())
+	}
+	return err
+}
+
+func (r *Rehearsal) end() {
+	if r.world != nil {
+		r.world.Close()
+	}
 }
 
 // PowerOn switches a machine on. Its stick is in it, as long as nobody has
@@ -69,6 +88,9 @@ func (r *Rehearsal) hardware(node string) (qemu.Machine, error) {
 		return qemu.Machine{}, fmt.Errorf("the rehearsal has no machine %s", node)
 	}
 	hw := m.hardware(r.options, r.paths)
+	if r.world != nil {
+		hw.Port, hw.Socket = machine.Port, r.socket()
+	}
 	hw.Media[0].Path = r.stick(node)
 	if hw.Media[0].Path == "" {
 		hw.Media = nil
@@ -132,7 +154,9 @@ func (r *Rehearsal) follow(node string, vm *qemu.VM) {
 			if end < 0 {
 				return
 			}
-			r.watch.line(node, text[read:end])
+			if r.watch.line(node, text[read:end]) {
+				r.again(node, vm)
+			}
 			read = end + 1
 		}
 	}
@@ -146,6 +170,13 @@ func (r *Rehearsal) follow(node string, vm *qemu.VM) {
 		case <-tick.C:
 			take()
 		}
+	}
+}
+
+// again presses the reset button of a machine whose emulator broke its kernel.
+func (r *Rehearsal) again(node string, vm *qemu.VM) {
+	if err := vm.Reset(r.ctx); err != nil && r.ctx.Err() == nil {
+		r.watch.note(node, "reset: "+err.Error())
 	}
 }
 

@@ -38,7 +38,7 @@ func (m *menu) slow(text string, now time.Time) bool {
 	return true
 }
 
-// counts tells whether the last thing said is a countdown.
+// counts reports whether the last thing said is a countdown.
 func counts(text string) bool {
 	const enough = 500 // two lines of a console and more
 	text = text[max(0, len(text)-enough):]

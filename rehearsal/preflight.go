@@ -2,19 +2,19 @@ package rehearsal
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"ringboot/profiles/fault"
 	"ringboot/rehearsal/base"
 	"ringboot/rehearsal/qemu"
 )
 
 // ErrPreflight says that this machine cannot rehearse.
-var ErrPreflight = errors.New("this machine cannot rehearse")
+var ErrPreflight = fault.Precondition.New("this machine cannot rehearse")
 
 // Preflight is what a rehearsal will need and what is there.
 type Preflight struct {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -15,9 +14,10 @@ import (
 	"time"
 
 	"ringboot/imagebuilder"
-	"ringboot/imagebuilder/output"
 	"ringboot/profiles"
+	"ringboot/profiles/fault"
 	"ringboot/rehearsal/cable"
+	"ringboot/rehearsal/machine"
 	"ringboot/rehearsal/qemu"
 )
 
@@ -26,6 +26,7 @@ type Options struct {
 	Profile  *profiles.Profile  // resolved
 	Base     *imagebuilder.Base // the open stock ISO
 	Agent    *io.SectionReader  // the agent's binary
+	Look     *io.SectionReader  // what looks before the installer
 	Builder  string             // version of mkimage
 	Dir      string             // everything is kept here; short, for sockets lie in it
 	Firmware qemu.Firmware
@@ -39,6 +40,8 @@ type Options struct {
 	Serials map[string]string
 	// Bases are stock ISOs of single nodes, instead of Base.
 	Bases map[string]*imagebuilder.Base
+	// Old says what becomes of the machines of an earlier rehearsal in Dir.
+	Old Old
 	// Say hears what happens; may be nil. It must not block.
 	Say func(Event)
 	// Change alters what an image is made of, and Spoil the finished file, to
@@ -65,6 +68,7 @@ type Rehearsal struct {
 	mu     sync.Mutex
 	vms    map[string]*qemu.VM
 	sticks map[string]string // node -> image in it
+	world  *machine.World    // of a practice system; else nil
 }
 
 // end is one end of a cable.
@@ -102,6 +106,9 @@ func New(ctx context.Context, o Options) (*Rehearsal, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
+	if err := o.Old.settle(paths(o.Dir), plan.Machines); err != nil {
+		return nil, err
+	}
 	var names []string
 	for _, m := range plan.Machines {
 		names = append(names, m.Node)
@@ -130,6 +137,9 @@ func (r *Rehearsal) layOut(ctx context.Context) error {
 	r.lan = cable.NewSwitch(r.sockets)
 	r.lan.AddRouter(r.Plan.Profile.Management.Gateway, r.Plan.Profile.Management.NTP)
 	r.lan.Tap(r.watch.frame)
+	if err := r.begin(ctx); err != nil {
+		return err
+	}
 	for _, m := range r.Plan.Machines {
 		if err := r.makeDisks(m); err != nil {
 			return err
@@ -157,72 +167,13 @@ func (r *Rehearsal) cable(one, other string) *cable.Switch {
 	key := min(one, other)
 	if r.wires[key] == nil {
 		r.wires[key] = cable.NewSwitch(r.sockets)
+		r.wires[key].Tap(r.watch.hello)
 	}
 	return r.wires[key]
 }
 
-// makeImages builds each node's image with the code of mkimage.
-func (r *Rehearsal) makeImages(ctx context.Context) error {
-	p := r.Plan.Profile
-	keys, _, err := imagebuilder.Complete(ctx, p, filepath.Join(string(r.paths), "keyring"), nil)
-	if err != nil {
-		return err
-	}
-	for _, m := range r.Plan.Machines {
-		if err := r.watch.trust(m.Node, keys.Nodes[m.Node].Cert); err != nil {
-			return err
-		}
-		base := r.options.Base
-		if other := r.options.Bases[m.Node]; other != nil {
-			base = other
-		}
-		packed, err := imagebuilder.PackAgent(r.options.Agent, r.options.Builder, base)
-		if err != nil {
-			return fmt.Errorf("image of %s: %w", m.Node, err)
-		}
-		request := imagebuilder.Request{Profile: p, Node: m.Node, Base: base, Keyring: keys, Agent: packed, Builder: r.options.Builder, Serial: true}
-		if r.options.Change != nil {
-			if err := r.options.Change(m.Node, &request); err != nil {
-				return err
-			}
-		}
-		image, err := imagebuilder.Build(request)
-		if err != nil {
-			return fmt.Errorf("image of %s: %w", m.Node, err)
-		}
-		if err := output.File(ctx, r.paths.image(m.Node), image.Patched, output.Options{Replace: true}); err != nil {
-			return fmt.Errorf("image of %s: %w", m.Node, err)
-		}
-		if r.options.Spoil != nil {
-			if err := r.options.Spoil(m.Node, r.paths.image(m.Node)); err != nil {
-				return err
-			}
-		}
-		r.sticks[m.Node] = r.paths.image(m.Node)
-	}
-	return nil
-}
-
 // Nodes are the machines' names, in the profile's order.
 func (r *Rehearsal) Nodes() []string { return slices.Clone(r.watch.order) }
-
-// stick is the image that is in the machine, or "".
-func (r *Rehearsal) stick(node string) string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.sticks[node]
-}
-
-// PutStick puts the stick that was made for one node into a machine, or takes
-// the machine's stick out when made is "". It counts from the next power-on.
-func (r *Rehearsal) PutStick(node, made string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.sticks[node] = ""
-	if made != "" {
-		r.sticks[node] = r.paths.image(made)
-	}
-}
 
 // PowerOnAll switches all machines on at once. Times count from here.
 func (r *Rehearsal) PowerOnAll(ctx context.Context) error {
@@ -248,7 +199,7 @@ func (r *Rehearsal) Events() []Event {
 }
 
 // ErrMachine says that a machine went wrong in a way that waiting does not mend.
-var ErrMachine = errors.New("a machine has failed")
+var ErrMachine = fault.Unverified.New("a machine has failed")
 
 // Wait waits until ok holds of all machines. It ends at once when a machine
 // fails, and its error says the one line that matters.
@@ -333,18 +284,15 @@ func (r *Rehearsal) where() string {
 	return strings.Join(parts, "; ")
 }
 
-// Past tells whether a machine has done a step of the agent, in the order of
+// Past reports whether a machine has done a step of the agent, in the order of
 // the plan.
 func (v View) Past(step string) bool {
 	if v.Stage == stageFormed {
 		return true
 	}
-	at := slices.Index(Steps, v.Stage)
-	return at >= 0 && at > slices.Index(Steps, step)
+	at := slices.Index(profiles.Steps(), v.Stage)
+	return at >= 0 && at > slices.Index(profiles.Steps(), step)
 }
-
-// Steps are the names of the agent's steps, in the order of the design.
-var Steps = []string{"identity", "base", "management", "ring", "peers", "cluster", "proof", "ceph", "ha", "accept", "report"}
 
 // AllPast waits for every machine to have done a step.
 func AllPast(step string) func([]View) bool {
@@ -376,6 +324,7 @@ func (r *Rehearsal) close() {
 	}
 	r.stop()
 	r.done.Wait()
+	r.end()
 	os.RemoveAll(r.sockets) //nolint:errcheck // sockets of ours
 	r.record()
 }
@@ -383,7 +332,7 @@ func (r *Rehearsal) close() {
 // Clear removes what is large or secret: images, disks, keyring. Report,
 // consoles and events stay.
 func (r *Rehearsal) Clear() error {
-	errs := []error{os.RemoveAll(filepath.Join(string(r.paths), "keyring"))}
+	errs := []error{os.RemoveAll(r.paths.keyring())}
 	for _, m := range r.Plan.Machines {
 		errs = append(errs, os.Remove(r.paths.image(m.Node)))
 		for i := range m.Disks {

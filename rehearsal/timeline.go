@@ -2,9 +2,10 @@ package rehearsal
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
+
+	"ringboot/profiles"
 )
 
 // StageTime is how long the machines together needed for a stage.
@@ -15,7 +16,9 @@ type StageTime struct {
 }
 
 // stages are all stages in order.
-func stages() []string { return append([]string{StageBoot, StageInstall, StageStart}, Steps...) }
+func stages() []string {
+	return append([]string{StageBoot, StageInstall, StageStart}, profiles.Steps()...)
+}
 
 // Timeline says how long each stage took: from when the last machine had done
 // the stage before it to when the last machine had done this one. Stages that
@@ -64,9 +67,12 @@ func (r *Rehearsal) Report(title string, problem error) string {
 	} else {
 		fmt.Fprintf(&b, "**It did not go well:** %s\n\n", strings.ReplaceAll(problem.Error(), "\n", "\n    "))
 	}
-	practice := r.options.Base.Practice
+	practice, kind := r.options.Base.Practice, ""
+	if practice {
+		kind = ", PRACTICE"
+	}
 	fmt.Fprintf(&b, "ISO %s (Proxmox VE %s%s), firmware %s, accelerator %s, %d machines of %d MiB and %d processors each.\n\n",
-		r.options.Base.Name, r.options.Base.Release, map[bool]string{true: ", PRACTICE", false: ""}[practice], r.options.Firmware, r.accel(),
+		r.options.Base.Name, r.options.Base.Release, kind, r.options.Firmware, r.accel(),
 		len(r.Plan.Machines), r.options.MemoryMiB, r.options.CPUs)
 	b.WriteString("## Time line\n\n| stage | seconds | since power-on |\n|---|---|---|\n")
 	for _, s := range r.Timeline() {
@@ -92,20 +98,4 @@ func (r *Rehearsal) accel() string {
 		return "tcg"
 	}
 	return string(r.options.Accel)
-}
-
-// Picture is the machines as they are now, for a terminal: one line each.
-func Picture(all []View) string {
-	var b strings.Builder
-	total := len(stages())
-	for _, v := range all {
-		at := slices.Index(stages(), v.Stage)
-		if v.Stage == stageFormed {
-			at = total
-		}
-		bar := strings.Repeat("#", max(0, at)) + strings.Repeat(".", total-max(0, at))
-		line := fmt.Sprintf("%-14s %s %-10s %s", v.Node, bar, v.Stage, v.Waiting)
-		b.WriteString(line[:min(len(line), 118)] + "\n")
-	}
-	return b.String()
 }

@@ -65,8 +65,11 @@ func practice(t testing.TB, manager string) *imagebuilder.Base {
 func options(t testing.TB, o rehearsal.Options) rehearsal.Options {
 	t.Helper()
 	var err error
-	o.Base, o.Builder, o.Profile = practice(t, ""), "test", profiles.Default()
+	o.Base, o.Builder, o.Profile, o.Old = practice(t, ""), "test", profiles.Default(), rehearsal.Replace
 	if o.Agent, err = agent.Open(); err != nil {
+		t.Fatal(err)
+	}
+	if o.Look, err = agent.Preflight(); err != nil {
 		t.Fatal(err)
 	}
 	o.Dir = t.TempDir()

@@ -1,6 +1,7 @@
 package rehearsal
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/pem"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"ringboot/discovery"
+	"ringboot/discovery/grant"
 	"ringboot/rehearsal/cable"
 )
 
@@ -36,7 +38,6 @@ type View struct {
 	Starts   int // kernels of an installed system that were seen
 	Installs int
 	Record   *discovery.Record
-	Heard    time.Time // of the last record
 }
 
 // Event is something that happened to a machine.
@@ -55,14 +56,18 @@ type watch struct {
 	events  []Event
 	reached map[string]map[string]time.Duration // node -> stage -> when it was first seen
 	failure map[string]string
+	refusal map[string]string // node -> what preflight says over several lines
+	broken  map[string]int    // node -> how often the emulator broke its kernel
 	changed chan struct{}
-	keys    map[string]ed25519.PublicKey
-	say     func(Event)
+	// vouchers are the keys of the sticks. Each vouches for the key that its node
+	// makes itself, with which the node then signs: those are in keys.
+	vouchers, keys map[string]ed25519.PublicKey
+	say            func(Event)
 }
 
 func newWatch(nodes []string, say func(Event)) *watch {
 	w := &watch{start: time.Now(), views: map[string]*View{}, order: nodes, reached: map[string]map[string]time.Duration{},
-		failure: map[string]string{}, changed: make(chan struct{}), keys: map[string]ed25519.PublicKey{}, say: say}
+		failure: map[string]string{}, refusal: map[string]string{}, broken: map[string]int{}, changed: make(chan struct{}), vouchers: map[string]ed25519.PublicKey{}, keys: map[string]ed25519.PublicKey{}, say: say}
 	for _, n := range nodes {
 		w.views[n] = &View{Node: n, Stage: StageOff, Since: w.start}
 		w.reached[n] = map[string]time.Duration{}
@@ -70,21 +75,21 @@ func newWatch(nodes []string, say func(Event)) *watch {
 	return w
 }
 
-// trust takes the node's key from its certificate (PEM).
+// trust takes the key of a node's stick from its voucher (PEM).
 func (w *watch) trust(node string, certificate []byte) error {
 	block, _ := pem.Decode(certificate)
 	if block == nil {
-		return fmt.Errorf("certificate of %s is no PEM", node)
+		return fmt.Errorf("voucher of %s is no PEM", node)
 	}
 	c, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		return fmt.Errorf("certificate of %s: %w", node, err)
+		return fmt.Errorf("voucher of %s: %w", node, err)
 	}
 	key, ok := c.PublicKey.(ed25519.PublicKey)
 	if !ok {
-		return fmt.Errorf("certificate of %s has a key that signs no records", node)
+		return fmt.Errorf("voucher of %s has a key that vouches for none", node)
 	}
-	w.keys[node] = key
+	w.vouchers[node] = key
 	return nil
 }
 
@@ -136,26 +141,40 @@ func (w *watch) stage(node, stage, text string) {
 // tells it as well.
 var (
 	lineMedium    = regexp.MustCompile(`^medium: found (\S+)`)
+	lineLooks     = regexp.MustCompile(`^preflight: (looked for .*)`)
+	lineGoesOn    = regexp.MustCompile(`^(INSTALLS \S+ AND ERASES \S+|INSTALLED ALREADY): `)
+	lineRefuses   = regexp.MustCompile(`^(?:STOPPED, nothing was erased|WAITS, for \S+): `)
 	lineInstaller = regexp.MustCompile(`^installer: +([0-9.]+) (.*)`)
 	lineAgent     = regexp.MustCompile(`(?:firstboot|ringboot)\[\d+\]: (.*)`)
 	lineStep      = regexp.MustCompile(`step (\d+) of (\d+), ([a-z]+): (.*)`)
 	lineFormed    = regexp.MustCompile(`all (\d+) steps are done`)
 	lineFatal     = regexp.MustCompile(`installation failed: .*|no device with valid ISO found.*|Kernel panic - not syncing.*|boot: no root file system.*|error: unknown filesystem.*|ringboot\.service: Failed with result.*|grub rescue>`)
+	lineEmulator  = regexp.MustCompile(`IO-APIC \+ timer doesn't work`)
 	lineInstalled = regexp.MustCompile(`root=UUID=|root=/dev/`)
 )
 
-// line takes one line of a console.
-func (w *watch) line(node, text string) {
+// maxBroken is how often a kernel is started again that the emulator broke.
+const maxBroken = 3
+
+// line takes one line of a console. It tells whether the emulator broke the
+// machine's kernel, so that it must be reset.
+func (w *watch) line(node, text string) (reset bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	v := w.views[node]
 	switch {
+	case lineEmulator.MatchString(text) && w.broken[node] < maxBroken:
+		w.broken[node]++
+		w.stage(node, StageBoot, fmt.Sprintf("the emulated timer failed its kernel, which this machine is too busy for: reset %d of %d", w.broken[node], maxBroken))
+		return true
 	case lineFatal.MatchString(text):
-		if w.failure[node] == "" {
-			w.failure[node] = strings.TrimSpace(lineFatal.FindString(text))
-			w.event(node, w.failure[node])
-			w.wake()
-		}
+		w.fails(node, lineFatal.FindString(text))
+	case lineRefuses.MatchString(text), w.refusal[node] != "":
+		w.refuses(node, text)
+	case lineLooks.MatchString(text):
+		w.event(node, "preflight "+lineLooks.FindStringSubmatch(text)[1])
+	case lineGoesOn.MatchString(text):
+		w.event(node, "preflight: "+lineGoesOn.FindStringSubmatch(text)[1])
 	case strings.Contains(text, "Command line:") && lineInstalled.MatchString(text):
 		v.Starts++
 		w.stage(node, StageStart, fmt.Sprintf("the installed system starts (%d)", v.Starts))
@@ -176,31 +195,75 @@ func (w *watch) line(node, text string) {
 			v.Waiting = m[4]
 		}
 	}
+	return false
+}
+
+// fails keeps the first reason why a machine went wrong. The lock is held.
+func (w *watch) fails(node, why string) {
+	if w.failure[node] == "" {
+		w.failure[node] = strings.TrimSpace(why)
+		w.event(node, w.failure[node])
+		w.wake()
+	}
+}
+
+// refuses gathers what preflight says when it does not go on by itself, which
+// ends where it waits for a person: nobody is there. The lock is held.
+func (w *watch) refuses(node, text string) {
+	switch {
+	case strings.HasPrefix(text, "Press Enter"), strings.HasPrefix(text, ">"):
+		w.fails(node, w.refusal[node])
+		w.refusal[node] = ""
+	case strings.HasPrefix(text, "["): // the kernel's
+	default:
+		w.refusal[node] = strings.TrimSpace(w.refusal[node] + " " + strings.TrimSpace(text))
+	}
+}
+
+// hello takes one frame of a cable of the ring. There the nodes show the keys
+// that they made themselves, with their vouchers' word.
+func (w *watch) hello(frame []byte) {
+	node, word := cable.OwnKey(frame)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if bytes.HasPrefix(word, w.keys[node]) && len(w.keys[node]) > 0 {
+		return // it is known
+	}
+	if key, ok := grant.Open(w.vouchers[node], grant.Own, node, word); ok {
+		w.keys[node] = key
+	}
 }
 
 // frame takes one frame of the switch.
 func (w *watch) frame(frame []byte) {
 	for _, texts := range cable.Announcements(frame) {
-		message, err := discovery.Parse(texts)
-		if err != nil {
-			continue
-		}
-		r := message.Record
-		w.mu.Lock()
-		v, known := w.views[r.Node]
-		if known && message.Verify(w.keys[r.Node]) && (v.Record == nil || newer(r, *v.Record)) {
-			v.Record, v.Heard = &r, time.Now()
-			v.Step, v.Steps = r.Step, r.Steps
-			if v.Stage != r.Phase || v.Waiting != r.Waiting {
-				w.stage(r.Node, r.Phase, "")
-				v.Waiting = r.Waiting
-			}
-		}
-		w.mu.Unlock()
+		w.announced(texts)
 	}
 }
 
-// newer tells whether a is a later record than b of the same node. A new run
+// announced takes the strings of one record. What its node's own key did not
+// sign, or the keeper for which the node gave its word, was not heard of it.
+func (w *watch) announced(texts []string) {
+	message, err := discovery.Parse(texts)
+	if err != nil {
+		return
+	}
+	r := message.Record
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	v, known := w.views[r.Node]
+	if !known || !message.Verify(w.keys[r.Node]) || v.Record != nil && !newer(r, *v.Record) {
+		return
+	}
+	v.Record = &r
+	v.Step, v.Steps = r.Step, r.Steps
+	if v.Stage != r.Phase || v.Waiting != r.Waiting {
+		w.stage(r.Node, r.Phase, "")
+		v.Waiting = r.Waiting
+	}
+}
+
+// newer reports whether a is a later record than b of the same node. A new run
 // of the agent begins at the clock again.
 func newer(a, b discovery.Record) bool { return a.Run != b.Run || a.Sequence > b.Sequence }
 

@@ -17,17 +17,19 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"ringboot/profiles/fault"
 )
 
-// CacheDir is where built parts are kept, below the user's cache directory
-// ($XDG_CACHE_HOME or ~/.cache).
-func CacheDir() (string, error) {
-	dir, err := os.UserCacheDir()
+// cacheDir is where built parts are kept, below the user's cache directory
+// ($XDG_CACHE_HOME or ~/.cache), and who gets them.
+func cacheDir() (string, *owner, error) {
+	dir, own, err := cacheOf(os.Geteuid(), os.Getenv, homeOf)
 	if err != nil {
-		return "", fmt.Errorf("cache directory: %w: set XDG_CACHE_HOME", err)
+		return "", nil, err
 	}
 	dir = filepath.Join(dir, "ringboot")
-	return dir, os.MkdirAll(dir, 0o755)
+	return dir, own, own.make(dir)
 }
 
 // key names a part of the cache by everything that decides its content.
@@ -40,7 +42,7 @@ func key(name string, decides ...string) string {
 // there. Two processes that want the same part wait for each other; a build
 // that was interrupted leaves nothing that counts.
 func cached(ctx context.Context, name string, build func(ctx context.Context, dir string) error) (string, error) {
-	root, err := CacheDir()
+	root, own, err := cacheDir()
 	if err != nil {
 		return "", err
 	}
@@ -53,6 +55,9 @@ func cached(ctx context.Context, name string, build func(ctx context.Context, di
 		return "", err
 	}
 	defer unlock()
+	if err := own.give(final + ".lock"); err != nil {
+		return "", err
+	}
 	if _, err := os.Stat(final); err == nil {
 		return final, nil
 	}
@@ -65,6 +70,9 @@ func cached(ctx context.Context, name string, build func(ctx context.Context, di
 	}
 	if err := build(ctx, work); err != nil {
 		return "", errors.Join(err, os.RemoveAll(work))
+	}
+	if err := own.give(work); err != nil {
+		return "", err
 	}
 	return final, os.Rename(work, final)
 }
@@ -110,4 +118,4 @@ func (p programs) check() error {
 }
 
 // ErrTools says that programs of this machine are missing.
-var ErrTools = errors.New("programs that build installation media are not here")
+var ErrTools = fault.Precondition.New("programs that build installation media are not here")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
@@ -19,7 +20,7 @@ var mediumInit []byte
 var mediumModules = []string{
 	"ahci", "ata_piix", "sd_mod", "sr_mod", "nvme", "virtio_blk", "virtio_scsi",
 	"xhci_pci", "ehci_pci", "uhci_hcd", "usb_storage", "uas",
-	"isofs", "loop", "squashfs", "overlay", "crc32c_generic", "crc32c_intel", "libcrc32c",
+	"isofs", "loop", "dm_mod", "squashfs", "overlay", "crc32c_generic", "crc32c_intel", "libcrc32c",
 	"ext4", "vfat", "nls_ascii", "nls_cp437", "nls_iso8859_1", "nls_utf8", "efivarfs",
 }
 
@@ -31,9 +32,13 @@ type initrdFile struct {
 }
 
 // writeInitrd writes an initrd with busybox, the modules in loading order
-// (/modules/order) and the files.
-func (k Kernel) writeInitrd(ctx context.Context, to string, modules []string, files []initrdFile) error {
-	loaded, err := k.modules(ctx, modules)
+// (/modules/order, and those for later in /modules/late) and the files.
+func (k Kernel) writeInitrd(ctx context.Context, to string, modules, late []string, files []initrdFile) error {
+	loaded, err := k.modules(ctx, append(slices.Clone(modules), late...))
+	if err != nil {
+		return err
+	}
+	first, err := k.modules(ctx, modules)
 	if err != nil {
 		return err
 	}
@@ -58,12 +63,17 @@ func (k Kernel) writeInitrd(ctx context.Context, to string, modules []string, fi
 	a.device("dev/console", 5, 1)
 	a.file("bin/busybox", 0o755, busybox)
 	a.link("bin/sh", "busybox")
-	var order strings.Builder
-	for _, m := range loaded {
+	order := [2]strings.Builder{}
+	for i, m := range loaded {
 		a.file(path.Join("modules", m.name), 0o644, m.content)
-		fmt.Fprintln(&order, m.name)
+		at := 0
+		if i >= len(first) {
+			at = 1
+		}
+		fmt.Fprintln(&order[at], m.name)
 	}
-	a.file("modules/order", 0o644, []byte(order.String()))
+	a.file("modules/order", 0o644, []byte(order[0].String()))
+	a.file("modules/late", 0o644, []byte(order[1].String()))
 	for _, f := range files {
 		a.file(f.path, f.mode, f.content)
 	}

@@ -3,7 +3,6 @@ package base
 import (
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,8 +10,9 @@ import (
 	"time"
 
 	"ringboot/imagebuilder/deb"
+	"ringboot/profiles/fault"
 	"ringboot/rehearsal/base/embedded"
-	"ringboot/rehearsal/standin"
+	"ringboot/rehearsal/tools"
 )
 
 //go:embed initrd/boot
@@ -20,6 +20,9 @@ var systemInit []byte
 
 //go:embed practice/start.sh
 var startScript []byte
+
+//go:embed practice/proxmox-boot-tool
+var bootTool []byte
 
 //go:embed practice/configure.sh
 var configureScript []byte
@@ -35,8 +38,8 @@ var practiceIdentity = Identity{Product: "pve", ProductLong: "Proxmox VE PRACTIC
 var practiceBase = []string{
 	"systemd", "systemd-sysv", "udev", "dbus", "kmod", "procps", "netbase", "tzdata", "ca-certificates", "curl",
 	"iproute2", "iputils-ping", "ifupdown2", "bridge-utils", "nftables", "openssh-server", "openssh-client", "chrony", "sudo", "corosync",
-	"grub-common", "grub2-common", "grub-pc-bin", "grub-efi-amd64-bin", "efibootmgr",
-	"e2fsprogs", "dosfstools", "fdisk", "squashfs-tools",
+	"grub-common", "grub2-common", "grub-pc-bin", "grub-efi-amd64-bin", "grub-efi-amd64-signed", "shim-signed", "systemd-boot-efi", "efibootmgr",
+	"e2fsprogs", "xfsprogs", "btrfs-progs", "dosfstools", "lvm2", "thin-provisioning-tools", "fdisk", "gdisk", "squashfs-tools",
 }
 
 // practicePool are Debian packages that the installer adds from the pool.
@@ -46,17 +49,37 @@ var practicePool = []string{"ethtool", "less"}
 // all of Debian's and more.
 var systemModules = append([]string{
 	"virtio_net", "virtio_rng", "virtio_balloon", "virtio_console", "e1000", "e1000e", "igc", "i40e", "bonding", "bridge", "8021q", "veth", "tun", "dummy",
-	"softdog", "nf_tables", "nf_conntrack", "nft_ct", "nft_chain_nat", "nft_reject_inet", "nft_log", "autofs4", "configfs", "dm_mod", "button", "evdev",
+	"softdog", "nf_tables", "nf_conntrack", "nft_ct", "nft_chain_nat", "nft_reject_inet", "nft_log", "autofs4", "configfs", "dm_mod", "dm_thin_pool", "dm_snapshot", "btrfs", "xfs", "button", "evdev",
 	"efi_pstore", "sctp", "thunderbolt", "thunderbolt_net", "i6300esb", "qemu_fw_cfg",
 }, mediumModules...)
 
-// bootModules is what the installed system needs to mount its root.
-var bootModules = []string{"ahci", "ata_piix", "sd_mod", "nvme", "virtio_blk", "virtio_scsi", "crc32c_generic", "crc32c_intel", "ext4"}
+// bootModules is what the installed system needs to mount its root, and
+// lateModules what it needs for one that is no ext4.
+var (
+	bootModules = []string{"ahci", "ata_piix", "sd_mod", "nvme", "virtio_blk", "virtio_scsi", "crc32c_generic", "crc32c_intel", "dm_mod", "ext4"}
+	lateModules = []string{"btrfs", "xfs"}
+)
+
+// bootPrograms are what its initial file system runs beside busybox.
+var bootPrograms = []string{"/usr/sbin/lvm"}
 
 var practicePrograms = programs{"debootstrap": "debootstrap", "mksquashfs": "squashfs-tools", "chroot": "coreutils", "dpkg-deb": "dpkg"}
 
 // ErrRoot says that the practice medium cannot be built by this user.
-var ErrRoot = errors.New("the practice ISO is built with debootstrap, which needs root: run it once with sudo, or give it with --iso afterwards")
+var ErrRoot = fault.Precondition.New("the practice ISO is built with debootstrap, which needs root")
+
+// rootFor is the error of a user who is not root, with what to type: the PATH of
+// sudo is another one.
+func rootFor(euid int) error {
+	if euid == 0 {
+		return nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		self = "rehearse"
+	}
+	return fmt.Errorf("%w: run this once, and it is found afterwards: sudo %s practice-iso", ErrRoot, self)
+}
 
 // Practice returns the practice ISO of this program, built when the cache has
 // none. report is told what is being done; it may be nil.
@@ -70,7 +93,7 @@ func PracticeOf(ctx context.Context, manager string, report func(string)) (strin
 	if report == nil {
 		report = func(string) {}
 	}
-	tools, err := embedded.Standin()
+	standin, err := embedded.Standin()
 	if err != nil {
 		return "", err
 	}
@@ -78,10 +101,10 @@ func PracticeOf(ctx context.Context, manager string, report func(string)) (strin
 	if err != nil {
 		return "", err
 	}
-	name := key("practice", manager, string(tools), string(installer), rootKey(), string(mediumInit), string(startScript),
-		fmt.Sprint(standin.Links(), standin.Services, standin.Units()), practiceVersion)
+	name := key("practice", manager, string(standin), string(installer), rootKey(), string(mediumInit), string(startScript), string(bootTool),
+		fmt.Sprint(tools.Links(), tools.Services, tools.Units()), practiceVersion)
 	dir, err := cached(ctx, name, func(ctx context.Context, dir string) error {
-		return buildPractice(ctx, dir, tools, installer, manager, report)
+		return buildPractice(ctx, dir, standin, installer, manager, report)
 	})
 	if err != nil {
 		return "", fmt.Errorf("practice ISO: %w", err)
@@ -93,14 +116,24 @@ func PracticeOf(ctx context.Context, manager string, report func(string)) (strin
 const PracticeFile = "ringboot-practice_9.2-1.iso"
 
 // practiceVersion changes when this file builds something else from the same parts.
-const practiceVersion = "5"
+const practiceVersion = "6"
 
 func rootKey() string {
 	return key("practice-root", suite, strings.Join(practiceBase, " "), strings.Join(practicePool, " "), strings.Join(systemModules, " "),
-		string(configureScript), string(systemInit), "1")
+		strings.Join(append(bootModules, lateModules...), " "), string(configureScript), string(systemInit), "2")
+}
+
+// practiceRoot is the directory with the practice system's root.
+func practiceRoot(ctx context.Context, kernel Kernel, report func(string)) (string, error) {
+	return cached(ctx, rootKey(), func(ctx context.Context, dir string) error {
+		return buildRoot(ctx, dir, kernel, report)
+	})
 }
 
 func buildPractice(ctx context.Context, dir string, tools, installer []byte, manager string, report func(string)) error {
+	if err := rootFor(os.Geteuid()); err != nil {
+		return err
+	}
 	for _, p := range []programs{mkrescuePrograms, kernelPrograms, practicePrograms} {
 		if err := p.check(); err != nil {
 			return err
@@ -111,9 +144,7 @@ func buildPractice(ctx context.Context, dir string, tools, installer []byte, man
 	if err != nil {
 		return err
 	}
-	root, err := cached(ctx, rootKey(), func(ctx context.Context, dir string) error {
-		return buildRoot(ctx, dir, kernel, report)
-	})
+	root, err := practiceRoot(ctx, kernel, report)
 	if err != nil {
 		return err
 	}
@@ -139,7 +170,7 @@ func buildPractice(ctx context.Context, dir string, tools, installer []byte, man
 	if err := linkOrCopy(kernel.Image(), filepath.Join(tree, "boot/linux26")); err != nil {
 		return err
 	}
-	err = kernel.writeInitrd(ctx, filepath.Join(tree, "boot/initrd.img"), mediumModules, []initrdFile{
+	err = kernel.writeInitrd(ctx, filepath.Join(tree, "boot/initrd.img"), mediumModules, nil, []initrdFile{
 		{"init", 0o755, mediumInit},
 		{".pve-cd-id.txt", 0o644, []byte(cdID + "\n")},
 		{".cd-info", 0o644, []byte(practiceIdentity.text())},

@@ -12,8 +12,8 @@ import (
 // buildRoot makes pve-base.squashfs, the practice system's root, and the
 // packages of the pool.
 func buildRoot(ctx context.Context, dir string, kernel Kernel, report func(string)) error {
-	if os.Geteuid() != 0 {
-		return ErrRoot
+	if err := rootFor(os.Geteuid()); err != nil {
+		return err
 	}
 	from, err := mirror(ctx)
 	if err != nil {
@@ -80,7 +80,46 @@ func addKernel(ctx context.Context, root string, kernel Kernel) error {
 			return err
 		}
 	}
-	return kernel.writeInitrd(ctx, filepath.Join(boot, "initrd.img-"+kernel.Release), bootModules, []initrdFile{{"init", 0o755, systemInit}})
+	files, err := programFiles(ctx, root, bootPrograms)
+	if err != nil {
+		return err
+	}
+	files = append(files, initrdFile{"init", 0o755, systemInit})
+	return kernel.writeInitrd(ctx, filepath.Join(boot, "initrd.img-"+kernel.Release), bootModules, lateModules, files)
+}
+
+// programFiles are programs of a root tree and the libraries that they need,
+// with their paths below it.
+func programFiles(ctx context.Context, root string, programs []string) ([]initrdFile, error) {
+	var files []initrdFile
+	seen := map[string]bool{}
+	take := func(path string) error {
+		if seen[path] {
+			return nil
+		}
+		seen[path] = true
+		content, err := os.ReadFile(filepath.Join(root, path))
+		files = append(files, initrdFile{strings.TrimPrefix(path, "/"), 0o755, content})
+		return err
+	}
+	for _, program := range programs {
+		if err := take(program); err != nil {
+			return nil, err
+		}
+		out, err := tool(ctx, "chroot", root, "ldd", program)
+		if err != nil {
+			return nil, err
+		}
+		for word := range strings.FieldsSeq(string(out)) {
+			if !strings.HasPrefix(word, "/") {
+				continue
+			}
+			if err := take(word); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return files, nil
 }
 
 // fetchPool downloads the packages that the installer adds.

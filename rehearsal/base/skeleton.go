@@ -1,10 +1,13 @@
 package base
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"ringboot/imagebuilder/locale"
 )
 
 // SkeletonOptions say what a skeleton medium is like.
@@ -20,6 +23,9 @@ type SkeletonOptions struct {
 	// Serial makes menu and kernel speak on the serial port. The real medium
 	// does not; its initrd here does so in any case.
 	Serial bool
+	// Lists is the installer's list of countries, zones and keyboards; without it
+	// the file system that the installer runs from is filler, and cannot be read.
+	Lists string
 }
 
 // skeletonPool are the names in the package pool that tell an installer's version.
@@ -58,7 +64,7 @@ func Skeleton(ctx context.Context, dir string, o SkeletonOptions) (string, error
 	if err := filler(filepath.Join(tree, "pve-base.squashfs"), o.Filler-o.Filler/4); err != nil {
 		return "", err
 	}
-	if err := filler(filepath.Join(tree, "pve-installer.squashfs"), o.Filler/4); err != nil {
+	if err := skeletonInstaller(ctx, filepath.Join(tree, "pve-installer.squashfs"), o); err != nil {
 		return "", err
 	}
 	if err := skeletonBoot(ctx, tree, cdID, o.Boots); err != nil {
@@ -68,13 +74,34 @@ func Skeleton(ctx context.Context, dir string, o SkeletonOptions) (string, error
 	return iso, mkrescue(ctx, tree, iso, o.Joliet)
 }
 
+// skeletonInstaller makes the file system that the installer would run from.
+func skeletonInstaller(ctx context.Context, path string, o SkeletonOptions) error {
+	if o.Lists == "" {
+		return filler(path, o.Filler/4)
+	}
+	root, err := os.MkdirTemp(filepath.Dir(path), "installer-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(root)
+	list := filepath.Join(root, locale.List)
+	if err := os.MkdirAll(filepath.Dir(list), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(list, []byte(o.Lists), 0o644); err != nil {
+		return err
+	}
+	_, err = tool(ctx, "mksquashfs", root, path, "-quiet", "-no-progress", "-comp", "zstd")
+	return err
+}
+
 func skeletonBoot(ctx context.Context, tree, cdID string, boots bool) error {
 	kernelFile, initrdFileName := filepath.Join(tree, "boot/linux26"), filepath.Join(tree, "boot/initrd.img")
 	if !boots {
 		if err := filler(kernelFile, 1); err != nil {
 			return err
 		}
-		return filler(initrdFileName, 1)
+		return os.WriteFile(initrdFileName, smallInitrd(), 0o644)
 	}
 	kernel, err := FetchKernel(ctx)
 	if err != nil {
@@ -83,12 +110,21 @@ func skeletonBoot(ctx context.Context, tree, cdID string, boots bool) error {
 	if err := linkOrCopy(kernel.Image(), kernelFile); err != nil {
 		return err
 	}
-	return kernel.writeInitrd(ctx, initrdFileName, mediumModules, []initrdFile{
+	return kernel.writeInitrd(ctx, initrdFileName, mediumModules, nil, []initrdFile{
 		{"init", 0o755, mediumInit},
 		{".pve-cd-id.txt", 0o644, []byte(cdID + "\n")},
 		{".cd-info", 0o644, nil},
 		{"proof", 0o644, nil},
 	})
+}
+
+// smallInitrd has a first program and nothing that it could do.
+func smallInitrd() []byte {
+	var b bytes.Buffer
+	a := newArchive(&b)
+	a.file("init", 0o755, []byte("#!/bin/sh\n"))
+	_ = a.close() // a buffer takes everything
+	return b.Bytes()
 }
 
 // linkOrCopy gives a file a second name, or copies it where that is not possible.

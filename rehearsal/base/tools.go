@@ -6,7 +6,8 @@ import (
 	"time"
 
 	"ringboot/imagebuilder/deb"
-	"ringboot/rehearsal/standin"
+	"ringboot/rehearsal/tools"
+	"ringboot/rehearsal/tools/shell"
 )
 
 // toolsPackage is the package with the stand-ins of the Proxmox tools: one
@@ -16,26 +17,31 @@ func toolsPackage(program []byte, manager string, at time.Time) deb.Package {
 		Name: "pve-manager", Version: "9.2.2+practice", Architecture: "amd64", Section: "admin", Time: at,
 		Summary:     "practice: stand-ins of the Proxmox tools",
 		Description: "They imitate outputs and states for a rehearsal. They are not Proxmox VE.",
-		Entries:     []deb.Entry{{Path: standin.Program, Mode: 0o755, Content: program}},
+		Entries:     []deb.Entry{{Path: tools.Program, Mode: 0o755, Content: program}},
 	}
-	for _, name := range standin.Links() {
+	for _, name := range tools.Links() {
 		if name == sqlitePath {
 			continue
 		}
-		p.Entries = append(p.Entries, deb.Entry{Path: name, Target: standin.Program})
+		p.Entries = append(p.Entries, deb.Entry{Path: name, Target: tools.Program})
 	}
 	if manager != "" {
-		p.Entries = append(p.Entries, deb.Entry{Path: standin.VersionFile, Mode: 0o644, Content: []byte(manager + "\n")})
+		p.Entries = append(p.Entries, deb.Entry{Path: shell.VersionFile, Mode: 0o644, Content: []byte(manager + "\n")})
 	}
-	units := standin.Units()
+	units := tools.Units()
 	for _, path := range slices.Sorted(maps.Keys(units)) {
 		p.Entries = append(p.Entries, deb.Entry{Path: path, Mode: 0o644, Content: units[path]})
 	}
 	for _, path := range slices.Sorted(maps.Keys(settledNetwork)) {
 		p.Entries = append(p.Entries, deb.Entry{Path: path, Mode: 0o644, Content: []byte(settledNetwork[path])})
 	}
+	for _, unit := range []string{"systemd-binfmt.service", "proc-sys-fs-binfmt_misc.automount"} {
+		// The kernel here has no such module.
+		p.Entries = append(p.Entries, deb.Entry{Path: "/etc/systemd/system/" + unit, Target: "/dev/null"})
+	}
+	p.Entries = append(p.Entries, deb.Entry{Path: "/usr/sbin/proxmox-boot-tool", Mode: 0o755, Content: bootTool})
 	p.Entries = append(p.Entries, deb.Entry{Path: "/usr/sbin/update-initramfs", Mode: 0o755, Content: []byte(updateInitramfs)})
-	for _, service := range standin.Services {
+	for _, service := range tools.Services {
 		p.Entries = append(p.Entries, deb.Entry{
 			Path:   "/etc/systemd/system/multi-user.target.wants/" + service + ".service",
 			Target: "/usr/lib/systemd/system/" + service + ".service",
@@ -69,6 +75,6 @@ func sqlitePackage(at time.Time) deb.Package {
 	return deb.Package{
 		Name: "sqlite3", Version: "3.46.1+practice", Architecture: "amd64", Section: "database", Time: at,
 		Summary: "practice: reads the database of the stand-in",
-		Entries: []deb.Entry{{Path: sqlitePath, Target: standin.Program}},
+		Entries: []deb.Entry{{Path: sqlitePath, Target: tools.Program}},
 	}
 }

@@ -21,7 +21,7 @@ import (
 // mac is a hardware address (IEEE 802: 48 bits).
 type mac [6]byte
 
-// group tells whether the address is a multicast or broadcast one.
+// group reports whether the address is a multicast or broadcast one.
 func (m mac) group() bool { return m[0]&1 != 0 }
 
 // maxFrame is the longest frame that a virtual card sends: 64 KiB of payload.

@@ -24,6 +24,7 @@ const (
 	portNTP      = 123
 	portMDNS     = 5353
 	portCorosync = 5405
+	portHello    = 7343 // of the ring's keepers
 )
 
 // datagram is one UDP datagram of a frame.

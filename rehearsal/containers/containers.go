@@ -15,9 +15,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,8 +45,13 @@ type System struct {
 }
 
 // Start starts a system. root is a directory with an installed Debian, which is
-// not changed; what the system writes stays below dir.
-func Start(ctx context.Context, dir, root, name string, files map[string]File) (*System, error) {
+// not changed; what the system writes stays below dir. sockets are unix sockets
+// of the host by the path at which the system has them.
+func Start(ctx context.Context, dir, root, name string, sockets map[string]string, files map[string]File) (*System, error) {
+	return start(ctx, dir, root, name, sockets, files, startLimit)
+}
+
+func start(ctx context.Context, dir, root, name string, sockets map[string]string, files map[string]File, limit time.Duration) (*System, error) {
 	dir = filepath.Join(dir, name)
 	for path, f := range files {
 		if err := f.write(filepath.Join(dir, "upper", path)); err != nil {
@@ -62,13 +69,16 @@ func Start(ctx context.Context, dir, root, name string, files map[string]File) (
 	defer log.Close()
 	s := &System{Name: name, dir: dir, done: make(chan struct{})}
 	s.cmd = exec.Command("unshare", "--mount", "--propagation", "private", "sh", script, dir, root, name)
+	for _, path := range slices.Sorted(maps.Keys(sockets)) {
+		s.cmd.Args = append(s.cmd.Args, sockets[path]+":"+path)
+	}
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	endWithUs(s.cmd)
 	if err := s.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("system %s: %w", name, err)
 	}
 	go func() { s.cmd.Wait(); close(s.done) }()
-	if err := s.await(ctx); err != nil {
+	if err := s.await(ctx, limit); err != nil {
 		s.Stop()
 		return nil, err
 	}
@@ -92,28 +102,59 @@ func (f File) write(path string) error {
 	return os.Chmod(path, mode)
 }
 
-// await finds the system's first process and waits until its systemd answers.
-func (s *System) await(ctx context.Context) error {
+// startLimit is how long a system may take to start: it takes a few seconds, on
+// a very busy machine a minute or two.
+const startLimit = 5 * time.Minute
+
+// askLimit is how long a systemd that is late may take to say why.
+const askLimit = 20 * time.Second
+
+// await finds the system's first process and waits until its systemd has
+// nothing left to start.
+func (s *System) await(ctx context.Context, limit time.Duration) error {
+	within, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it takes longer than %s", limit))
+	defer cancel()
 	for {
 		if s.init == 0 {
 			s.init = firstOf(s.cmd.Process.Pid)
 		}
 		if s.init != 0 {
-			state, _ := s.Run(ctx, "systemctl", "is-system-running")
+			state, _ := s.Run(within, "systemctl", "is-system-running")
 			switch strings.TrimSpace(string(state)) {
 			case "running", "degraded":
 				return nil
 			}
 		}
 		select {
-		case <-ctx.Done():
-			return fmt.Errorf("system %s did not start: %w: see %s", s.Name, ctx.Err(), filepath.Join(s.dir, "console.log"))
+		case <-within.Done():
+			return fmt.Errorf("system %s did not start: %w: %s: see %s", s.Name, context.Cause(within), s.pending(ctx), filepath.Join(s.dir, "console.log"))
 		case <-s.done:
 			text, _ := os.ReadFile(filepath.Join(s.dir, "console.log"))
 			return fmt.Errorf("system %s ended: %s", s.Name, lastLine(text))
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
+}
+
+// pending says what a start waits for: the jobs that run, and those behind them.
+func (s *System) pending(ctx context.Context) string {
+	if s.init == 0 {
+		return "it has no first process"
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askLimit)
+	defer cancel()
+	out, err := s.Run(ctx, "systemctl", "list-jobs", "--no-legend", "--plain")
+	if err != nil {
+		return "its systemd does not answer: " + err.Error()
+	}
+	jobs := map[string][]string{}
+	for line := range strings.Lines(string(out)) {
+		if f := strings.Fields(line); len(f) == 4 { // JOB UNIT TYPE STATE
+			jobs[f[3]] = append(jobs[f[3]], f[1])
+		}
+	}
+	slices.Sort(jobs["waiting"])
+	return fmt.Sprintf("it waits for %q, and behind them are %q", jobs["running"], jobs["waiting"])
 }
 
 // firstOf finds the child that is the first process of a pid namespace of its
@@ -151,6 +192,7 @@ func (s *System) Feed(ctx context.Context, stdin []byte, argv ...string) ([]byte
 	cmd := exec.CommandContext(ctx, "nsenter", args...)
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "HOME=/root"}
 	cmd.Stdin = bytes.NewReader(stdin)
+	cmd.WaitDelay = time.Second // nsenter is killed, and what it started holds the pipes
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
@@ -158,9 +200,6 @@ func (s *System) Feed(ctx context.Context, stdin []byte, argv ...string) ([]byte
 	}
 	return out.Bytes(), nil
 }
-
-// PID is the system's first process, for tools that take namespaces by pid.
-func (s *System) PID() int { return s.init }
 
 // Stop ends the system at once, as a power cut does, and waits for its end.
 func (s *System) Stop() {

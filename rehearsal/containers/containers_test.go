@@ -26,9 +26,10 @@ func TestTwoSystemsTalkOverACable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Run("a start that hangs says what it waits for", func(t *testing.T) { neverStarts(t, dir, root) })
 	var systems []*containers.System
 	for _, name := range []string{"frege", "russell"} {
-		s, err := containers.Start(ctx, dir, root, name, map[string]containers.File{"/etc/hostname": {Content: name + "\n"}})
+		s, err := containers.Start(ctx, dir, root, name, nil, map[string]containers.File{"/etc/hostname": {Content: name + "\n"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,5 +59,21 @@ func TestTwoSystemsTalkOverACable(t *testing.T) {
 	}
 	if _, err := b.Run(ctx, "test", "!", "-e", "/etc/only-here"); err != nil {
 		t.Error(err)
+	}
+}
+
+func neverStarts(t *testing.T, dir, root string) {
+	unit := "[Unit]\nBefore=multi-user.target\n[Service]\nType=oneshot\nExecStart=sleep infinity\n"
+	_, err := containers.StartWithin(t.Context(), dir, root, "zeno", nil, map[string]containers.File{
+		"/etc/systemd/system/tortoise.service":                         {Content: unit},
+		"/etc/systemd/system/multi-user.target.wants/tortoise.service": {Link: "../tortoise.service"},
+	}, 20*time.Second)
+	if err == nil {
+		t.Fatal("it started")
+	}
+	for _, want := range []string{"system zeno did not start: it takes longer than 20s: it waits for [", `"tortoise.service"`, "], and behind them are [", `"multi-user.target"`, "zeno/console.log"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error lacks %s: %v", want, err)
+		}
 	}
 }

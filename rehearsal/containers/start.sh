@@ -1,11 +1,13 @@
 #!/bin/sh
 # Becomes the first process of a system in namespaces of its own.
-# Arguments: working directory, directory with the system, host name.
-# Called a second time by itself, inside the namespaces.
+# Arguments: working directory, directory with the system, host name, and
+# sockets as HOST-PATH:PATH. Called a second time by itself, inside the
+# namespaces, with INSIDE set.
 set -eu
 dir=$1 lower=$2 name=$3
+shift 3
 
-if [ "${4:-}" != inside ]; then
+if [ -z "${INSIDE:-}" ]; then
   # A control group of its own, so that systemd sees an empty tree. The mount
   # is in this process's private mount namespace and goes with it.
   mkdir -p "$dir/cgroup"
@@ -13,7 +15,7 @@ if [ "${4:-}" != inside ]; then
   mkdir -p "$dir/cgroup/ringboot-$name-$$"
   echo $$ >"$dir/cgroup/ringboot-$name-$$/cgroup.procs"
   exec unshare --cgroup --uts --ipc --net --pid --mount --fork --kill-child=SIGKILL \
-    sh "$0" "$dir" "$lower" "$name" inside
+    env INSIDE=yes sh "$0" "$dir" "$lower" "$name" "$@"
 fi
 
 root=$dir/root
@@ -37,6 +39,12 @@ ln -s pts/ptmx dev/ptmx
 mount -t tmpfs tmpfs dev/shm
 mount -t tmpfs -o mode=755 tmpfs run
 mount -t tmpfs tmpfs tmp
+for socket in "$@"; do
+  path=${socket#*:}
+  mkdir -p ".${path%/*}"
+  : >".$path"
+  mount --bind "${socket%%:*}" ".$path"
+done
 # What is the kernel's and not this system's: each start has a number of its
 # own, an order to reset goes nowhere (the kernel would reset us all), and the
 # watchdog is one to look at, which bites nobody and says so.
@@ -56,4 +64,7 @@ ip link set lo up
 mkdir -p .old
 pivot_root . .old
 umount -l /.old
+# In a container systemd leaves this to whoever made it, and without it what is
+# mounted for one unit, such as its credentials, is seen by none.
+mount --make-rshared /
 exec env -i container=ringboot PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM=linux /sbin/init

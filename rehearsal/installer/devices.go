@@ -1,6 +1,7 @@
 package installer
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -94,28 +95,64 @@ func pickNamed(devices []Device, name string) (Device, bool) {
 	return Device{}, false
 }
 
-// systemDisk returns the disk that the answer takes.
-func systemDisk(devices []Device, a Answer) (Device, error) {
-	if a.Filesystem != "ext4" {
-		return Device{}, fmt.Errorf("file system %s: the practice installer makes ext4 only: set install.filesystem to ext4 for a rehearsal", a.Filesystem)
-	}
-	if len(a.DiskList) > 0 {
-		if d, ok := pickNamed(devices, a.DiskList[0]); ok {
-			return d, nil
+// systemDisks returns the disks that the answer takes: one for ext4 and xfs.
+func systemDisks(devices []Device, a Answer) ([]Device, error) {
+	var found []Device
+	switch {
+	case a.Filesystem == "zfs":
+		return nil, errors.New("unable to load zfs kernel module: the practice system has none: set install.filesystem to another one for a rehearsal")
+	case a.Filesystem == "btrfs":
+		if found = several(devices, a); len(found) < raidDisks[a.Raid] {
+			return nil, fmt.Errorf("btrfs (%s): need at least %d devices, found %d", a.Raid, raidDisks[a.Raid], len(found))
 		}
-		return Device{}, fmt.Errorf("disk in 'disk-list' not found: %s", a.DiskList[0])
+		return found, nil
+	case len(a.DiskList) > 0:
+		if d, ok := pickNamed(devices, a.DiskList[0]); ok {
+			return []Device{d}, nil
+		}
+		return nil, fmt.Errorf("disk in 'disk-list' not found: %s", a.DiskList[0])
 	}
 	if d, ok := pickFiltered(devices, a.DiskFilter); ok {
-		return d, nil
+		return []Device{d}, nil
 	}
 	var names []string
 	for _, d := range devices {
 		names = append(names, fmt.Sprintf("%s (ID_SERIAL_SHORT %s)", d.Name, d.Properties["ID_SERIAL_SHORT"]))
 	}
-	return Device{}, fmt.Errorf("no disks match filter %v; the disks are %s", a.DiskFilter, strings.Join(names, ", "))
+	return nil, fmt.Errorf("no disks match filter %v; the disks are %s", a.DiskFilter, strings.Join(names, ", "))
 }
 
-// globMatches tells whether a shell pattern of *, ?, and [...] fits a whole
+// raidDisks is how many disks each level needs.
+var raidDisks = map[string]int{"raid0": 1, "raid1": 2, "raid10": 4, "raidz-1": 3, "raidz-2": 4, "raidz-3": 5}
+
+// several returns the disks of a system on more than one. Names that fit no
+// disk are skipped without a word, and a disk without a property fits a filter
+// of which all entries must fit.
+func several(devices []Device, a Answer) []Device {
+	var found []Device
+	for _, name := range a.DiskList {
+		if d, ok := pickNamed(devices, name); ok {
+			found = append(found, d)
+		}
+	}
+	if len(a.DiskList) > 0 {
+		return found
+	}
+	for _, d := range devices {
+		fits, hurts := false, false
+		for key, pattern := range a.DiskFilter {
+			value, has := d.Properties[key]
+			fits = fits || has && globMatches(pattern, value)
+			hurts = hurts || has && !globMatches(pattern, value)
+		}
+		if a.DiskFilterSecond == "all" && !hurts || a.DiskFilterSecond != "all" && fits {
+			found = append(found, d)
+		}
+	}
+	return found
+}
+
+// globMatches reports whether a shell pattern of *, ?, and [...] fits a whole
 // text. Unlike in file names * also stands for slashes.
 func globMatches(pattern, text string) bool {
 	var b strings.Builder

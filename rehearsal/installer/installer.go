@@ -13,9 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -63,11 +61,14 @@ type session struct {
 	out      io.Writer
 	start    time.Time
 	answer   Answer
-	disk     Device
+	disks    []Device
 	nic      Device
 	allNICs  []Device
 	platform platform
-	parts    partitions
+	boot     []bootDisk
+	root     string // block device of the root file system
+	swap     string // block device, or ""
+	loader   []error
 }
 
 // say prints one line with the time since the start.
@@ -87,7 +88,8 @@ func (s *session) install(ctx context.Context) error {
 		{"unpack the base system", s.unpackBase},
 		{"configure the base system", s.configureBase},
 		{"install packages", s.installPackages},
-		{"install the boot loader", s.installBootLoader},
+		{"make the system bootable", s.installBootLoader},
+		{"set passwords and keys", s.configureAccess},
 		{"finish", s.finish},
 	} {
 		s.say("%s", stage.name)
@@ -116,7 +118,11 @@ func (s *session) readAnswers(context.Context) error {
 	if content, err = os.ReadFile(filepath.Join(cdrom, "answer.toml")); err != nil {
 		return err
 	}
-	s.answer, err = ParseAnswer(content)
+	known, err := readLocales("/usr/share/zoneinfo")
+	if err != nil {
+		return err
+	}
+	s.answer, err = ParseAnswer(content, known)
 	if err != nil {
 		return err
 	}
@@ -142,7 +148,7 @@ func (s *session) lookAtDevices(ctx context.Context) error {
 	for _, n := range s.allNICs {
 		s.say("network card %s path %s mac %s", n.Name, n.Properties["ID_PATH"], n.Properties["ID_NET_NAME_MAC"])
 	}
-	if s.disk, err = systemDisk(candidates, s.answer); err != nil {
+	if s.disks, err = systemDisks(candidates, s.answer); err != nil {
 		return err
 	}
 	if s.answer.FromDHCP {
@@ -159,7 +165,9 @@ func (s *session) lookAtDevices(ctx context.Context) error {
 		return err
 	}
 	s.platform.intel, s.platform.amd = bytes.Contains(cpu, []byte("GenuineIntel")), bytes.Contains(cpu, []byte("AuthenticAMD"))
-	s.say("erasing %s serial %s", s.disk.Name, s.disk.Properties["ID_SERIAL_SHORT"])
+	for _, d := range s.disks {
+		s.say("erasing %s serial %s", d.Name, d.Properties["ID_SERIAL_SHORT"])
+	}
 	return nil
 }
 
@@ -177,46 +185,4 @@ func (s *session) startUdev(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// run runs a program of the live system. Its messages go into the error, or
-// nowhere when it succeeds.
-func (s *session) run(ctx context.Context, stdin []byte, argv ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Stdin = bytes.NewReader(stdin)
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive", "HOME=/root"}
-	// Files, not pipes: a daemon that keeps them open must not keep us waiting.
-	var names [2]*os.File
-	for i := range names {
-		file, err := os.CreateTemp("/run", "output-")
-		if err != nil {
-			return nil, err
-		}
-		defer func() { file.Close(); os.Remove(file.Name()) }()
-		names[i] = file
-	}
-	cmd.Stdout, cmd.Stderr = names[0], names[1]
-	err := cmd.Run()
-	out, readErr := os.ReadFile(names[0].Name())
-	if readErr != nil {
-		return nil, readErr
-	}
-	if err != nil {
-		messages, _ := os.ReadFile(names[1].Name()) //nolint:errcheck // the error before it counts
-		return out, fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err, oneLine(string(append(out, messages...))))
-	}
-	return out, nil
-}
-
-// oneLine is the last part of what a program said, on one line: the console is
-// read line by line.
-func oneLine(text string) string {
-	const enough = 400
-	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
-	return text[max(0, len(text)-enough):]
-}
-
-// inTarget runs a program of the installed system.
-func (s *session) inTarget(ctx context.Context, stdin []byte, argv ...string) ([]byte, error) {
-	return s.run(ctx, stdin, append([]string{"chroot", target}, argv...)...)
 }

@@ -10,13 +10,37 @@ import (
 // pool is where the packages are seen in the target.
 const pool = "/tmp/pkg"
 
-// quiet are programs that do nothing while packages are configured.
-var quiet = []string{"/usr/sbin/update-grub", "/usr/sbin/update-initramfs", "/usr/sbin/start-stop-daemon"}
+// quiet are programs that do nothing while packages are configured, and what
+// stands in their place.
+var quiet = []struct{ path, instead string }{
+	{"/sbin/start-stop-daemon", "/sbin/fake-start-stop-daemon"},
+	{"/usr/sbin/update-grub", "/bin/true"},
+	{"/usr/sbin/update-initramfs", "/bin/true"},
+}
+
+// mountForPackages mounts what package scripts see. /dev is not there yet, and
+// /run is the live system's.
+func (s *session) mountForPackages(ctx context.Context) error {
+	steps := [][]string{
+		{"mkdir", "-p", "/run/network"}, // ifup's
+		{"mount", "-n", "-t", "tmpfs", "tmpfs", target + "/tmp"},
+		{"mkdir", target + pool},
+		{"mount", "-n", "--bind", filepath.Join(cdrom, "proxmox/packages"), target + pool},
+		{"mount", "-n", "-t", "proc", "proc", target + "/proc"},
+		{"mount", "-n", "-t", "sysfs", "sysfs", target + "/sys"},
+	}
+	if s.platform.efi {
+		steps = append(steps, []string{"mount", "-n", "-t", "efivarfs", "efivarfs", target + efiVariables})
+	}
+	return s.all(ctx, append(steps, []string{"chroot", target, "mount", "--bind", "/mnt/hostrun", "/run"})...)
+}
+
+const efiVariables = "/sys/firmware/efi/efivars"
 
 // installPackages unpacks every package of the pool, one by one, and
 // configures them together: Depends are forced at the first and not at the second.
 func (s *session) installPackages(ctx context.Context) error {
-	if err := s.enter(ctx); err != nil {
+	if err := s.hush(ctx); err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(filepath.Join(cdrom, "proxmox/packages"))
@@ -27,133 +51,98 @@ func (s *session) installPackages(ctx context.Context) error {
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
+	dpkg := []string{"dpkg"}
+	if s.answer.Filesystem == "btrfs" {
+		dpkg = append(dpkg, "--force-unsafe-io")
+	}
 	for _, name := range poolOrder(names, s.platform) {
 		s.say("unpack %s", name)
-		if _, err := s.inTarget(ctx, nil, "dpkg", "--force-depends", "--no-triggers", "--unpack", filepath.Join(pool, name)); err != nil {
+		argv := append(dpkg[:len(dpkg):len(dpkg)], "--force-depends", "--no-triggers", "--unpack", filepath.Join(pool, name))
+		if _, err := s.inTarget(ctx, nil, argv...); err != nil {
 			return fmt.Errorf("installation of package %s failed: %w", name, err)
 		}
 	}
 	s.say("configure packages")
-	if _, err := s.inTarget(ctx, nil, "dpkg", "--force-confold", "--configure", "-a"); err != nil {
+	if _, err := s.inTarget(ctx, nil, "ifup", "lo"); err != nil {
+		s.say("ifup lo: %v", err) // it is no reason to stop
+	}
+	if _, err := s.inTarget(ctx, nil, append(dpkg, "--force-confold", "--configure", "-a")...); err != nil {
 		return err
 	}
-	return s.loud()
+	return s.configureTarget(ctx)
 }
 
-// enter mounts what package scripts see. /dev is not there yet.
-func (s *session) enter(ctx context.Context) error {
-	for _, argv := range [][]string{
-		{"mkdir", "-p", target + pool},
-		{"mount", "--bind", filepath.Join(cdrom, "proxmox/packages"), target + pool},
-		{"mount", "-t", "proc", "proc", target + "/proc"},
-		{"mount", "-t", "sysfs", "sysfs", target + "/sys"},
-		{"mount", "--bind", "/run", target + "/run"},
+// hush keeps package scripts from starting services and from making boot files
+// for each package anew.
+func (s *session) hush(ctx context.Context) error {
+	for name, f := range map[string]struct {
+		content string
+		mode    os.FileMode
+	}{
+		"usr/sbin/policy-rc.d":              {"#!/bin/sh\nexit 101\n", 0o755},
+		"usr/sbin/fake-start-stop-daemon":   {"#!/bin/sh\nexit 0\n", 0o755},
+		"proxmox_install_mode":              {"", 0o644},
+		"tmp/debconf.txt":                   {"locales locales/default_environment_locale select en_US.UTF-8\ngrub-pc grub-pc/install_devices select " + s.boot[0].name + "\n", 0o600},
+		"var/lib/apt/extended_states":       {"", 0o644},
+		"etc/default/keyboard":              {keyboard(s.answer.Keyboard), 0o644},
+		"usr/share/doc/practice/README.txt": {"This system was installed for practice. It is not Proxmox VE.\n", 0o644},
 	} {
-		if _, err := s.run(ctx, nil, argv...); err != nil {
+		if err := put(name, f.content, f.mode); err != nil {
 			return err
 		}
 	}
-	if err := put("usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", 0o755); err != nil {
+	if _, err := s.inTarget(ctx, nil, "debconf-set-selections", "/tmp/debconf.txt"); err != nil {
 		return err
 	}
-	if err := put("proxmox_install_mode", "", 0o644); err != nil {
-		return err
-	}
-	for _, path := range quiet {
-		if err := os.Rename(target+path, target+path+".real"); os.IsNotExist(err) {
-			continue
-		} else if err != nil {
+	for _, q := range quiet {
+		if _, err := s.inTarget(ctx, nil, "dpkg-divert", "--package", "proxmox", "--add", "--rename", q.path); err != nil {
 			return err
 		}
-		if err := os.Symlink("/bin/true", target+path); err != nil {
+		if _, err := s.run(ctx, nil, "ln", "-sf", q.instead, target+q.path); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// loud gives back what enter has silenced.
-func (s *session) loud() error {
-	for _, path := range quiet {
-		if _, err := os.Lstat(target + path + ".real"); os.IsNotExist(err) {
-			continue
-		}
-		if err := os.Rename(target+path+".real", target+path); err != nil {
-			return err
-		}
-	}
-	for _, path := range []string{"usr/sbin/policy-rc.d", "proxmox_install_mode"} {
-		if err := os.Remove(filepath.Join(target, path)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// installBootLoader runs grub-install and, last of all, update-grub in the
-// target, with /dev bound: what packages left in /etc/grub.d runs here.
-func (s *session) installBootLoader(ctx context.Context) error {
-	if _, err := s.run(ctx, nil, "mount", "--bind", "/dev", target+"/dev"); err != nil {
+// restore gives back a program that hush has diverted.
+func (s *session) restore(ctx context.Context, path string) error {
+	if err := os.Rename(target+path+".distrib", target+path); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Join(target, "boot/efi"), 0o755); err != nil {
-		return err
-	}
-	if _, err := s.run(ctx, nil, "mount", s.parts.esp, target+"/boot/efi"); err != nil {
-		return err
-	}
-	install := []string{"grub-install", "--target=i386-pc", "--no-floppy", s.disk.Name}
-	if s.platform.efi {
-		install = []string{"grub-install", "--target=x86_64-efi", "--no-floppy", "--bootloader-id=proxmox", "--no-nvram", s.disk.Name}
-	}
-	if _, err := s.inTarget(ctx, nil, install...); err != nil {
-		return err
-	}
-	if s.platform.efi {
-		// The real one leaves the fallback path too, for firmware that forgets.
-		if err := s.fallbackLoader(); err != nil {
-			return err
-		}
-		s.register(ctx)
-	}
-	// It is not mounted while update-grub runs.
-	if _, err := s.run(ctx, nil, "umount", target+"/boot/efi"); err != nil {
-		return err
-	}
-	_, err := s.inTarget(ctx, nil, "update-grub")
+	_, err := s.inTarget(ctx, nil, "dpkg-divert", "--remove", path)
 	return err
 }
 
-func (s *session) fallbackLoader() error {
-	loader, err := os.ReadFile(filepath.Join(target, "boot/efi/EFI/proxmox/grubx64.efi"))
-	if err != nil {
+// loud lets services start again.
+func (s *session) loud(ctx context.Context) error {
+	if err := os.Remove(filepath.Join(target, "usr/sbin/policy-rc.d")); err != nil {
 		return err
 	}
-	return put("boot/efi/EFI/BOOT/BOOTX64.EFI", string(loader), 0o644)
+	return s.restore(ctx, quiet[0].path)
 }
 
-// register writes the entry "proxmox" into the firmware's boot order. Firmware
-// that takes none is no failure: the fallback path is there.
-func (s *session) register(ctx context.Context) {
-	if _, err := s.run(ctx, nil, "efibootmgr", "--quiet", "--create", "--disk", s.disk.Name, "--part", "2",
-		"--label", "proxmox", "--loader", `\EFI\proxmox\grubx64.efi`); err != nil {
-		s.say("the firmware took no boot entry: %v", err)
-	}
+func keyboard(layout string) string {
+	return "XKBMODEL=\"pc105\"\nXKBLAYOUT=\"" + layout[:2] + "\"\nXKBVARIANT=\"\"\nXKBOPTIONS=\"\"\n"
 }
 
+// finish unmounts everything. The verdict on the boot loader comes after it: a
+// system that may not start is installed whole, mark and ticket included.
 func (s *session) finish(ctx context.Context) error {
-	for _, argv := range [][]string{
-		{"umount", target + pool},
-		{"umount", target + "/dev"},
-		{"umount", target + "/run"},
-		{"umount", target + "/sys"},
-		{"umount", target + "/proc"},
-		{"sync"},
-		{"umount", target},
-	} {
-		if _, err := s.run(ctx, nil, argv...); err != nil {
-			return err
+	places := []string{"/run", "/mnt/hostrun", pool, "/tmp", "/proc"}
+	if s.platform.efi {
+		places = append(places, efiVariables)
+	}
+	for _, place := range append(places, "/sys") {
+		if _, err := s.run(ctx, nil, "umount", target+place); err != nil {
+			s.say("umount: %v", err)
 		}
 	}
-	return nil
+	if err := os.Remove(target + "/mnt/hostrun"); err != nil {
+		s.say("%v", err)
+	}
+	if err := s.all(ctx, []string{"sync"}, []string{"umount", "-d", target}); err != nil {
+		return err
+	}
+	return s.loaderVerdict()
 }

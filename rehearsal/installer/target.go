@@ -2,6 +2,7 @@ package installer
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io/fs"
 	"os"
@@ -10,48 +11,13 @@ import (
 	"strings"
 )
 
-// partitions are the parts of the system disk.
-type partitions struct{ esp, root string }
-
-// table is the layout that the real installer makes, with a plain root where
-// that one has LVM: BIOS boot, EFI system partition, the rest (sfdisk's types).
-const table = `label: gpt
-size=1MiB, type=21686148-6449-6E6F-744E-656564454649
-size=%dMiB, type=uefi
-type=linux
-`
-
-// espMiB is smaller than the real 1024, which takes longer to format than to use.
-const espMiB = 256
-
-func (s *session) partition(ctx context.Context) error {
-	disk := s.disk.Name
-	separator := ""
-	if last := disk[len(disk)-1]; last >= '0' && last <= '9' {
-		separator = "p"
-	}
-	s.parts = partitions{esp: disk + separator + "2", root: disk + separator + "3"}
-	for _, step := range []struct {
-		stdin string
-		argv  []string
-	}{
-		{"", []string{"wipefs", "-a", "-q", disk}},
-		{fmt.Sprintf(table, espMiB), []string{"sfdisk", "--quiet", "--wipe", "always", "--wipe-partitions", "always", disk}},
-		{"", []string{"udevadm", "settle", "--timeout=30"}},
-		{"", []string{"mkfs.vfat", "-F", "32", s.parts.esp}},
-		{"", []string{"mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1,lazy_journal_init=1", s.parts.root}},
-		{"", []string{"udevadm", "settle", "--timeout=30"}},
-		{"", []string{"mkdir", "-p", target}},
-		{"", []string{"mount", "-o", "noatime", s.parts.root, target}},
-	} {
-		if _, err := s.run(ctx, []byte(step.stdin), step.argv...); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (s *session) unpackBase(ctx context.Context) error {
+	if err := s.all(ctx,
+		[]string{"mkdir", "-p", target + "/mnt/hostrun"},
+		[]string{"mount", "--bind", "/run", target + "/mnt/hostrun"},
+	); err != nil {
+		return err
+	}
 	_, err := s.run(ctx, nil, "unsquashfs", "-quiet", "-no-progress", "-f", "-d", target, filepath.Join(cdrom, "pve-base.squashfs"))
 	return err
 }
@@ -62,58 +28,131 @@ func (s *session) blkid(ctx context.Context, tag, device string) (string, error)
 	return strings.TrimSpace(string(out)), err
 }
 
-// The time-out of the EFI partition is for emulated machines, which may need
-// longer than the usual 90 s to see it.
+// configureBase writes the files of the installed system that say who and where
+// it is.
 func (s *session) configureBase(ctx context.Context) error {
-	rootID, err := s.blkid(ctx, "UUID", s.parts.root)
+	if err := s.mountForPackages(ctx); err != nil {
+		return err
+	}
+	files := networkFiles(s.answer, s.nic.Name, s.allNICs)
+	table, err := s.fstab(ctx)
 	if err != nil {
 		return err
 	}
-	espID, err := s.blkid(ctx, "UUID", s.parts.esp)
+	id, err := s.run(ctx, nil, "systemd-id128", "new")
 	if err != nil {
 		return err
 	}
-	files := map[string]string{
-		"etc/fstab": "# <file system> <mount point> <type> <options> <dump> <pass>\n" +
-			"UUID=" + rootID + " / ext4 errors=remount-ro 0 1\n" +
-			"UUID=" + espID + " /boot/efi vfat defaults,x-systemd.device-timeout=600 0 1\nproc /proc proc defaults 0 0\n",
-		"etc/timezone":         s.answer.Timezone + "\n",
-		"etc/default/keyboard": "XKBMODEL=\"pc105\"\nXKBLAYOUT=\"" + strings.SplitN(s.answer.Keyboard, "-", 2)[0] + "\"\nXKBVARIANT=\"\"\nXKBOPTIONS=\"\"\n",
-	}
-	for name, content := range networkFiles(s.answer, s.nic.Name, s.allNICs) {
-		files[name] = content
-	}
-	cmdline, err := os.ReadFile("/proc/cmdline")
-	if err != nil {
-		return err
-	}
-	files["etc/default/grub.d/installer.cfg"] = "GRUB_TIMEOUT=1\nGRUB_DISTRIBUTOR=\"Ringboot PRACTICE\"\n" +
-		"GRUB_DISABLE_OS_PROBER=true\nGRUB_CMDLINE_LINUX=\"" + keptWords(string(cmdline)) + "\"\n"
+	hostID := make([]byte, 4) // gethostid(3)
+	rand.Read(hostID)         //nolint:errcheck // it never fails
+	files["etc/fstab"] = table
+	files["etc/machine-id"] = string(id)
+	files["etc/hostid"] = string(hostID)
+	files["etc/modprobe.d/zfs.conf"] = fmt.Sprintf("options zfs zfs_arc_max=%d\n", 64<<20)
 	for name, content := range files {
 		if err := put(name, content, 0o644); err != nil {
 			return err
 		}
 	}
-	zone := filepath.Join("/usr/share/zoneinfo", s.answer.Timezone)
-	if _, err := os.Stat(target + zone); err != nil {
-		return fmt.Errorf("time zone %s is not known", s.answer.Timezone)
+	// What is mounted on the live system is not the target's business.
+	if err := os.Remove(filepath.Join(target, "etc/mtab")); err != nil && !os.IsNotExist(err) {
+		return err
 	}
+	if err := put("etc/mtab", "", 0o644); err != nil {
+		return err
+	}
+	host, _, _ := strings.Cut(s.answer.FQDN, ".")
+	_, err = s.run(ctx, nil, "hostname", host)
+	return err
+}
+
+// fstab is the table of file systems: LVM's by its device, btrfs by its id. The
+// EFI system partition is in it only where GRUB needs it.
+func (s *session) fstab(ctx context.Context) (string, error) {
+	text := "# <file system> <mount point> <type> <options> <dump> <pass>\n"
+	if s.answer.Filesystem == "btrfs" {
+		id, err := s.blkid(ctx, "UUID", s.root)
+		if err != nil {
+			return "", err
+		}
+		text += "UUID=" + id + " / btrfs defaults 0 1\n"
+	} else {
+		options := map[string]string{"ext4": "errors=remount-ro", "xfs": "defaults"}[s.answer.Filesystem]
+		text += s.root + " / " + s.answer.Filesystem + " " + options + " 0 1\n"
+		if s.platform.efi {
+			id, err := s.blkid(ctx, "UUID", s.boot[0].esp)
+			if err != nil {
+				return "", err
+			}
+			text += "UUID=" + id + " /boot/efi vfat " + espOptions + " 0 1\n"
+		}
+	}
+	if s.swap != "" {
+		text += s.swap + " none swap sw 0 0\n"
+	}
+	return text + "proc /proc proc defaults 0 0\n", nil
+}
+
+// espOptions are officially "defaults" alone. An emulated machine may need
+// longer than the usual 90 s to see the partition.
+const espOptions = "defaults,x-systemd.device-timeout=600"
+
+// configureTarget is what follows the packages: the time zone, the login of
+// root, and the words for the kernel.
+func (s *session) configureTarget(ctx context.Context) error {
+	zone := filepath.Join("/usr/share/zoneinfo", s.answer.Timezone)
 	if err := os.Remove(filepath.Join(target, "etc/localtime")); err != nil && !os.IsNotExist(err) {
 		return err
 	}
 	if err := os.Symlink(zone, filepath.Join(target, "etc/localtime")); err != nil {
 		return err
 	}
-	return s.configureAccess(ctx)
-}
-
-// configureAccess sets what only this machine has: its id, its SSH keys, the
-// password of root.
-func (s *session) configureAccess(ctx context.Context) error {
-	for _, argv := range [][]string{{"systemd-machine-id-setup"}, {"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/etc/ssh/ssh_host_ed25519_key"}} {
-		if _, err := s.inTarget(ctx, nil, argv...); err != nil {
+	if err := os.Remove(filepath.Join(target, "proxmox_install_mode")); err != nil {
+		return err
+	}
+	if _, err := s.run(ctx, nil, "sed", "-i", `s/^#\?PermitRootLogin.*/PermitRootLogin yes/`, target+"/etc/ssh/sshd_config"); err != nil {
+		return err
+	}
+	// The server is in the base here, and its keys are not: its package makes them.
+	if _, err := s.inTarget(ctx, nil, "ssh-keygen", "-A"); err != nil {
+		return err
+	}
+	cmdline, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return err
+	}
+	words := keptWords(string(cmdline))
+	if s.answer.Filesystem == "btrfs" {
+		id, err := s.blkid(ctx, "UUID", s.root)
+		if err != nil {
 			return err
 		}
+		if err := put("etc/kernel/cmdline", "root=UUID="+id+" "+words+"\n", 0o644); err != nil {
+			return err
+		}
+	}
+	if words == "" {
+		return nil
+	}
+	return put("etc/default/grub.d/installer.cfg", grubWords(words), 0o644)
+}
+
+// grubWords is the drop-in by which the medium's words reach the installed
+// system's boot loader: it speaks where the medium spoke.
+func grubWords(words string) string {
+	var text string
+	if m := serialConsole.FindStringSubmatch(words); m != nil {
+		text = "GRUB_TERMINAL_INPUT=\"console serial\"\nGRUB_TERMINAL_OUTPUT=\"gfxterm serial\"\n" +
+			"GRUB_SERIAL_COMMAND=\"serial --unit=" + m[1] + " --speed=" + m[2] + "\"\n"
+	}
+	return text + "GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX " + words + "\""
+}
+
+// configureAccess sets what opens the system: last of all, when even the boot
+// loader is there.
+func (s *session) configureAccess(ctx context.Context) error {
+	if err := s.loud(ctx); err != nil {
+		return err
 	}
 	argv, password := []string{"chpasswd"}, s.answer.Password
 	if s.answer.PasswordHash != "" {
@@ -125,11 +164,8 @@ func (s *session) configureAccess(ctx context.Context) error {
 	if len(s.answer.Keys) == 0 {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Join(target, "root/.ssh"), 0o700); err != nil {
-		return err
-	}
-	// No newline at the end: that is how the real installer leaves it.
-	return put("root/.ssh/authorized_keys", strings.Join(s.answer.Keys, "\n"), 0o600)
+	// Modes are what umask leaves, and there is no newline at the end.
+	return put("root/.ssh/authorized_keys", strings.Join(s.answer.Keys, "\n"), 0o644)
 }
 
 // put writes a file of the installed system.
@@ -139,59 +175,6 @@ func put(name, content string, mode fs.FileMode) error {
 		return err
 	}
 	return os.WriteFile(path, []byte(content), mode)
-}
-
-// networkFiles returns the files that say who the node is and where: names
-// below the root, contents.
-func networkFiles(a Answer, nic string, all []Device) map[string]string {
-	host, domain, _ := strings.Cut(a.FQDN, ".")
-	files := map[string]string{
-		"etc/hostname":    host + "\n",
-		"etc/hosts":       fmt.Sprintf("127.0.0.1 localhost.localdomain localhost\n%s %s %s\n\n::1 ip6-localhost ip6-loopback\n", a.Address.Addr(), a.FQDN, host),
-		"etc/resolv.conf": fmt.Sprintf("search %s\nnameserver %s\n", domain, a.DNS),
-	}
-	names := map[string]string{} // kernel's name to final name
-	for _, n := range all {
-		names[n.Name] = n.Name
-	}
-	if a.Names != nil {
-		next := 0
-		for _, n := range all {
-			mac := hardwareAddress(n)
-			name := a.Names[mac]
-			if name == "" {
-				name = fmt.Sprintf("nic%d", next)
-				next++
-			}
-			names[n.Name] = name
-			files["usr/local/lib/systemd/network/50-pmx-"+name+".link"] = "[Match]\nMACAddress=" + mac + "\nType=ether\n\n[Link]\nName=" + name + "\n"
-		}
-	}
-	var b strings.Builder
-	b.WriteString("auto lo\niface lo inet loopback\n\n")
-	var final []string
-	for _, name := range names {
-		final = append(final, name)
-	}
-	slices.Sort(final)
-	for _, name := range final {
-		fmt.Fprintf(&b, "iface %s inet manual\n\n", name)
-	}
-	fmt.Fprintf(&b, "auto vmbr0\niface vmbr0 inet static\n\taddress %s\n\tgateway %s\n\tbridge-ports %s\n\tbridge-stp off\n\tbridge-fd 0\n\n",
-		a.Address, a.Gateway, names[nic])
-	b.WriteString("source /etc/network/interfaces.d/*\n")
-	files["etc/network/interfaces"] = b.String()
-	return files
-}
-
-// hardwareAddress reads the MAC from udev's name by MAC: enx525400000001.
-func hardwareAddress(n Device) string {
-	digits := strings.TrimPrefix(n.Properties["ID_NET_NAME_MAC"], "enx")
-	var parts []string
-	for ; len(digits) >= 2; digits = digits[2:] {
-		parts = append(parts, digits[:2])
-	}
-	return strings.Join(parts, ":")
 }
 
 // droppedWords of the medium's kernel command line do not reach the installed system.

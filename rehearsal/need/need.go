@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// InCI tells whether nothing may be skipped.
+// InCI reports whether nothing may be skipped.
 func InCI() bool { return os.Getenv("CI") == "true" }
 
 // Slow marks a test that takes more than a few seconds: "make check" leaves it out.

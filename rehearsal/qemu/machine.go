@@ -69,9 +69,12 @@ type Machine struct {
 	Media     []Medium
 	Disks     []Disk
 	NICs      []NIC
-	Kernel    string // boot this kernel without firmware's boot order; for probes
+	Kernel    string // boot this kernel without firmware's boot order; for probes and trials
+	Initrd    string // its initial file system, if any
 	Append    string
 	NoReboot  bool // a reboot of the guest ends the machine
+	// Port is a serial port of virtio that leads to a unix socket of the host.
+	Port, Socket string
 }
 
 // OVMF's files, as Debian's package ovmf installs them.
@@ -124,9 +127,7 @@ func (m Machine) Args(dir string) ([]string, error) {
 			"-drive", "if=pflash,format=raw,unit=0,readonly=on,file="+ovmfCode,
 			"-drive", "if=pflash,format=raw,unit=1,file="+escape(filepath.Join(dir, varsFile)))
 	}
-	if m.Kernel != "" {
-		args = append(args, "-kernel", m.Kernel, "-append", m.Append)
-	}
+	args = append(args, m.kernelArgs()...)
 	port := 0
 	for i, medium := range m.Media {
 		args = append(args, mediumArgs(i, medium, &port)...)
@@ -137,7 +138,22 @@ func (m Machine) Args(dir string) ([]string, error) {
 	for _, nic := range m.NICs {
 		args = append(args, nicArgs(nic)...)
 	}
+	if m.Port != "" { // last: it must not move the cards on their bus
+		args = append(args, "-device", "virtio-serial-pci,id=serial",
+			"-chardev", "socket,id=port,path="+escape(m.Socket),
+			"-device", "virtserialport,bus=serial.0,chardev=port,name="+m.Port)
+	}
 	return args, nil
+}
+
+func (m Machine) kernelArgs() (args []string) {
+	if m.Kernel != "" {
+		args = append(args, "-kernel", m.Kernel, "-append", m.Append)
+	}
+	if m.Initrd != "" {
+		args = append(args, "-initrd", m.Initrd)
+	}
+	return args
 }
 
 func (m Machine) check() error {
@@ -199,7 +215,7 @@ func diskArgs(i int, d Disk, port *int) []string {
 	if d.Durable {
 		cache = "writeback"
 	}
-	drive := fmt.Sprintf("if=none,id=%s-image,format=%s,cache=%s,discard=unmap,file=%s", id, format, cache, escape(d.Path))
+	drive := fmt.Sprintf("if=none,id=%s-image,format=%s,cache=%s,discard=unmap,detect-zeroes=unmap,file=%s", id, format, cache, escape(d.Path))
 	var device string
 	switch d.Bus {
 	case "nvme":

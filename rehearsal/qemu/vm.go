@@ -21,6 +21,10 @@ const (
 	messageFile   = "qemu.log"
 )
 
+// Files are what a machine leaves in its directory: what it said, and what its
+// firmware keeps.
+var Files = []string{varsFile, consoleFile, messageFile}
+
 // program is QEMU's name; it is looked up in PATH.
 const program = "qemu-system-x86_64"
 
@@ -98,13 +102,10 @@ func Start(ctx context.Context, m Machine, dir string) (*VM, error) {
 // maxSocketPath is the room in sockaddr_un (108 bytes with the final zero).
 const maxSocketPath = 107
 
-// PID is the process that the machine is.
-func (vm *VM) PID() int { return vm.process.Pid }
-
 // Done is closed when the machine has ended.
 func (vm *VM) Done() <-chan struct{} { return vm.done }
 
-// Running tells whether the machine is still on.
+// Running reports whether the machine is still on.
 func (vm *VM) Running() bool {
 	select {
 	case <-vm.done:
@@ -147,14 +148,6 @@ func (vm *VM) message() string {
 
 // Reset presses the reset button.
 func (vm *VM) Reset(ctx context.Context) error { return vm.command(ctx, "system_reset", nil) }
-
-// PowerButton presses the power button, which the guest may follow.
-func (vm *VM) PowerButton(ctx context.Context) error { return vm.command(ctx, "system_powerdown", nil) }
-
-// Pull takes the medium of that index (a stick) out of the machine.
-func (vm *VM) Pull(ctx context.Context, medium int) error {
-	return vm.command(ctx, "device_del", map[string]any{"id": mediumID(medium)})
-}
 
 // SetLink plugs or unplugs the cable of a network card: the guest sees its carrier go.
 func (vm *VM) SetLink(ctx context.Context, nic string, up bool) error {

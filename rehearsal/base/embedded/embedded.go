@@ -4,7 +4,8 @@ package embedded
 
 import (
 	"embed"
-	"errors"
+
+	"ringboot/profiles/fault"
 )
 
 // The directory always has this package's source; the binary is made by
@@ -14,7 +15,7 @@ import (
 var files embed.FS
 
 // ErrMissing says that mkimage was built without the stand-ins.
-var ErrMissing = errors.New("this mkimage was built without the stand-ins of the Proxmox tools: build it with make, not with go build")
+var ErrMissing = fault.Precondition.New("this mkimage was built without the stand-ins of the Proxmox tools: build it with make, not with go build")
 
 // Standin returns the binary that answers to the names of the Proxmox tools.
 func Standin() ([]byte, error) {

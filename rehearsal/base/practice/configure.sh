@@ -23,8 +23,9 @@ done
 mkdir -p /etc/systemd/journald.conf.d /etc/default/grub.d
 printf '[Journal]\nStorage=persistent\nForwardToConsole=yes\nTTYPath=/dev/ttyS0\nMaxLevelConsole=info\n' >/etc/systemd/journald.conf.d/practice.conf
 printf 'PRACTICE system made by Ringboot from Debian packages: not Proxmox VE.\n' | tee /etc/issue >/etc/motd
-printf '# GRUB: see grub.d\nGRUB_DEFAULT=0\nGRUB_CMDLINE_LINUX_DEFAULT=""\n' >/etc/default/grub
-printf 'PermitRootLogin yes\n' >/etc/ssh/sshd_config.d/practice.conf
+# As Debian's packages of GRUB leave it, and one drop-in of the product's.
+printf 'GRUB_DEFAULT=0\nGRUB_TIMEOUT=5\nGRUB_DISTRIBUTOR=Debian\nGRUB_CMDLINE_LINUX_DEFAULT="quiet"\nGRUB_CMDLINE_LINUX=""\n' >/etc/default/grub
+printf 'GRUB_DISTRIBUTOR="Ringboot PRACTICE"\nGRUB_DISABLE_OS_PROBER=true\n' >/etc/default/grub.d/proxmox-ve.cfg
 
 # Where this tree came from is no source of packages for a node.
 : >/etc/apt/sources.list

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"ringboot/profiles"
 	"ringboot/rehearsal/base"
 	"ringboot/rehearsal/containers"
+	"ringboot/rehearsal/machine"
 	"ringboot/rehearsal/need"
 )
 
@@ -32,7 +34,7 @@ type Lab struct {
 	File    string // of the profile
 	Systems map[string]*containers.System
 
-	root string
+	root, world string
 }
 
 // longest bounds a lab's life.
@@ -52,7 +54,7 @@ func New(t testing.TB, profile []byte, key string) *Lab {
 	l.Profile, err = profiles.Load(l.File, profile)
 	l.Must(err)
 	for _, program := range []string{"mkimage", "peers"} {
-		l.Host("go", "build", "-o", filepath.Join(l.Dir, program), "ringboot/cmd/"+program)
+		l.build(program)
 	}
 	l.root, err = containers.Unpack(ctx, l.iso(), l.Dir)
 	l.Must(err)
@@ -64,9 +66,15 @@ func New(t testing.TB, profile []byte, key string) *Lab {
 // a network of its own.
 func (l *Lab) Again(t testing.TB, key string) *Lab {
 	t.Helper()
+	other := l.For(t)
+	other.begin(filepath.Join(l.Dir, "again"), key)
+	return other
+}
+
+// For is the lab within another test, which its errors end.
+func (l *Lab) For(t testing.TB) *Lab {
 	other := *l
 	other.T = t
-	other.begin(filepath.Join(l.Dir, "again"), key)
 	return &other
 }
 
@@ -84,6 +92,10 @@ func (l *Lab) begin(dir, key string) {
 	l.LAN, err = containers.NewSwitch(l.Ctx, fmt.Sprintf("%s/%d", l.Profile.Management.Gateway, l.Profile.Management.Prefix.Bits()))
 	l.Must(err)
 	l.T.Cleanup(l.LAN.Stop)
+	l.world = filepath.Join(dir, "world")
+	world, err := machine.Listen(l.Ctx, l.world)
+	l.Must(err)
+	l.T.Cleanup(world.Close)
 	l.Systems = map[string]*containers.System{}
 	for _, n := range l.Profile.Nodes {
 		l.start(dir, n, key)
@@ -99,7 +111,7 @@ func (l *Lab) begin(dir, key string) {
 // changes are further pairs of old and new text.
 func Profile(changes ...string) []byte {
 	return []byte(strings.NewReplacer(append([]string{
-		"repository: no-subscription # no-subscription | enterprise | none", "repository: none",
+		"repository: no-subscription # no-subscription | enterprise | none", "repository: none\n  update: installed",
 		"allow_single_port: false", "allow_single_port: true\n  keep: true",
 		"transport: thunderbolt ", "transport: ethernet ", "mtu: 65520", "mtu: 9000",
 		`{name: en05, path: "pci-0000:00:0d.2", driver: thunderbolt-net}`, "{name: en05, interface: en05}",
@@ -124,7 +136,7 @@ func (l *Lab) start(dir string, n profiles.Node, key string) {
 	if key != "" {
 		files["/root/.ssh/authorized_keys"] = containers.File{Content: key, Mode: 0o600}
 	}
-	s, err := containers.Start(l.Ctx, dir, l.root, n.Name, files)
+	s, err := containers.Start(l.Ctx, dir, l.root, n.Name, map[string]string{machine.Socket: l.world}, files)
 	l.Must(err)
 	l.T.Cleanup(s.Stop)
 	l.Systems[n.Name] = s
@@ -158,12 +170,20 @@ func (l *Lab) InstallImages() {
 	}
 	for name := range l.Systems {
 		l.In(name, "systemctl", "daemon-reload")
-		l.In(name, "systemctl", "start", "ringboot-guard", "ringboot")
+		l.In(name, "systemctl", "start", "ringboot")
 	}
 }
 
 // Tool is the path of mkimage or peers.
 func (l *Lab) Tool(name string) string { return filepath.Join(l.Dir, name) }
+
+// build makes mkimage or peers.
+func (l *Lab) build(program string) {
+	l.T.Helper()
+	if out, err := exec.CommandContext(l.Ctx, "go", "build", "-o", l.Tool(program), "ringboot/cmd/"+program).CombinedOutput(); err != nil {
+		l.T.Fatalf("go build %s: %v\n%s", program, err, out)
+	}
+}
 
 // Must ends the test at an error.
 func (l *Lab) Must(err error) {
@@ -179,10 +199,11 @@ func (l *Lab) Host(argv ...string) string {
 	return l.Output(exec.CommandContext(l.Ctx, argv[0], argv[1:]...))
 }
 
-// Output runs a command with the lab's keyring and returns what it prints.
+// Output runs a command with the lab's keyring, and with a home of its own,
+// without keys, and returns what it prints.
 func (l *Lab) Output(cmd *exec.Cmd) string {
 	l.T.Helper()
-	cmd.Env = append(os.Environ(), "XDG_DATA_HOME="+filepath.Join(l.Dir, "keyring"))
+	cmd.Env = append(os.Environ(), "HOME="+l.Dir, "XDG_DATA_HOME="+filepath.Join(l.Dir, "keyring"))
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
@@ -240,10 +261,35 @@ func (l *Lab) Await(more func() bool) {
 	}
 }
 
+// AwaitKeepers waits until the builder has left every node, and its keeper runs.
+func (l *Lab) AwaitKeepers() {
+	l.T.Helper()
+	ctx, cancel := context.WithTimeout(l.Ctx, leaveLimit)
+	defer cancel()
+	for _, n := range l.Profile.Nodes {
+		for {
+			out, _ := l.Systems[n.Name].Run(ctx, "systemctl", "is-active", "ringboot", "ringboot-keeper") // fails where one is not
+			states := strings.Fields(string(out))
+			if slices.Equal(states, []string{"inactive", "active"}) {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				l.Explain()
+				l.T.Fatalf("builder and keeper of %s are %q, not inactive and active: %v", n.Name, states, ctx.Err())
+			case <-time.After(time.Second):
+			}
+		}
+	}
+}
+
+// leaveLimit is how long the builders may take to leave once all is done.
+const leaveLimit = 5 * time.Minute
+
 // Explain shows what the nodes say when a trip went wrong.
 func (l *Lab) Explain() {
 	for name, s := range l.Systems {
-		for _, argv := range [][]string{{"firstboot", "status"}, {"journalctl", "-u", "ringboot", "--no-pager", "-n", "30"}} {
+		for _, argv := range [][]string{{"firstboot", "status"}, {"journalctl", "-u", "ringboot", "-u", "ringboot-keeper", "--no-pager", "-n", "40"}} {
 			out, _ := s.Run(context.WithoutCancel(l.Ctx), argv...)
 			l.T.Logf("%s: %s:\n%s", name, strings.Join(argv, " "), out)
 		}

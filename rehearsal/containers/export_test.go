@@ -1,0 +1,4 @@
+package containers
+
+// StartWithin is Start with another limit.
+var StartWithin = start
