@@ -4,8 +4,8 @@ package ansible
 
 import "embed"
 
-// Files are the playbook, its configuration, module and roles. The inventory
+// Files are the playbook, its first page, its configuration, module and roles. The inventory
 // that lies here is that of the built-in profile and is not among them.
 //
-//go:embed site.yml ansible.cfg .ansible-lint library roles
+//go:embed README.md site.yml ansible.cfg .ansible-lint library roles
 var Files embed.FS
