@@ -5,46 +5,51 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"ringboot/cmd/cli"
 	"ringboot/firstboot"
+	"ringboot/firstboot/engine"
+	"ringboot/profiles"
+	"ringboot/profiles/fault"
 )
 
 func newApply(t *terminal) *cobra.Command {
-	var o firstboot.PassOptions
+	var o engine.PassOptions
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "apply",
 		Short: "Make one pass through the plan and say what each step did",
 		Long: `Make one pass through the plan and say what each step did.
 
-With --check nothing is changed: the changes that would be made are printed.
+With --check, or --diff, nothing is changed: what would be is printed. On a
+settled node nothing differs by itself from what its owner made of it; this
+puts back what the plan says, of one step or of all.
 The exit code is 0 when every step is reached, and 8 when one is not.`,
-		Args: cobra.NoArgs,
+		Example: "  firstboot apply --check            # what would be changed\n  firstboot apply --only ring        # one step alone",
+		Args:    cli.None(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			outcomes, err := pass(cmd.Context(), t, o)
-			if err != nil && strings.HasPrefix(err.Error(), firstboot.ErrNoStep.Error()) {
-				return &exit{exitUsage, err} // by its text: it may have come over the socket
-			}
 			if err != nil {
 				return err
 			}
-			return printOutcomes(t.stdout, outcomes, o.Check, asJSON)
+			return printOutcomes(t.Stdout, outcomes, o.Check, asJSON)
 		},
 	}
 	cmd.Flags().BoolVar(&o.Check, "check", false, "change nothing, print what would be changed")
+	cmd.Flags().BoolVar(&o.Check, "diff", false, "the same as --check")
 	cmd.Flags().StringVar(&o.Only, "only", "", "run this `step` alone, without those before it")
+	cli.Complete(cmd, "only", func(context.Context) []string { return profiles.Steps() })
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write JSON")
 	return cmd
 }
 
 // pass has the running agent make the pass; where none runs, it is made here.
-func pass(ctx context.Context, t *terminal, o firstboot.PassOptions) ([]firstboot.Outcome, error) {
-	var outcomes []firstboot.Outcome
+func pass(ctx context.Context, t *terminal, o engine.PassOptions) ([]engine.Outcome, error) {
+	var outcomes []engine.Outcome
 	err := firstboot.Ask(ctx, t.root, firstboot.MethodApply, o, &outcomes)
-	if err == nil || !errors.Is(err, firstboot.ErrNotRunning) {
+	if err == nil || !errors.Is(err, firstboot.ErrNotRunning) && !errors.Is(err, firstboot.ErrSettled) {
 		return outcomes, err
 	}
 	agent, err := firstboot.Build(firstboot.Options{Version: version, Root: t.root})
@@ -56,22 +61,22 @@ func pass(ctx context.Context, t *terminal, o firstboot.PassOptions) ([]firstboo
 
 // applied is the JSON form of a pass.
 type applied struct {
-	Version int                 `json:"version"` // 1
-	Check   bool                `json:"check"`
-	Changed bool                `json:"changed"`
-	Reached bool                `json:"reached"` // every step is done
-	Steps   []firstboot.Outcome `json:"steps"`
+	Version int              `json:"version"` // 1
+	Check   bool             `json:"check"`
+	Changed bool             `json:"changed"`
+	Reached bool             `json:"reached"` // every step is done
+	Steps   []engine.Outcome `json:"steps"`
 }
 
-func printOutcomes(w io.Writer, outcomes []firstboot.Outcome, check, asJSON bool) error {
+func printOutcomes(w io.Writer, outcomes []engine.Outcome, check, asJSON bool) error {
 	a := applied{Version: 1, Check: check, Reached: true, Steps: outcomes}
 	for _, o := range outcomes {
-		changed := o.Result == firstboot.ResultChanged
+		changed := o.Result == engine.ResultChanged
 		a.Changed = a.Changed || changed
 		a.Reached = a.Reached && o.Reached() && !(check && changed)
 	}
 	if asJSON {
-		if err := writeJSON(w, a); err != nil {
+		if err := cli.JSON(w, a); err != nil {
 			return err
 		}
 	} else {
@@ -90,7 +95,7 @@ func printOutcomes(w io.Writer, outcomes []firstboot.Outcome, check, asJSON bool
 		}
 	}
 	if !a.Reached {
-		return &exit{code: exitPartial}
+		return fault.Partial.Silent()
 	}
 	return nil
 }

@@ -1,17 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"errors"
-	"fmt"
-	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"ringboot/cmd/cli"
 	"ringboot/firstboot"
+	"ringboot/profiles/fault"
 )
 
 func newLeave(t *terminal) *cobra.Command {
@@ -25,15 +22,16 @@ The node is a single one afterwards; its old database of /etc/pve is kept under
 /var/lib/pve-cluster/backup. It is refused once there are guests, Ceph or HA
 resources. The agent goes on with its plan after that: stop it first
 (systemctl disable ringboot) if the node shall not join again.`,
-		Args: cobra.NoArgs,
+		Example: "  firstboot leave --yes",
+		Args:    cli.None(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !yes {
-				return &exit{exitRefused, errors.New("nothing was changed: say --yes to take this node out of its cluster")}
+				return fault.Refused.New("nothing was changed: say --yes to take this node out of its cluster")
 			}
-			if err := askAgent(cmd.Context(), t, firstboot.MethodLeave, nil); err != nil {
+			if err := firstboot.AskBuilder(cmd.Context(), t.root, "leave the cluster", firstboot.MethodLeave, nil, nil); err != nil {
 				return err
 			}
-			fmt.Fprintln(t.stderr, "this node is in no cluster now")
+			t.Say("this node is in no cluster now; its old database is in /var/lib/pve-cluster/backup")
 			return nil
 		},
 	}
@@ -41,80 +39,85 @@ resources. The agent goes on with its plan after that: stop it first
 	return cmd
 }
 
-func newReplace(t *terminal) *cobra.Command {
-	name := ""
-	cmd := &cobra.Command{
-		Use:   "replace",
-		Short: "Say that this machine takes the place of a lost one of the same name",
-		Long: `Say that this machine takes the place of a lost one of the same name.
-
-A node that was a member and comes back as a new installation joins again only
-with this consent, or with replace: true in its profile. The old machine must
-never run again: two machines of one name destroy the cluster.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			host, err := os.Hostname()
-			if err != nil {
-				return err
-			}
-			host, _, _ = strings.Cut(host, ".")
-			if name == "" {
-				fmt.Fprintf(t.stderr, "The old %s must never run again. Type its name to go on: ", host)
-				line, _ := bufio.NewReader(t.stdin).ReadString('\n')
-				name = strings.TrimSpace(line)
-			}
-			if name != host {
-				return &exit{exitRefused, fmt.Errorf("nothing was changed: this node is %s, not %q", host, name)}
-			}
-			return askAgent(cmd.Context(), t, firstboot.MethodReplace, nil)
-		},
-	}
-	cmd.Flags().StringVar(&name, "name", "", "`name` of this node, in place of typing it")
-	return cmd
-}
-
 func newAdmit(t *terminal) *cobra.Command {
 	return &cobra.Command{
-		Use:   "admit NODE",
+		Use:   "admit NODE [FINGERPRINT]",
 		Short: "Let a new machine take the place of a lost node",
-		Long: `Let a new machine take the place of a lost node. Run it on a member.
+		Long: `Let a new machine take the place of a lost node. Run it on the member that
+the new machine's sentence names.
 
-A finished cluster hands out its key no more, not even to its own nodes. After
-this the member does so once more, until all nodes are in and the report is
-written again.`,
-		Example: "  firstboot admit wittgenstein",
-		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return askAgent(cmd.Context(), t, firstboot.MethodAdmit, args[0])
-		},
-	}
-}
-
-func newGuard(t *terminal) *cobra.Command {
-	return &cobra.Command{
-		Use:    "guard",
-		Short:  "Compare corosync.conf with the peers before corosync starts (a unit runs this at boot)",
-		Args:   cobra.NoArgs,
-		Hidden: true,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), guardTime)
-			defer cancel()
-			did, err := firstboot.Guard(ctx, firstboot.Options{Version: version, Root: t.root})
-			if did != "" {
-				fmt.Fprintln(t.stderr, did)
+The machine comes from a stick that was issued anew (mkimage reissue NODE). The
+consent is for that one node and holds for thirty minutes; with a fingerprint it
+is for that one machine. The first machine that comes takes it. On a settled
+cluster the builders of the other nodes are called back, to answer it.`,
+		Example: "  firstboot admit wittgenstein\n  firstboot admit wittgenstein Zk3qv0bXm1aY7c2d",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 2 {
+				return nil
 			}
-			return err
+			return cli.One("NODE")(cmd, args)
 		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var a firstboot.Admitted
+			if err := firstboot.AskBuilder(cmd.Context(), t.root, "admit "+args[0], firstboot.MethodAdmit, strings.Join(args, " "), &a); err != nil {
+				return err
+			}
+			switch {
+			case a.Until.IsZero():
+				t.Say("consent given: for half an hour this node hands the cluster's key to a new %s, once; boot it with its stick, and watch with firstboot peers", args[0])
+			case a.Waits != "":
+				t.Say("consent given until %s: the machine with the key %s, which waits, takes the place of %s", a.Until.Local().Format("15:04"), a.Waits, args[0])
+			default:
+				t.Say("consent given until %s: boot the new %s with its new stick, and watch with firstboot peers", a.Until.Local().Format("15:04"), args[0])
+			}
+			for _, why := range a.Missing {
+				t.Say("%s", why)
+			}
+			return nil
+		},
+		ValidArgsFunction: cli.Offer(func(context.Context) []string { return others(t) }),
 	}
 }
 
-// guardTime is how long a boot waits at most for the peers.
-const guardTime = 20 * time.Second
+func newRevoke(t *terminal) *cobra.Command {
+	return &cobra.Command{
+		Use:   "revoke NODE|FINGERPRINT",
+		Short: "Take the key of a node away, on all nodes",
+		Long: `Take the key of a node away, on all nodes. Run it on another member.
 
-func askAgent(ctx context.Context, t *terminal, method string, in any) error {
-	err := firstboot.Ask(ctx, t.root, method, in, nil)
-	if errors.Is(err, firstboot.ErrNotRunning) {
-		return &exit{exitPrecondition, err}
+From then on nothing that has this key is heard or believed, also not the
+machine itself, until another one is admitted with a newer stick. The members
+of the Proxmox cluster stay as they are.`,
+		Example: "  firstboot revoke wittgenstein",
+		Args:    cli.One("NODE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var node string
+			if err := firstboot.AskBuilder(cmd.Context(), t.root, "revoke "+args[0], firstboot.MethodRevoke, args[0], &node); err != nil {
+				return err
+			}
+			t.Say("the key of %s counts no more, here at once and on the others as they hear of it; a new stick brings it back: mkimage reissue %s", node, node)
+			return nil
+		},
+		ValidArgsFunction: cli.Offer(func(context.Context) []string { return others(t) }),
 	}
-	return err
+}
+
+func newRenew(t *terminal) *cobra.Command {
+	return &cobra.Command{
+		Use:   "renew",
+		Short: "Make another key of its own for this node",
+		Long: `Make another key of its own for this node. The old key gives its word for it,
+and counts no more afterwards. A power cut in between leaves one of the two. The
+agent goes by the new key at once; the other nodes hear of it from it.`,
+		Example: "  firstboot renew",
+		Args:    cli.None(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var fingerprint string
+			if err := firstboot.AskBuilder(cmd.Context(), t.root, "renew", firstboot.MethodRenew, nil, &fingerprint); err != nil {
+				return err
+			}
+			t.Say("this node has the key %s now, and goes by it", fingerprint)
+			return nil
+		},
+	}
 }

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"ringboot/firstboot/trust"
+	"ringboot/firstboot/status"
 	"ringboot/rehearsal/need"
 )
 
@@ -124,8 +124,8 @@ func (n *neighbour) ip(b testing.TB, line string) {
 	}
 }
 
-// status asks the agent as root does on the node.
-func (n *neighbour) status(b testing.TB) (s trust.Status) {
+// readStatus asks the agent as root does on the node.
+func (n *neighbour) status(b testing.TB) (s status.Status) {
 	b.Helper()
 	var out strings.Builder
 	if run(b.Context(), []string{"status", "--json", "--root", n.root}, strings.NewReader(""), &out, io.Discard) != nil {
@@ -154,8 +154,8 @@ func wire(b testing.TB, all []*neighbour) {
 	}
 }
 
-// whole tells whether the ring is whole and all peers are trusted, in the eyes of one.
-func whole(s trust.Status) bool {
+// whole reports whether the ring is whole and all peers are trusted, in the eyes of one.
+func whole(s status.Status) bool {
 	for _, p := range s.Peers {
 		if !p.Trusted.OK || !p.Seen.OK {
 			return false

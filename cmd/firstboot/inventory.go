@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ringboot/cmd/cli"
 	"ringboot/firstboot/host"
 	"ringboot/firstboot/inventory"
 )
@@ -18,13 +19,14 @@ func newInventory(t *terminal) *cobra.Command {
 		Short: "Say what this machine is made of",
 		Long: `Say what this machine is made of: mainboard, processor, memory, disks, network
 ports and Thunderbolt. With --json it is what "mkimage lint --inventory" reads.`,
-		Args: cobra.NoArgs,
+		Example: "  firstboot inventory\n  firstboot inventory --json > device-info.json",
+		Args:    cli.None(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			inv := inventory.Read(cmd.Context(), host.New(t.root))
 			if asJSON {
-				return writeJSON(t.stdout, inv)
+				return cli.JSON(t.Stdout, inv)
 			}
-			printInventory(t.stdout, inv)
+			printInventory(t.Stdout, inv)
 			return nil
 		},
 	}

@@ -4,14 +4,24 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/spf13/cobra"
+
+	"ringboot/cmd/cli"
+	"ringboot/firstboot/acceptance"
 	"ringboot/firstboot/inventory"
-	"ringboot/firstboot/trust"
+	"ringboot/firstboot/report"
+	"ringboot/firstboot/status"
 	"ringboot/imagebuilder/answer"
+	"ringboot/profiles"
+	"ringboot/profiles/fault"
 )
 
 // call runs the program and returns its exit code and what it said.
@@ -19,7 +29,7 @@ func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
 	err := run(t.Context(), args, strings.NewReader(""), &out, &errs)
-	code = report(err, &errs)
+	code = cli.Report("firstboot", err, &errs)
 	return code, out.String(), errs.String()
 }
 
@@ -37,9 +47,11 @@ func TestCommandLine(t *testing.T) {
 		"apply, no seed":     {[]string{"apply", "--root", empty}, 8, "identity    stopped  " + noSeed, ""},
 		"check, no seed":     {[]string{"apply", "--check", "--root", empty}, 8, noSeed, ""},
 		"no such step":       {[]string{"apply", "--only", "bass", "--root", empty}, 2, "", `no such step "bass": the plan has identity`},
-		"doctor, no seed":    {[]string{"doctor", "--root", empty}, 8, "do this: " + noSeed, ""},
+		"doctor, no seed":    {[]string{"doctor", "--root", empty}, 8, "needs a person: " + noSeed, ""},
 		"nothing to restore": {[]string{"restore-network", "--root", empty}, 0, "", ""},
-		"status, no agent":   {[]string{"status", "--root", empty}, 0, "identity", "no agent is running on this node: start it with systemctl start ringboot"},
+		"resume, no seed":    {[]string{"resume", "--root", empty}, 4, "", "firstboot: this node does not know who it is: " + noSeed},
+		"drift, no seed":     {[]string{"drift", "--root", empty}, 4, "", "firstboot: this node does not know who it is: " + noSeed},
+		"status, no agent":   {[]string{"status", "--root", empty}, 4, "", "firstboot: no agent has ever run on this machine: install it from an image of mkimage"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, stdout, stderr := call(t, c.args...)
@@ -51,7 +63,7 @@ func TestCommandLine(t *testing.T) {
 }
 
 func TestJSONHasItsVersion(t *testing.T) {
-	for _, args := range [][]string{{"status", "--json"}, {"apply", "--check", "--json"}, {"inventory", "--json"}} {
+	for _, args := range [][]string{{"apply", "--check", "--json"}, {"inventory", "--json"}} {
 		_, stdout, _ := call(t, append(args, "--root", t.TempDir())...)
 		var v struct{ Version int }
 		if err := json.Unmarshal([]byte(stdout), &v); err != nil || v.Version != 1 {
@@ -109,8 +121,8 @@ func TestAnAgentThatDoesNotKnowItselfAnswers(t *testing.T) {
 	}()
 	<-ready
 	code, stdout, stderr := call(t, "status", "--json", "--root", root)
-	var s trust.Status
-	if err := json.Unmarshal([]byte(stdout), &s); err != nil || code != 0 || stderr != "" || !s.Stopped || s.Phase != "identity" {
+	var s status.Status
+	if err := json.Unmarshal([]byte(stdout), &s); err != nil || code != 0 || stderr != "" || s.Version != 1 || !s.Stopped || s.Phase != "identity" {
 		t.Errorf("exit %d, %v, %q, %+v", code, err, stderr, s)
 	}
 	if code, _, stderr := call(t, "run", "--root", root); code != 6 || !strings.Contains(stderr, "another agent is running") {
@@ -136,4 +148,107 @@ func (s *awaited) Write(p []byte) (int, error) {
 		close(s.found)
 	}
 	return len(p), nil
+}
+
+func TestAShellCompletesNodesStepsAndDrills(t *testing.T) {
+	root := t.TempDir()
+	file := root + profiles.ProfileFile
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, profiles.DefaultText(), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for line, want := range map[string]string{
+		"upgrade --node":     "frege russell wittgenstein",
+		"accept --power-cut": "frege russell wittgenstein",
+		"admit":              "frege russell wittgenstein",
+		"revoke":             "frege russell wittgenstein",
+		"accept --drill":     strings.Join(acceptance.Names(), " "),
+		"apply --only":       strings.Join(profiles.Steps(), " "),
+	} {
+		args := append([]string{"__complete", "--root=" + root}, strings.Fields(line)...)
+		code, out, _ := call(t, append(args, "")...)
+		if got := strings.Fields(out); code != 0 || strings.Join(got[:max(0, len(got)-1)], " ") != want {
+			t.Errorf("%s: exit %d, %q, want %s", line, code, out, want)
+		}
+	}
+}
+
+func TestEveryCommandHasAnExample(t *testing.T) {
+	term := cli.NewTerminal(nil, io.Discard, io.Discard)
+	root, err := newRoot(&terminal{Terminal: term})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cli.Dress(root, term, version); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range append([]*cobra.Command{root}, root.Commands()...) {
+		if c.Hidden {
+			continue
+		}
+		if !strings.Contains(c.Example, "firstboot") {
+			t.Errorf("%s has no example", c.CommandPath())
+		}
+		if c.Short == "" || strings.HasSuffix(c.Short, ".") {
+			t.Errorf("%s: short text %q", c.CommandPath(), c.Short)
+		}
+	}
+}
+
+// TestTheDoctorSaysTheVerdict has a node in every standing that one node can be in.
+func TestTheDoctorSaysTheVerdict(t *testing.T) {
+	formed := func(outcome report.Outcome) status.Status {
+		s := status.Status{Node: "frege", Phase: status.PhaseFormed, Step: 11, Steps: 11}
+		if outcome == "" {
+			return s
+		}
+		r := report.Report{Version: report.Version, MadeBy: "frege", Verdict: report.Verdict{Outcome: outcome, Sentence: "All is well.", Reasons: []string{"ring 4.6 Gbit/s, below 5", "the disk is full"}}}
+		root := t.TempDir()
+		text, err := r.JSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(root, acceptance.ReportJSON)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if s.Acceptance, err = accepted(root); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	at := func(state string, stopped bool) status.Status {
+		s := status.Status{Node: "frege", Phase: "base", Step: 2, Steps: 11, Waiting: "sudo is missing", Stopped: stopped, Plans: make([]status.StepStatus, 11)}
+		s.Plans[1].State = state
+		return s
+	}
+	settled := formed(report.Passed)
+	settled.Settled, settled.Drift = time.Now(), []status.Drift{{Text: "frege differs."}}
+	for name, c := range map[string]struct {
+		s    status.Status
+		want fault.Kind
+		says string
+	}{
+		"formed":       {formed(""), fault.Done, "formed: all 11 steps are done, no known risk\ndo this: nothing\n"},
+		"accepted":     {formed(report.Passed), fault.Done, "formed and accepted: all 11 steps are done, no known risk\ndo this: nothing\nlog in:  as root"},
+		"warnings":     {formed(report.Warnings), fault.Done, "formed with warnings: all 11 steps are done; ring 4.6 Gbit/s, below 5, and 1 reason more\ndo this: read the report"},
+		"not accepted": {formed(report.Failed), fault.Unverified, "formed and not accepted: all 11 steps are done; ring 4.6 Gbit/s, below 5, and 1 reason more\ndo this: mend it, then run firstboot accept on frege"},
+		"drift":        {settled, fault.Partial, "formed and accepted: all 11 steps are done, and the node is left alone, 1 difference from the plan, no known risk\n"},
+		"forming":      {at("todo", false), fault.Partial, "forming: step 2 of 11, base: frege installs packages and users (sudo is missing)\ndo this: nothing, the agent is at work"},
+		"waiting":      {at("waiting", false), fault.Partial, "waiting: step 2 of 11, base: sudo is missing\ndo this: as the sentence says"},
+		"stopped":      {at("stopped", true), fault.Partial, "stopped: step 2 of 11, base needs a person: sudo is missing\ndo this: as the sentence says"},
+	} {
+		var out bytes.Buffer
+		err := diagnose(&terminal{Terminal: cli.NewTerminal(nil, &out, io.Discard)}, c.s)
+		if fault.Of(err) != c.want || !strings.HasPrefix(out.String(), c.says) {
+			t.Errorf("%s: %d, %q", name, fault.Of(err), out.String())
+		}
+		var told bytes.Buffer
+		printStatus(&told, c.s)
+		if v, _, _ := strings.Cut(c.says, "\n"); !strings.HasPrefix(told.String(), "frege: "+v) {
+			t.Errorf("%s: status says %q", name, told.String())
+		}
+	}
 }

@@ -1,38 +1,37 @@
 package main
 
 import (
-	"errors"
-	"os"
-
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
+	"ringboot/cmd/cli"
 	"ringboot/firstboot"
-	"ringboot/firstboot/trust/view"
+	"ringboot/firstboot/status/draw"
+	"ringboot/profiles/fault"
 )
 
 func newPeers(t *terminal) *cobra.Command {
 	var asJSON, plain bool
 	cmd := &cobra.Command{
-		Use:   "peers",
-		Short: "Show all nodes and the ring as this node sees them",
-		Args:  cobra.NoArgs,
+		Use:     "peers",
+		Short:   "Show all nodes and the ring as this node sees them",
+		Example: "  firstboot peers\n  firstboot peers --json | jq .verdict",
+		Args:    cli.None(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if asJSON && plain {
-				return &exit{exitUsage, errors.New("--json and --plain exclude each other")}
+				return fault.Usage.New("--json and --plain exclude each other")
 			}
-			var p view.Picture
-			if err := firstboot.Ask(cmd.Context(), t.root, firstboot.MethodPicture, nil, &p); err != nil {
-				return &exit{exitPrecondition, err}
+			var p draw.Picture
+			if err := firstboot.AskEither(cmd.Context(), t.root, firstboot.MethodPicture, nil, &p); err != nil {
+				return fault.Precondition.Wrap(err)
 			}
 			if asJSON {
-				return writeJSON(t.stdout, p)
+				return cli.JSON(t.Stdout, p)
 			}
 			text := p.Plain()
 			if !plain {
 				text = p.Text(style(t))
 			}
-			_, err := t.stdout.Write([]byte(text))
+			_, err := t.Stdout.Write([]byte(text))
 			return err
 		},
 	}
@@ -42,14 +41,6 @@ func newPeers(t *terminal) *cobra.Command {
 }
 
 // style fits the picture to the terminal, if there is one.
-func style(t *terminal) view.Style {
-	f, ok := t.stdout.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return view.Style{}
-	}
-	st := view.Style{Color: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
-	if width, _, err := term.GetSize(int(f.Fd())); err == nil {
-		st.Width = width
-	}
-	return st
+func style(t *terminal) draw.Style {
+	return draw.Style{Width: t.Width(), Color: t.Color(t.Stdout)}
 }

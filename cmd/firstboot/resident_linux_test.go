@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"ringboot/firstboot/base"
 	"ringboot/firstboot/host"
-	"ringboot/firstboot/step"
 	"ringboot/firstboot/trust/testpki"
 	"ringboot/profiles"
 	"ringboot/rehearsal/need"
@@ -39,7 +39,7 @@ users:
 func build(b testing.TB, dir string) string {
 	b.Helper()
 	path := filepath.Join(dir, "firstboot")
-	cmd := exec.Command("go", "build", "-tags", "nethttpomithttp2", "-gcflags=all=-l", "-trimpath", "-ldflags", "-s -w -X main.version=bench", "-o", path, ".")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X main.version=bench", "-o", path, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		b.Fatalf("%v: %s", err, out)
@@ -77,7 +77,7 @@ func room(b testing.TB, pki *testpki.PKI, node string) string {
 			b.Fatal(err)
 		}
 	}
-	if _, err := (step.NewSeed{Node: node}).Write(h, false); err != nil {
+	if _, err := (base.NewSeed{Node: node}).Write(h, false); err != nil {
 		b.Fatal(err)
 	}
 	return root
@@ -135,7 +135,7 @@ func TestTheShippedAgentStopsAtOnce(t *testing.T) {
 	if err := run(ctx, []string{"status", "--root", root}, strings.NewReader(""), &out, io.Discard); err != nil {
 		t.Error(err)
 	}
-	if !strings.Contains(out.String(), "frege: step 2 of") || !strings.Contains(out.String(), "this is no Debian system") {
+	if !strings.Contains(out.String(), "frege: waiting: step 2 of") || !strings.Contains(out.String(), "this is no Debian system") {
 		t.Errorf("status:\n%s\nthe agent said:\n%s", out.String(), said.String())
 	}
 	at := time.Now()
@@ -146,7 +146,7 @@ func TestTheShippedAgentStopsAtOnce(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("it ended with %v: %s%s", err, said.String(), rest)
 	}
-	if took := time.Since(at); took > 5*time.Second { // a second on a machine that does nothing else
+	if took := time.Since(at); took > 10*time.Second { // in twice TimeoutStopSec of its unit it is killed
 		t.Errorf("it took %s to stop", took)
 	}
 }

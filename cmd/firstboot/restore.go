@@ -5,8 +5,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ringboot/cmd/cli"
 	"ringboot/firstboot/host"
-	"ringboot/firstboot/step"
+	"ringboot/firstboot/management"
 )
 
 func newRestore(t *terminal) *cobra.Command {
@@ -18,11 +19,12 @@ func newRestore(t *terminal) *cobra.Command {
 
 It runs at boot, before the network comes up, and from a timer while a change
 is on trial. Without a change on trial it does nothing.`,
-		Args: cobra.NoArgs,
+		Example: "  firstboot restore-network --reload",
+		Args:    cli.None(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			restored, err := step.RestoreNetwork(cmd.Context(), host.New(t.root), reload)
+			restored, err := management.RestoreNetwork(cmd.Context(), host.New(t.root), reload)
 			if restored {
-				fmt.Fprintln(t.stderr, "firstboot: the new network was not confirmed, the old one is back")
+				fmt.Fprintln(t.Stderr, "firstboot: the new network was not confirmed, the old one is back")
 			}
 			return err
 		},

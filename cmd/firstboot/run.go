@@ -9,52 +9,52 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ringboot/cmd/cli"
 	"ringboot/firstboot"
 	"ringboot/firstboot/host"
-	"ringboot/firstboot/trust"
+	"ringboot/firstboot/status"
 )
 
 func newRun(t *terminal) *cobra.Command {
 	return &cobra.Command{
-		Use:   "run",
-		Short: "Work through the plan, then stay, keep the ring and answer status",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return runAgent(cmd.Context(), t) },
+		Use:     "run",
+		Short:   "Work through the plan until the node is settled, then leave it to the keeper",
+		Example: "  systemctl start ringboot      # the unit that calls firstboot run",
+		Args:    cli.None(),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runAgent(cmd.Context(), t) },
 	}
 }
 
 func runAgent(ctx context.Context, t *terminal) error {
 	var n host.Notifier
 	for ctx.Err() == nil {
-		out := &lines{to: t.stderr}
+		out := &lines{to: t.Stderr}
 		started := n.Patience()
-		agent, err := firstboot.Build(firstboot.Options{Version: version, Root: t.root, Log: out.line}, out, unit{n})
+		agent, err := firstboot.Build(firstboot.Options{Version: version, Root: t.root, Log: out.line, Works: true}, out, unit{n})
 		started()
 		switch {
 		case errors.Is(err, firstboot.ErrNoSeed):
 			err = agent.RunUntilSeeded(ctx, n)
+		case err == nil && agent.Settled():
+			n.Ready()
+			out.line("this node is settled and left alone: firstboot apply puts back what differs from the plan, firstboot resume runs the builder for a while")
+			return nil
 		case err == nil:
-			return refused(agent.Run(ctx, n))
+			if err = agent.Run(ctx, n); err == nil {
+				return nil
+			}
 		}
-		if err != nil {
-			return refused(err)
+		if err != nil && !errors.Is(err, firstboot.ErrRenewed) {
+			return err
 		}
 	}
 	return nil
 }
 
-// refused gives the error of a second agent its exit code.
-func refused(err error) error {
-	if errors.Is(err, firstboot.ErrRunning) {
-		return &exit{exitRefused, err}
-	}
-	return err
-}
-
 // unit shows the verdict in systemctl status.
 type unit struct{ n host.Notifier }
 
-func (u unit) Report(s trust.Status) { u.n.Status(s.Verdict) }
+func (u unit) Report(s status.Status) { u.n.Status(s.Judge().Text()) }
 
 // lines writes one line for the system's journal whenever the verdict changes.
 type lines struct {
@@ -63,7 +63,7 @@ type lines struct {
 	last string
 }
 
-func (l *lines) Report(s trust.Status) {
+func (l *lines) Report(s status.Status) {
 	l.mu.Lock()
 	same := s.Verdict == l.last
 	l.last = s.Verdict

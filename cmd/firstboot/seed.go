@@ -8,27 +8,32 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ringboot/cmd/cli"
+	"ringboot/firstboot"
+	"ringboot/firstboot/base"
 	"ringboot/firstboot/host"
-	"ringboot/firstboot/step"
 	"ringboot/profiles"
+	"ringboot/profiles/fault"
 )
 
 func newSeed(t *terminal) *cobra.Command {
-	var n step.NewSeed
+	var n base.NewSeed
 	var check, asJSON bool
 	var peers string
 	cmd := &cobra.Command{
 		Use:   "seed --node NAME",
-		Short: "Make the seed of a machine that was installed by hand",
-		Long: `Make the seed of a machine that was installed by hand.
+		Short: "Make the seed of a machine that was installed by hand, or whose profile was changed",
+		Long: `Make the seed of a machine that was installed by hand, or whose profile was changed.
 
 Profile, CA, certificate and key lie in ` + profiles.SeedDir + ` already; the seed file
-follows from them. Nothing is written if it is right.`,
+follows from them. What only the builder knows stays as the earlier seed has it.
+Nothing is written if it is right. On a settled node a profile that asks for what
+may not change any more is refused (docs/day-two.md).`,
 		Example: "  firstboot seed --node frege\n  firstboot seed --node frege --driven --check",
-		Args:    cobra.NoArgs,
+		Args:    cli.None(),
 		RunE: func(*cobra.Command, []string) error {
 			if n.Node == "" {
-				return &exit{exitUsage, errors.New("--node is missing: name the node of the profile that this machine is")}
+				return fault.Usage.New("--node is missing: name the node of the profile that this machine is")
 			}
 			if peers != "" {
 				text, err := os.ReadFile(peers)
@@ -36,22 +41,28 @@ follows from them. Nothing is written if it is right.`,
 					return err
 				}
 				if err := json.Unmarshal(text, &n.Peers); err != nil {
-					return &exit{exitProfile, fmt.Errorf("%s is no table of node and key: %w", peers, err)}
+					return fault.Profile.Errorf("%s is no table of node and key: %w", peers, err)
 				}
+			}
+			if err := firstboot.Lasting(firstboot.Options{Version: version, Root: t.root}); err != nil {
+				return err
 			}
 			changed, err := n.Write(host.New(t.root), check)
 			var problems profiles.Problems
 			if errors.As(err, &problems) {
-				return &exit{exitProfile, err}
+				return fault.Profile.Wrap(err)
 			}
 			if err != nil {
-				return &exit{exitPrecondition, err}
+				return fault.Precondition.Wrap(err)
 			}
 			if asJSON {
-				return writeJSON(t.stdout, map[string]any{"version": 1, "changed": changed})
+				return cli.JSON(t.Stdout, map[string]any{"version": 1, "changed": changed})
 			}
-			word := map[bool]string{true: "changed", false: "ok"}[changed]
-			_, err = fmt.Fprintf(t.stdout, "seed of %s: %s\n", n.Node, word)
+			word := "ok"
+			if changed {
+				word = "changed"
+			}
+			_, err = fmt.Fprintf(t.Stdout, "seed of %s: %s\n", n.Node, word)
 			return err
 		},
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,32 +9,38 @@ import (
 	"github.com/spf13/cobra"
 
 	"ringboot/ansible"
+	"ringboot/cmd/cli"
 	"ringboot/imagebuilder"
 	"ringboot/imagebuilder/agent"
+	"ringboot/profiles/fault"
 )
 
-func newAnsible(t *terminal) *cobra.Command {
+func newAnsible(t *cli.Terminal) *cobra.Command {
 	var profile, out string
 	var force bool
 	cmd := &cobra.Command{
 		Use:   "ansible --out DIR",
 		Short: "Write a playbook with inventory, variables and secrets from a profile",
-		Long: `ansible writes a directory that forms the same cluster from a playbook, for
-machines that were installed by hand: inventory and variables in the profile's
-own words, the roles, the agent's package, and one file of secrets per node.
-The secrets are the user's alone (0600); encrypt them with ansible-vault.`,
+		Long: `ansible writes a directory that forms the same cluster from a playbook, for machines that were
+installed by hand: inventory and variables in the profile's own words, the roles, the agent's package, and
+one file of secrets per node. The secrets are the user's alone (0600); encrypt them with ansible-vault.`,
 		Example: "  mkimage ansible --out lab\n  cd lab && ansible-vault encrypt secrets/*.yml && ansible-playbook site.yml --ask-vault-pass",
-		Args:    cobra.NoArgs,
+		Args:    cli.None(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if out == "" {
-				return usage("--out DIR is missing")
+				return fault.Usage.Errorf("--out DIR is missing")
 			}
-			c, err := loadProfile(profile)
+			c, err := loadProfile(t, profile)
 			if err != nil {
 				return err
 			}
 			if entries, err := os.ReadDir(out); err == nil && len(entries) > 0 && !force {
-				return &exit{exitRefused, fmt.Errorf("%s is not empty: --force writes over the files of the playbook in it", out)}
+				return fault.Refused.Errorf("%s is not empty: --force writes over the files of the playbook in it", out)
+			}
+			if err := os.MkdirAll(out, 0o755); err != nil { // before a keyring is made for nothing
+				return fault.Precondition.Errorf("%w: name another place with --out", err)
+			} else if err := writable(out); err != nil {
+				return err
 			}
 			k, err := c.complete(cmd.Context(), t)
 			if err != nil {
@@ -43,7 +48,7 @@ The secrets are the user's alone (0600); encrypt them with ansible-vault.`,
 			}
 			binary, err := agent.Open()
 			if err != nil {
-				return &exit{exitPrecondition, err}
+				return err
 			}
 			files, err := imagebuilder.Playbook(c.Profile, k, binary, version)
 			if err != nil {
@@ -58,7 +63,10 @@ The secrets are the user's alone (0600); encrypt them with ansible-vault.`,
 					return err
 				}
 			}
-			t.say("wrote %s: encrypt secrets/*.yml with ansible-vault, then run ansible-playbook site.yml there", out)
+			t.Say("wrote %s: encrypt secrets/*.yml with ansible-vault, then run ansible-playbook site.yml there", out)
+			if !c.Management.Keep {
+				t.Warn("risk: the agent makes the management network of the profile on these machines, a bond under vmbr0: write management.keep: true if theirs shall stay as it is")
+			}
 			return nil
 		},
 	}

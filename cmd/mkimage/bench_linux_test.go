@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"ringboot/cmd/cli"
 	"ringboot/imagebuilder"
 	"ringboot/imagebuilder/agent"
 	"ringboot/imagebuilder/iso9660"
@@ -237,15 +238,15 @@ func phases(b *testing.B, name, stock, out, home string) {
 	b.Setenv("HOME", home)
 	b.Setenv("XDG_DATA_HOME", home)
 	b.Setenv("XDG_CACHE_HOME", home)
-	m := &making{t: &terminal{stdout: io.Discard, stderr: io.Discard}, all: true, iso: stock, out: out}
+	m := &making{t: cli.NewTerminal(nil, io.Discard, io.Discard), all: true, iso: stock, out: out}
 	ctx := context.Background()
 	var pack, build, write []float64
 	for range rounds {
-		c, err := loadProfile("")
+		c, err := loadProfile(m.t, "")
 		check(b, err)
 		nodes, err := c.choose("", true, "")
 		check(b, err)
-		source, err := openSource(ctx, m.t, stock)
+		source, err := openSource(ctx, m.t, stock, false)
 		check(b, err)
 		k, err := c.complete(ctx, m.t)
 		check(b, err)
@@ -257,7 +258,9 @@ func phases(b *testing.B, name, stock, out, home string) {
 		}))
 		var images []*imagebuilder.Image
 		build = append(build, timed(b, nil, func() {
-			images, err = m.build(c, nodes, source.Base, k, binary)
+			look, err := m.preflight(source)
+			check(b, err)
+			images, err = m.build(c, nodes, source.Base, k, binary, look)
 			check(b, err)
 		}))
 		write = append(write, timed(b, nil, func() {

@@ -3,45 +3,35 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"ringboot/cmd/cli"
 	"ringboot/imagebuilder/iso9660"
 	"ringboot/imagebuilder/iso9660/isotest"
 	"ringboot/imagebuilder/output"
 	"ringboot/imagebuilder/stick"
-	"ringboot/rehearsal"
+	"ringboot/profiles/fault"
 )
 
 func TestExitCodes(t *testing.T) {
 	for _, test := range []struct {
 		err  error
-		code int
+		code fault.Kind
 		want string
 	}{
-		{nil, 0, ""},
-		{errors.New("something nobody thought of"), 1, "mkimage: something nobody thought of\n"},
-		{fmt.Errorf("%w (interrupt)", errInterrupted), 1, "mkimage: interrupted (interrupt)\n"},
-		{usage("a flag is wrong"), 2, "mkimage: a flag is wrong\n"},
-		{&exit{exitPrecondition, errors.New("no keyring")}, 4, "mkimage: no keyring\n"},
-		{fmt.Errorf("writing x.iso: %w: %w", output.ErrNoRoom, syscall.ENOSPC), 4, "mkimage: writing x.iso: not enough room: no space left on device\n"},
-		{fmt.Errorf("x.iso: %w", stick.ErrDiffers), 5, "mkimage: x.iso: the device does not give back what was written to it\n"},
-		{fmt.Errorf("x.iso: %w", fs.ErrExist), 6, "mkimage: x.iso: file already exists\n"},
-		{verdict(fmt.Errorf("the trip had 2h0m0s: %w", context.DeadlineExceeded)), 7, "mkimage: the trip had 2h0m0s: context deadline exceeded\n"},
-		{verdict(fmt.Errorf("%w: frege", rehearsal.ErrMachine)), 5, "mkimage: " + rehearsal.ErrMachine.Error() + ": frege\n"},
-		{fmt.Errorf("the list of checksums: %w", context.DeadlineExceeded), 7, "mkimage: the list of checksums: context deadline exceeded\n"},
-		{&exit{exitPartial, errors.New("1 of 3 images are finished: interrupted")}, 8, "mkimage: 1 of 3 images are finished: interrupted\n"},
-		{&exit{code: exitUnverified}, 5, ""},
+		{fmt.Errorf("writing x.iso: %w: %w", output.ErrNoRoom, syscall.ENOSPC), fault.Precondition, "mkimage: writing x.iso: not enough room: no space left on device\n"},
+		{fmt.Errorf("x.iso: %w", stick.ErrDiffers), fault.Unverified, "mkimage: x.iso: the device does not give back what was written to it\n"},
+		{fault.Partial.Errorf("1 of 3 images are finished: %w", cli.ErrInterrupted()), fault.Partial, "mkimage: 1 of 3 images are finished: interrupted\n"},
 	} {
 		var said bytes.Buffer
-		if code := report(test.err, &said); code != test.code || said.String() != test.want {
+		if code := cli.Report("mkimage", test.err, &said); code != int(test.code) || said.String() != test.want {
 			t.Errorf("%v: exit code %d and %q, want %d and %q", test.err, code, said.String(), test.code, test.want)
 		}
 	}
@@ -52,20 +42,46 @@ func TestAnInterruptEndsTheQuestion(t *testing.T) {
 	silent, typist := io.Pipe()
 	defer typist.Close()
 	var said bytes.Buffer
-	m := &making{t: &terminal{stdin: silent, stdout: io.Discard, stderr: &said}}
+	m := &making{t: cli.NewTerminal(silent, io.Discard, &said)}
 	ctx, interrupt := context.WithCancelCause(t.Context())
 	asked := make(chan error)
 	go func() {
 		asked <- m.confirmed(ctx, stick.Device{Path: "/dev/sdx", Size: 32 << 30, Removable: true}, 1<<30)
 	}()
-	interrupt(errInterrupted)
+	interrupt(cli.ErrInterrupted())
 	select {
 	case err := <-asked:
-		if code := report(err, &said); code != 1 || !errors.Is(err, errInterrupted) {
+		if code := cli.Report("mkimage", err, &said); code != int(fault.Interrupted) {
 			t.Errorf("exit code %d: %v", code, err)
 		}
 	case <-time.After(time.Minute):
 		t.Fatal("it goes on waiting for an answer")
+	}
+}
+
+// What lies on a stick is said before it is named a second time; a ticket is
+// rewritten without, for the rest stays.
+func TestAStickWithFilesIsNamedTwice(t *testing.T) {
+	d := stick.Device{Path: "/dev/sdx", Size: 32 << 30, Removable: true, Content: []string{`vfat "HOLIDAYS" (sdx1)`}}
+	const again = `again, because it carries vfat "HOLIDAYS" (sdx1)`
+	for _, c := range []struct {
+		typed, want string
+		confirm     []string
+		size        int64
+		ok          bool
+	}{
+		{"/dev/sdx\n/dev/sdx\n", again, nil, 1 << 30, true},
+		{"/dev/sdx\nno\n", again, nil, 1 << 30, false},
+		{"/dev/sdx\n", "", nil, 0, true},
+		{"", "", []string{"/dev/sdx"}, 1 << 30, false},
+		{"", "", []string{"/dev/sdx", "/dev/sdx"}, 1 << 30, true},
+	} {
+		var said bytes.Buffer
+		m := &making{t: cli.NewTerminal(strings.NewReader(c.typed), io.Discard, &said), confirm: c.confirm}
+		err := m.confirmed(t.Context(), d, c.size)
+		if (err == nil) != c.ok || !strings.Contains(said.String(), c.want) || c.size == 0 && strings.Contains(said.String(), "again") {
+			t.Errorf("%q %v: %v, said %q", c.typed, c.confirm, err, said.String())
+		}
 	}
 }
 
@@ -81,13 +97,13 @@ func TestHostileImagesGetOneLineAndTheirExitCode(t *testing.T) {
 	try := func(name string, want string, commands ...[]string) {
 		for _, args := range commands {
 			var out, said bytes.Buffer
-			code := report(run(t.Context(), args, nil, &out, &said), &said)
-			if want := "mkimage: x.iso: " + want + "\n"; code != exitPrecondition || said.String() != want || out.Len() > 0 {
+			code := cli.Report("mkimage", run(t.Context(), args, nil, &out, &said), &said)
+			if want := "mkimage: x.iso: " + want + "\n"; code != int(fault.Precondition) || said.String() != want || out.Len() > 0 {
 				t.Errorf("%s: mkimage %v: exit code %d, out %q\ngot  %swant %s", name, args, code, out.String(), said.String(), want)
 			}
 		}
 	}
-	makes := []string{"--node", "frege", "--iso", "x.iso", "--out", "y.iso"}
+	makes := []string{"--quiet", "--node", "frege", "--iso", "x.iso", "--out", "y.iso"}
 	for _, c := range isotest.Damaged() {
 		write(t, c.Bytes)
 		try(c.Name, c.Want, makes, []string{"inspect", "x.iso"}, []string{"verify", "x.iso"}, []string{"reset", "x.iso"}, []string{"rearm", "x.iso"})

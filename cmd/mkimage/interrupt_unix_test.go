@@ -57,7 +57,7 @@ func TestInterruptedAllLeavesWholeImagesOrNone(t *testing.T) {
 		moment.Stop()
 		finished, debris := lookAt(t, out, whole)
 		left += debris
-		if code, want := cmd.ProcessState.ExitCode(), []int{1, 8, 8, 0}[finished]; code != want && code != -1 {
+		if code, want := cmd.ProcessState.ExitCode(), []int{130, 8, 8, 0}[finished]; code != want && code != -1 {
 			t.Errorf("at moment %d, %d images are finished and the exit code is %d: %s", i, finished, code, cmd.Stderr)
 		}
 	}

@@ -32,6 +32,12 @@ func TestCommands(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata/script", Setup: ownHome, Cmds: scriptCommands(t, nil)})
 }
 
+// TestCommandsWithTheAgent runs the scripts that write what carries the agent.
+func TestCommandsWithTheAgent(t *testing.T) {
+	needAgent(t)
+	testscript.Run(t, testscript.Params{Dir: "testdata/agent", Setup: ownHome, Cmds: scriptCommands(t, nil)})
+}
+
 // TestImages runs the scripts that make images.
 func TestImages(t *testing.T) {
 	need.Slow(t)
@@ -175,13 +181,14 @@ func scriptCommands(t *testing.T, s *stocks) map[string]func(*testscript.TestScr
 		"spend": func(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Check(spend(ts.MkAbs(args[0])))
 		},
-		// spoil FILE changes a byte of the answer file in an image.
+		// spoil FILE changes a byte of the menu in an image: preflight may write
+		// the answer anew, so that its manifest does not bind it.
 		"spoil": func(ts *testscript.TestScript, _ bool, args []string) {
 			content, err := os.ReadFile(ts.MkAbs(args[0]))
 			ts.Check(err)
-			at := bytes.Index(content, []byte("reboot-mode"))
+			at := bytes.LastIndex(content, []byte("AGAIN: ERASES"))
 			if at < 0 {
-				ts.Fatalf("no answer file in %s", args[0])
+				ts.Fatalf("no menu in %s", args[0])
 			}
 			content[at] ^= 1
 			ts.Check(os.WriteFile(ts.MkAbs(args[0]), content, 0o600))

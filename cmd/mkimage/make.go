@@ -2,29 +2,30 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
 
+	"ringboot/cmd/cli"
 	"ringboot/imagebuilder"
 	"ringboot/imagebuilder/agent"
-	"ringboot/imagebuilder/inspect"
 	"ringboot/imagebuilder/keyring"
 	"ringboot/imagebuilder/output"
 	"ringboot/imagebuilder/stick"
+	"ringboot/profiles/fault"
+	"ringboot/profiles/spelling"
 )
 
 // making is what the flags of the root command ask for.
 type making struct {
-	t        *terminal
+	t        *cli.Terminal
 	node     string
 	all      bool
 	profile  string
@@ -37,28 +38,35 @@ type making struct {
 	dryRun   bool
 	asJSON   bool
 	force    bool
+	probe    bool // make a medium that only looks
+	blind    bool // nothing looks at the machine before the installer
 }
 
-func newMake(t *terminal) *cobra.Command {
+func newMake(t *cli.Terminal) *cobra.Command {
 	m := &making{t: t}
 	cmd := &cobra.Command{
-		Use:   "mkimage --node NODE | --all",
+		Use:   "mkimage --node NODE | --all | --probe",
 		Short: "Make the installation image of a node",
 		Long: "mkimage makes the installation image of a node from a profile and a stock\n" +
 			"Proxmox VE ISO, or writes it straight to a USB stick. The machine that boots it\n" +
 			"installs itself, finds its peers and becomes a member of the cluster.\n\n" +
 			"The ISO is looked for in the current directory, the downloads folder and the\n" +
-			"cache, and downloaded if it is nowhere. It is only read.",
+			"cache, and downloaded if it is nowhere. It is only read. RINGBOOT_ISO_MIRROR\n" +
+			"names a mirror of the vendor's directory; the published checksums hold for it, too.",
 		Example: "  mkimage plan                                  # what would be erased, on which machine\n" +
 			"  mkimage --node frege                          # makes philosophers-frege.iso\n" +
 			"  mkimage --all --out images/                   # one image per node\n" +
 			"  mkimage --node frege --stick /dev/sdb         # writes a stick, no file in between\n" +
+			"  mkimage --all --stick /dev/sdb                # one stick for all, one machine after the other\n" +
 			"  mkimage --node frege --root-disk S649NX0R123  # erases the disk of that serial number\n" +
 			"  mkimage --node frege --iso practice           # no Proxmox VE: for practising",
-		Args: cobra.NoArgs,
+		Args: cli.Words(meant(m)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().NFlag() == 0 {
-				return usage("nothing to do: mkimage --node NODE, or mkimage plan (mkimage --help)")
+				return fault.Usage.Errorf("nothing to do: mkimage --node NODE, or mkimage plan (mkimage --help)")
+			}
+			if m.probe {
+				return m.look(cmd.Context())
 			}
 			return m.run(cmd.Context())
 		},
@@ -72,27 +80,51 @@ func newMake(t *terminal) *cobra.Command {
 	f.StringVar(&m.stick, "stick", "", "write to this device instead of a file")
 	f.StringArrayVar(&m.confirm, "confirm", nil, "the device again, instead of being asked; twice for a disk that is built in")
 	f.StringVar(&m.rootDisk, "root-disk", "", "serial number of the disk to erase, instead of the profile's")
+	f.BoolVar(&m.probe, "probe", false, "a medium that only looks at machines and keeps what it saw")
+	f.BoolVar(&m.blind, "without-preflight", false, "leave out what looks at the machine before the installer does")
 	f.BoolVar(&m.serial, "serial-console", false, "menu and installer also speak on the first serial port")
 	f.BoolVar(&m.dryRun, "dry-run", false, "say what would be done, write nothing")
 	f.BoolVar(&m.asJSON, "json", false, "say the result as JSON")
-	f.BoolVar(&m.force, "force", false, "overwrite a file that is something else")
+	cli.Complete(cmd, "node", func(context.Context) []string { return nodeNames(t, m.profile) })
+	cli.Complete(cmd, "stick", devicePaths)
+	cli.Complete(cmd, "confirm", devicePaths)
+	f.BoolVar(&m.force, "force", false, "overwrite a file that is something else, and take an ISO whose checksum is not the published one")
 	return cmd
+}
+
+// meant is the command line of a word that names a node.
+func meant(m *making) func(word string) string {
+	return func(word string) string {
+		if node := spelling.Nearest(word, nodeNames(m.t, m.profile)); node != "" {
+			return "mkimage --node " + node
+		}
+		return ""
+	}
+}
+
+// nodeNames are the nodes of a profile, of the one that counts when none is named.
+func nodeNames(t *cli.Terminal, profile string) []string {
+	c, err := loadProfile(t, profile)
+	if err != nil {
+		return nil
+	}
+	return c.nodeNames()
 }
 
 func (m *making) check(nodes []string) error {
 	switch {
 	case m.stick != "" && m.out != "":
-		return usage("--stick and --out exclude each other")
-	case m.stick != "" && len(nodes) > 1:
-		return usage("a stick holds one node: --node, not --all")
+		return fault.Usage.Errorf("--stick and --out exclude each other")
+	case m.stick != "" && len(nodes) > 1 && m.blind:
+		return fault.Usage.Errorf("a stick for all nodes is turned into that of a node by preflight: it cannot be without")
 	case m.stick == "" && len(m.confirm) > 0:
-		return usage("--confirm is for --stick")
+		return fault.Usage.Errorf("--confirm is for --stick")
 	}
 	return nil
 }
 
 func (m *making) run(ctx context.Context) error {
-	c, err := loadProfile(m.profile)
+	c, err := loadProfile(m.t, m.profile)
 	if err != nil {
 		return err
 	}
@@ -108,6 +140,7 @@ func (m *making) run(ctx context.Context) error {
 			return err
 		}
 	}
+	m.t.Say("%s", whose(c, nodes))
 	if m.dryRun {
 		return m.dry(ctx, c, nodes)
 	}
@@ -122,19 +155,23 @@ func (m *making) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	base, err := openSource(ctx, m.t, path)
+	base, err := openSource(ctx, m.t, path, m.force)
 	if err != nil {
 		return err
 	}
 	defer base.Close()
+	look, err := m.preflight(base)
+	if err != nil {
+		return err
+	}
 	k, err := c.complete(ctx, m.t)
 	if err != nil {
 		return err
 	}
-	if err := describe(m.t.stderr, c, nodes); err != nil {
+	if err := describe(m.t.Page(m.t.Stderr), c, nodes); err != nil {
 		return err
 	}
-	images, err := m.build(c, nodes, base.Base, k, binary)
+	images, err := m.build(c, nodes, base.Base, k, binary, look)
 	if err != nil {
 		return err
 	}
@@ -145,15 +182,18 @@ func (m *making) run(ctx context.Context) error {
 }
 
 // build works out all images before the first one is written.
-func (m *making) build(c cluster, nodes []string, base *imagebuilder.Base, k *keyring.Keyring, binary *io.SectionReader) ([]*imagebuilder.Image, error) {
+func (m *making) build(c cluster, nodes []string, base *imagebuilder.Base, k *keyring.Keyring, binary *io.SectionReader, look *imagebuilder.Preflight) ([]*imagebuilder.Image, error) {
 	packed, err := imagebuilder.PackAgent(binary, version, base)
 	if err != nil {
 		return nil, err
 	}
+	if m.stick != "" && m.all {
+		nodes = []string{""} // one medium for all of them
+	}
 	images := make([]*imagebuilder.Image, len(nodes))
 	for i, n := range nodes {
 		images[i], err = imagebuilder.Build(imagebuilder.Request{
-			Profile: c.Profile, Node: n, Base: base, Keyring: k, Agent: packed, Builder: version, Serial: m.serial,
+			Profile: c.Profile, Node: n, Base: base, Keyring: k, Agent: packed, Preflight: look, Builder: version, Serial: m.serial,
 		})
 		if err != nil {
 			return nil, err
@@ -167,72 +207,11 @@ func (m *making) early(ctx context.Context) error {
 	if m.stick == "" {
 		return nil
 	}
-	d, err := stick.Find(ctx, m.stick)
+	d, err := findStick(ctx, m.stick)
 	if err != nil {
-		return &exit{exitPrecondition, err}
+		return err
 	}
 	return d.Refuse(0, true)
-}
-
-// dry says what would be done as far as that is known without writing.
-func (m *making) dry(ctx context.Context, c cluster, nodes []string) error {
-	if m.stick != "" {
-		d, err := stick.Find(ctx, m.stick)
-		if err != nil {
-			return &exit{exitPrecondition, err}
-		}
-		if err := d.Refuse(0, len(m.confirm) > 1); err != nil {
-			return err
-		}
-		m.t.say("would erase %s", d.Describe())
-	}
-	if m.asJSON {
-		return planJSON(m.t.stdout, c, nodes)
-	}
-	return describe(m.t.stdout, c, nodes)
-}
-
-// target is the name of a node's image.
-func (m *making) target(c cluster, node string, several bool) string {
-	name := c.Cluster.Name + "-" + node + ".iso"
-	if m.out == "" {
-		return name
-	}
-	if is, err := os.Stat(m.out); several || strings.HasSuffix(m.out, string(filepath.Separator)) || err == nil && is.IsDir() {
-		return filepath.Join(m.out, name)
-	}
-	return m.out
-}
-
-// room refuses to overwrite anything but an earlier image of the same node.
-func (m *making) room(c cluster, node string, several bool) error {
-	if m.stick != "" {
-		return nil
-	}
-	dst := m.target(c, node, several)
-	f, err := os.Open(dst)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	is, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if !is.Mode().IsRegular() {
-		return &exit{exitRefused, fmt.Errorf("%s is no file; to write a device, use --stick", dst)}
-	}
-	if m.force {
-		return nil
-	}
-	d, err := inspect.Describe(f, is.Size())
-	if err == nil && d.Manifest != nil && d.Manifest.Cluster == c.Cluster.Name && d.Manifest.Node == node {
-		return nil
-	}
-	return &exit{exitRefused, fmt.Errorf("%s is there and is no image of %s: move it away, or overwrite it with --force", dst, node)}
 }
 
 // made is one finished image, as --json says it.
@@ -256,7 +235,7 @@ func (m *making) toFiles(ctx context.Context, c cluster, nodes []string, images 
 		return err
 	}
 	if err != nil {
-		err = &exit{exitPartial, fmt.Errorf("%d of %d images are finished: %w", len(done), len(nodes), err)}
+		err = fault.Partial.Errorf("%d of %d images are finished: %w", len(done), len(nodes), err)
 	}
 	return errors.Join(err, m.result(done))
 }
@@ -287,9 +266,9 @@ func (m *making) writeAll(ctx context.Context, c cluster, nodes []string, images
 }
 
 func (m *making) fill(ctx context.Context, batch *output.Batch, dst string, image *imagebuilder.Image) (*output.Unfinished, error) {
-	p := m.t.progress("writing " + dst)
-	defer p.end()
-	return batch.Fill(ctx, dst, image.Patched, output.Options{Replace: true, Progress: p.at})
+	p := m.t.Progress("writing "+dst, stick.Bytes)
+	defer p.End()
+	return batch.Fill(ctx, dst, image.Patched, output.Options{Replace: true, Progress: p.At})
 }
 
 // finish gives an image its name and its manifest.
@@ -297,36 +276,37 @@ func finish(ctx context.Context, u *output.Unfinished, dst, node string, image *
 	if err := u.Finish(ctx); err != nil {
 		return nil, err
 	}
-	beside := strings.TrimSuffix(dst, ".iso") + ".manifest.json"
-	if err := writeWhole(beside, image.ManifestText, 0o644); err != nil {
+	if err := writeWhole(beside(dst), image.ManifestText, 0o644); err != nil {
 		return nil, err
 	}
 	return &made{
-		Node: node, Path: dst, Bytes: image.Size(), Manifest: beside,
+		Node: node, Path: dst, Bytes: image.Size(), Manifest: beside(dst),
 		Plan: image.Manifest.Plan, NodePlan: image.Manifest.NodePlan,
 	}, nil
 }
 
 func (m *making) result(done []made) error {
 	if m.asJSON {
-		return writeJSON(m.t.stdout, struct {
+		return cli.JSON(m.t.Stdout, struct {
 			Version int    `json:"version"`
 			Images  []made `json:"images"`
 		}{1, done})
 	}
 	for _, one := range done {
-		fmt.Fprintln(m.t.stdout, one.Path)
+		fmt.Fprintln(m.t.Stdout, one.Path)
 	}
 	if m.stick == "" {
-		m.t.say("write a stick with: mkimage --node %s --stick DEVICE (mkimage sticks lists them)", done[0].Node)
+		m.t.Say("%s", toWrite(runtime.GOOS, done[0]))
+	} else {
+		m.t.Say("next: the sticks of the other nodes, then boot the machines from them and watch with peers --watch")
 	}
 	return nil
 }
 
-// writeJSON writes a value for programs.
-func writeJSON(w interface{ Write([]byte) (int, error) }, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
+// toWrite says how an image gets onto a stick.
+func toWrite(goos string, one made) string {
+	if goos == "windows" {
+		return "write " + one.Path + " to a stick with Rufus, in DD image mode, or with balenaEtcher"
+	}
+	return "write a stick with: mkimage --node " + one.Node + " --stick DEVICE (mkimage sticks lists them)"
 }

@@ -10,11 +10,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ringboot/cmd/cli"
 	"ringboot/imagebuilder/inspect"
 	"ringboot/imagebuilder/iso9660"
 	"ringboot/imagebuilder/output"
 	"ringboot/imagebuilder/stick"
 	"ringboot/profiles"
+	"ringboot/profiles/fault"
 )
 
 // opened is an image file or a device, opened for reading.
@@ -26,24 +28,24 @@ type opened struct {
 func openImage(path string) (*opened, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, &exit{exitPrecondition, err}
+		return nil, fault.Precondition.Wrap(err)
 	}
 	// The end is the size of a file and of a device alike.
 	size, err := f.Seek(0, io.SeekEnd)
 	if err != nil {
 		f.Close()
-		return nil, &exit{exitPrecondition, fmt.Errorf("%s: %w", path, err)}
+		return nil, fault.Precondition.Errorf("%s: %w", path, err)
 	}
 	return &opened{f, size}, nil
 }
 
-func newInspect(t *terminal) *cobra.Command {
+func newInspect(t *cli.Terminal) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "inspect IMAGE|DEVICE",
-		Short:   "Say what an image is and holds; secrets are not shown",
+		Short:   "Say what an image is and holds, and what a stick has done; secrets are not shown",
 		Example: "  mkimage inspect philosophers-frege.iso\n  mkimage inspect --json /dev/sdb",
-		Args:    cobra.ExactArgs(1),
+		Args:    cli.One("IMAGE|DEVICE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			f, err := openImage(args[0])
 			if err != nil {
@@ -54,12 +56,19 @@ func newInspect(t *terminal) *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
+			past := inspect.HistoryOf(f)
 			if asJSON {
-				return writeJSON(t.stdout, d)
+				return cli.JSON(t.Stdout, struct {
+					inspect.Description
+					History *inspect.History `json:"history,omitempty"`
+				}{d, past})
 			}
-			describeImage(t.stdout, d)
+			describeImage(t.Stdout, d)
 			if ticket, err := readTicket(f, f.size); err == nil {
-				fmt.Fprintf(t.stdout, "ticket:   %s\n", ticket)
+				fmt.Fprintf(t.Stdout, "ticket:   %s\n", ticket)
+			}
+			if past != nil {
+				past.Show(t.Stdout)
 			}
 			return nil
 		},
@@ -70,7 +79,7 @@ func newInspect(t *terminal) *cobra.Command {
 
 func describeImage(w io.Writer, d inspect.Description) {
 	row := func(name, format string, args ...any) {
-		fmt.Fprintf(w, "%-9s %s\n", name+":", fmt.Sprintf(format, args...))
+		fmt.Fprintf(w, "%-9s %s\n", name+":", cli.Clean(fmt.Sprintf(format, args...))) // whoever made the image chose its words
 	}
 	row("product", "%s %s-%s", d.LongName, d.Release, d.ISORelease)
 	row("prepared", "%s", d.Prepared)
@@ -84,7 +93,7 @@ func describeImage(w io.Writer, d inspect.Description) {
 	}
 	m := d.Manifest
 	row("node", "%s of cluster %s", m.Node, m.Cluster)
-	row("plan", "%s of the cluster, %s of the node", m.Plan[:hashLetters], m.NodePlan[:hashLetters])
+	row("plan", "%s of the cluster, %s of the node", m.Plan[:min(hashLetters, len(m.Plan))], m.NodePlan[:min(hashLetters, len(m.NodePlan))])
 	row("made by", "mkimage %s from %s", m.Builder, m.Base.Name)
 	for _, f := range m.Files {
 		note := ""
@@ -107,7 +116,7 @@ func readTicket(r io.ReaderAt, size int64) (profiles.Ticket, error) {
 	return profiles.ParseTicket(text)
 }
 
-func newVerify(t *terminal) *cobra.Command {
+func newVerify(t *cli.Terminal) *cobra.Command {
 	var asJSON, quick bool
 	cmd := &cobra.Command{
 		Use:   "verify IMAGE|DEVICE",
@@ -115,7 +124,7 @@ func newVerify(t *terminal) *cobra.Command {
 		Long: "verify reads every file that mkimage put onto an image with two independent\n" +
 			"readers, and the stock ISO under it, and holds them against the manifest.",
 		Example: "  mkimage verify philosophers-frege.iso\n  mkimage verify /dev/sdb",
-		Args:    cobra.ExactArgs(1),
+		Args:    cli.One("IMAGE|DEVICE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return verify(cmd.Context(), t, args[0], quick, asJSON)
 		},
@@ -125,20 +134,20 @@ func newVerify(t *terminal) *cobra.Command {
 	return cmd
 }
 
-func verify(ctx context.Context, t *terminal, path string, quick, asJSON bool) error {
+func verify(ctx context.Context, t *cli.Terminal, path string, quick, asJSON bool) error {
 	f, err := openImage(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	p := t.progress("reading")
-	result, err := inspect.Verify(ctx, f, f.size, inspect.Options{Quick: quick, Progress: p.at})
-	p.end()
+	p := t.Progress("reading", stick.Bytes)
+	result, err := inspect.Verify(ctx, f, f.size, inspect.Options{Quick: quick, Progress: p.At})
+	p.End()
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	if asJSON {
-		if err := writeJSON(t.stdout, result); err != nil {
+		if err := cli.JSON(t.Stdout, result); err != nil {
 			return err
 		}
 	} else {
@@ -147,29 +156,29 @@ func verify(ctx context.Context, t *terminal, path string, quick, asJSON bool) e
 			if !f.Sound {
 				word = "WRONG"
 			}
-			fmt.Fprintf(t.stdout, "%s  %s\n", word, f.Path)
+			fmt.Fprintf(t.Stdout, "%s  %s\n", word, cli.Clean(f.Path))
 		}
 		if result.StockProven {
-			fmt.Fprintln(t.stdout, "sound  everything else (the stock ISO)")
+			fmt.Fprintln(t.Stdout, "sound  everything else (the stock ISO)")
 		}
 	}
 	for _, problem := range result.Problems {
-		t.say("%s: %s", path, problem)
+		t.Say("%s: %s", path, cli.Clean(problem))
 	}
 	if !result.Sound() {
-		return &exit{exitUnverified, fmt.Errorf("%s is not what its manifest says: make it again", path)}
+		return fault.Unverified.Errorf("%s is not what its manifest says: make it again", path)
 	}
 	return nil
 }
 
-func newReset(t *terminal) *cobra.Command {
+func newReset(t *cli.Terminal) *cobra.Command {
 	var out string
 	var force bool
 	cmd := &cobra.Command{
 		Use:     "reset IMAGE",
 		Short:   "Give back the stock ISO under an image, bit for bit",
 		Example: "  mkimage reset philosophers-frege.iso                # in place\n  mkimage reset philosophers-frege.iso -o stock.iso",
-		Args:    cobra.ExactArgs(1),
+		Args:    cli.One("IMAGE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return reset(cmd.Context(), t, args[0], out, force)
 		},
@@ -179,7 +188,7 @@ func newReset(t *terminal) *cobra.Command {
 	return cmd
 }
 
-func reset(ctx context.Context, t *terminal, path, out string, force bool) error {
+func reset(ctx context.Context, t *cli.Terminal, path, out string, force bool) error {
 	f, err := openImage(path)
 	if err != nil {
 		return err
@@ -190,29 +199,29 @@ func reset(ctx context.Context, t *terminal, path, out string, force bool) error
 		return err
 	}
 	if !is.Mode().IsRegular() {
-		return &exit{exitPrecondition, fmt.Errorf("%s is no file; a stick is simply written anew", path)}
+		return fault.Precondition.Errorf("%s is no file; a stick is simply written anew", path)
 	}
 	stock, ok, err := iso9660.Original(f, f.size)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	if !ok {
-		return &exit{exitPrecondition, fmt.Errorf("%s: %w", path, inspect.ErrNotPrepared)}
+		return fault.Precondition.Errorf("%s: %w", path, inspect.ErrNotPrepared)
 	}
 	options := output.Options{Replace: force, Mode: is.Mode().Perm()}
 	if out == "" {
 		out, options.Replace, options.OverBase = path, true, true
 	}
-	p := t.progress("writing " + out)
-	options.Progress = p.at
+	p := t.Progress("writing "+out, stick.Bytes)
+	options.Progress = p.At
 	err = output.File(ctx, out, stock, options)
-	p.end()
+	p.End()
 	if errors.Is(err, fs.ErrExist) {
-		return &exit{exitRefused, fmt.Errorf("%s is there already: --force overwrites it", out)}
+		return fault.Refused.Errorf("%s is there already: --force overwrites it", out)
 	}
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(t.stdout, out)
+	fmt.Fprintln(t.Stdout, out)
 	return nil
 }

@@ -7,7 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ringboot/cmd/cli"
 	"ringboot/imagebuilder/keyring"
+	"ringboot/profiles/fault"
 )
 
 // account is one password, as --json says it.
@@ -17,18 +19,17 @@ type account struct {
 	Password string `json:"password"`
 }
 
-func newSecrets(t *terminal) *cobra.Command {
+func newSecrets(t *cli.Terminal) *cobra.Command {
 	var profile string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "secrets",
-		Short: "Show the passwords that mkimage invented, and where the keys lie",
-		Long: "secrets prints passwords in clear. They lie on this computer only; the images\n" +
-			"hold their hashes.",
+		Use:     "secrets",
+		Short:   "Show the passwords that mkimage invented, and where the keys lie",
+		Long:    "secrets prints passwords in clear. They lie on this computer only; the images hold their hashes.",
 		Example: "  mkimage secrets\n  mkimage secrets --profile lab.yaml --json",
-		Args:    cobra.NoArgs,
+		Args:    cli.None(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := loadProfile(profile)
+			c, err := loadProfile(t, profile)
 			if err != nil {
 				return err
 			}
@@ -37,7 +38,7 @@ func newSecrets(t *terminal) *cobra.Command {
 				return err
 			}
 			if !keyring.Exists(dir) {
-				return &exit{exitPrecondition, fmt.Errorf("cluster %s has no keyring at %s: the first image makes it", c.Cluster.Name, dir)}
+				return fault.Precondition.Errorf("cluster %s has no keyring at %s: the first image makes it", c.Cluster.Name, dir)
 			}
 			k, err := c.complete(cmd.Context(), t)
 			if err != nil {
@@ -51,7 +52,7 @@ func newSecrets(t *terminal) *cobra.Command {
 	return cmd
 }
 
-func showSecrets(t *terminal, c cluster, k *keyring.Keyring, asJSON bool) error {
+func showSecrets(t *cli.Terminal, c cluster, k *keyring.Keyring, asJSON bool) error {
 	var accounts []account
 	for _, n := range c.Nodes {
 		accounts = append(accounts, account{n.Name, "root", k.Nodes[n.Name].RootPassword})
@@ -64,7 +65,7 @@ func showSecrets(t *terminal, c cluster, k *keyring.Keyring, asJSON bool) error 
 	}
 	operator := []string{filepath.Join(k.Dir, "operator.crt"), filepath.Join(k.Dir, "operator.key")}
 	if asJSON {
-		return writeJSON(t.stdout, struct {
+		return cli.JSON(t.Stdout, struct {
 			Version  int       `json:"version"`
 			Keyring  string    `json:"keyring"`
 			Accounts []account `json:"accounts"`
@@ -77,12 +78,12 @@ func showSecrets(t *terminal, c cluster, k *keyring.Keyring, asJSON bool) error 
 		if where == "" {
 			where = "all nodes"
 		}
-		fmt.Fprintf(t.stdout, "%-14s %-10s %s\n", where, a.User, a.Password)
+		fmt.Fprintf(t.Stdout, "%-14s %-10s %s\n", where, a.User, a.Password)
 	}
-	fmt.Fprintf(t.stdout, "%-14s %s\n", "keyring", k.Dir)
+	fmt.Fprintf(t.Stdout, "%-14s %s\n", "keyring", k.Dir)
 	for _, f := range slices.Concat(operator, []string{sshKey(k)}) {
 		if f != "" {
-			fmt.Fprintf(t.stdout, "%-14s %s\n", "file", f)
+			fmt.Fprintf(t.Stdout, "%-14s %s\n", "file", f)
 		}
 	}
 	return nil

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
+	"ringboot/cmd/cli"
 	"ringboot/imagebuilder"
 	"ringboot/imagebuilder/fetch"
+	"ringboot/imagebuilder/stick"
+	"ringboot/profiles/fault"
 )
 
 // practiceISO is the word that takes the place of a file: the practice ISO of
@@ -24,7 +26,7 @@ const mirrorVariable = "RINGBOOT_ISO_MIRROR"
 func cacheDir() (string, error) {
 	dir, err := os.UserCacheDir()
 	if err != nil {
-		return "", &exit{exitPrecondition, fmt.Errorf("no place for downloads: %w", err)}
+		return "", fault.Precondition.Errorf("no place for downloads: %w", err)
 	}
 	return filepath.Join(dir, "ringboot"), nil
 }
@@ -43,7 +45,7 @@ func places(cache string) []string {
 
 // findISO returns the path of the stock ISO for a version: the named one, one
 // that is there, or a fresh download.
-func findISO(ctx context.Context, t *terminal, named, version string) (string, error) {
+func findISO(ctx context.Context, t *cli.Terminal, named, version string) (string, error) {
 	switch named {
 	case "":
 	case practiceISO:
@@ -51,81 +53,68 @@ func findISO(ctx context.Context, t *terminal, named, version string) (string, e
 	default:
 		return named, nil
 	}
+	path, err := haveISO(named, version)
+	if err != nil {
+		return "", err
+	}
+	if path != "" {
+		t.Say("stock ISO: %s", path)
+		return path, nil
+	}
 	cache, err := cacheDir()
 	if err != nil {
 		return "", err
 	}
-	if path := fetch.Find(version, places(cache)...); path != "" {
-		t.say("stock ISO: %s", path)
-		return path, nil
-	}
 	sum, _ := fetch.Pinned(version)
 	d := fetch.Download{From: os.Getenv(mirrorVariable), Version: version, Dir: filepath.Join(cache, "iso"), Pinned: sum}
-	t.say("%s is not here (looked in the current directory, the downloads and %s): downloading", fetch.FileName(version), d.Dir)
-	p := t.progress("downloading")
-	defer p.end()
-	d.Progress = p.at
+	t.Say("%s is not here (looked in the current directory, the downloads and %s): downloading", fetch.FileName(version), d.Dir)
+	p := t.Progress("downloading", stick.Bytes)
+	defer p.End()
+	d.Progress = p.At
 	return d.Run(ctx)
 }
 
-// source is an open stock ISO.
-type source struct {
-	*imagebuilder.Base
-	file *os.File
-	path string
-}
-
-// openSource opens the ISO for reading, takes its checksum and holds a known
-// version against the pinned one.
-func openSource(ctx context.Context, t *terminal, path string) (*source, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &exit{exitPrecondition, fmt.Errorf("no ISO at %s: give its path with --iso, or leave --iso out", path)}
-	}
-	if err != nil {
-		return nil, &exit{exitPrecondition, err}
-	}
-	s := &source{file: f, path: path}
-	if err := s.open(ctx, t); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return s, nil
-}
-
-func (s *source) open(ctx context.Context, t *terminal) error {
-	is, err := s.file.Stat()
-	if err != nil {
-		return err
-	}
-	if !is.Mode().IsRegular() {
-		return &exit{exitPrecondition, fmt.Errorf("%s is no file: give a stock ISO", s.path)}
-	}
-	// What the ISO is comes before its checksum, which takes seconds.
-	if _, err := imagebuilder.OpenBase(s.file, is.Size(), filepath.Base(s.path), ""); err != nil {
-		return err
+// haveISO is the path of the stock ISO if it is here already, else "".
+func haveISO(named, version string) (string, error) {
+	if named != "" {
+		return named, nil
 	}
 	cache, err := cacheDir()
 	if err != nil {
-		return err
+		return "", err
 	}
-	p := t.progress("checksum of the stock ISO")
-	defer p.end()
-	sum, err := fetch.Sum(ctx, filepath.Join(cache, "sums"), s.path, p.at)
-	if err != nil {
-		return err
-	}
-	s.Base, err = imagebuilder.OpenBase(s.file, is.Size(), filepath.Base(s.path), sum)
-	if err != nil {
-		return err
-	}
-	if want, known := fetch.Pinned(s.Release); known && want != sum && filepath.Base(s.path) == fetch.FileName(s.Release) {
-		t.say("risk: %s is not the ISO that Proxmox published as %s: its sha256 is %s, published is %s", s.path, s.Release, sum, want)
-	}
-	if s.Practice {
-		t.say("this is a PRACTICE ISO: what it installs is no Proxmox VE")
-	}
-	return nil
+	return fetch.Find(version, places(cache)...), nil
 }
 
-func (s *source) Close() error { return s.file.Close() }
+// openSource opens the ISO for reading, takes its checksum and holds a known
+// version against the pinned one. A file of the official name with another
+// checksum is taken by force only.
+func openSource(ctx context.Context, t *cli.Terminal, path string, force bool) (*imagebuilder.Opened, error) {
+	cache, err := cacheDir()
+	if err != nil {
+		return nil, err
+	}
+	p := t.Progress("checksum of the stock ISO", stick.Bytes)
+	defer p.End()
+	s, err := imagebuilder.OpenFile(ctx, path, filepath.Join(cache, "sums"), p.At)
+	if errors.Is(err, imagebuilder.ErrNoFile) {
+		return nil, fmt.Errorf("%w: give its path with --iso, or leave --iso out", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	doubt := s.Doubt()
+	if doubt != "" && !force {
+		return nil, errors.Join(fault.Unverified.Errorf("%s: download it again, or take it all the same with --force", doubt), s.Close())
+	}
+	if doubt != "" {
+		t.Warn("risk: %s", doubt)
+	}
+	if s.ListsUnread != nil && !s.Practice {
+		t.Warn("risk: the ISO's own lists of countries, zones and keyboards cannot be read (%v); those of this program count: compare the zone with the installer's", s.ListsUnread)
+	}
+	if s.Practice {
+		t.Say("this is a PRACTICE ISO: what it installs is no Proxmox VE")
+	}
+	return s, nil
+}

@@ -1,53 +1,57 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"ringboot/cmd/cli"
 	"ringboot/imagebuilder"
 	"ringboot/imagebuilder/iso9660"
 	"ringboot/imagebuilder/stick"
 	"ringboot/profiles"
+	"ringboot/profiles/fault"
+	"ringboot/profiles/medium"
+	"ringboot/profiles/spelling"
 )
 
-func newSticks(t *terminal) *cobra.Command {
+func newSticks(t *cli.Terminal) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "sticks",
 		Short:   "List the devices that an image can be written to",
 		Example: "  mkimage sticks\n  mkimage sticks --json",
-		Args:    cobra.NoArgs,
+		Args:    cli.None(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			devices, err := stick.List(cmd.Context())
 			if err != nil {
-				return &exit{exitPrecondition, err}
+				return fault.Precondition.Wrap(err)
 			}
 			if asJSON {
 				if devices == nil {
 					devices = []stick.Device{}
 				}
-				return writeJSON(t.stdout, struct {
+				return cli.JSON(t.Stdout, struct {
 					Version int            `json:"version"`
 					Sticks  []stick.Device `json:"sticks"`
 				}{1, devices})
 			}
 			if len(devices) == 0 {
-				t.say("no stick is plugged in")
+				t.Say("no stick is plugged in")
 			}
 			for _, d := range devices {
 				note := ""
 				if err := d.Refuse(0, false); err != nil {
 					note = "  [" + strings.TrimPrefix(err.Error(), stick.ErrRefused.Error()+": "+d.Path+" ") + "]"
 				}
-				fmt.Fprintln(t.stdout, d.Describe()+note)
+				fmt.Fprintln(t.Stdout, d.Describe()+note)
 			}
 			return nil
 		},
@@ -59,10 +63,11 @@ func newSticks(t *terminal) *cobra.Command {
 // toStick writes the image to the device that was asked for, once a person or
 // the command line confirmed it.
 func (m *making) toStick(ctx context.Context, image *imagebuilder.Image) error {
-	d, err := stick.Find(ctx, m.stick)
+	d, err := findStick(ctx, m.stick)
 	if err != nil {
-		return &exit{exitPrecondition, err}
+		return err
 	}
+	m.t.Warn("this erases %s", d.Describe())
 	if err := m.confirmed(ctx, d, image.Size()); err != nil {
 		return err
 	}
@@ -70,20 +75,54 @@ func (m *making) toStick(ctx context.Context, image *imagebuilder.Image) error {
 	if err != nil {
 		return err
 	}
-	target, err := stick.Open(ctx, d.Path, self, m.t.stderr)
+	target, err := stick.Open(ctx, d, self, m.t.Stderr)
 	if err != nil {
-		return &exit{exitPrecondition, err}
+		return precondition(err)
 	}
-	p := m.t.progress("")
-	err = stick.Write(ctx, target, image, image.Size(), p.stage)
-	p.end()
+	p := m.t.Progress("", stick.Bytes)
+	err = stick.Write(ctx, target, image, image.Size(), p.Stage)
+	p.End()
 	if err := errors.Join(err, target.Close()); err != nil {
 		return err
 	}
-	m.t.say("written, read back and compared: %s", stick.Bytes(image.Size()))
+	m.t.Say("written, read back and compared: %s", stick.Bytes(image.Size()))
 	// Boot loader and installer know a medium by ids of the stock ISO.
-	m.t.say("plug one such stick at a time into a machine: two made from one ISO cannot be told apart there")
-	return m.result([]made{{Node: m.node, Path: d.Path, Bytes: image.Size(), Plan: image.Manifest.Plan, NodePlan: image.Manifest.NodePlan}})
+	m.t.Say("plug one such stick at a time into a machine: two made from one ISO cannot be told apart there")
+	return m.result([]made{{Node: image.Manifest.Node, Path: d.Path, Bytes: image.Size(), Plan: image.Manifest.Plan, NodePlan: image.Manifest.NodePlan}})
+}
+
+// findStick is the device that a person named, or what was meant.
+func findStick(ctx context.Context, name string) (stick.Device, error) {
+	d, err := stick.Find(ctx, name)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return d, fault.Precondition.Wrap(err)
+	}
+	near := spelling.Nearest(filepath.Base(name), baseNames(devicePaths(ctx)))
+	if near == "" {
+		return d, fault.Precondition.Errorf("there is no device %s: mkimage sticks lists what is there", name)
+	}
+	return d, fault.Precondition.Errorf("there is no device %s: did you mean /dev/%s? mkimage sticks lists what is there", name, near)
+}
+
+// devicePaths are the devices that an image can be written to.
+func devicePaths(ctx context.Context) []string {
+	var out []string
+	devices, err := stick.List(ctx)
+	if err != nil {
+		return nil
+	}
+	for _, d := range devices {
+		out = append(out, d.Path)
+	}
+	return out
+}
+
+func baseNames(paths []string) []string {
+	var out []string
+	for _, p := range paths {
+		out = append(out, filepath.Base(p))
+	}
+	return out
 }
 
 // confirmed asks for the device's name, as often as the device demands.
@@ -92,60 +131,47 @@ func (m *making) confirmed(ctx context.Context, d stick.Device, size int64) erro
 		return err
 	}
 	times := 1
-	if !d.Removable {
+	if d.Refuse(size, false) != nil {
 		times = 2
 	}
-	m.t.say("this erases %s", d.Describe())
 	if len(m.confirm) > 0 {
 		for _, word := range m.confirm {
 			if !sameDevice(word, d.Path) {
-				return &exit{exitRefused, fmt.Errorf("refused: --confirm=%s is not %s", word, d.Path)}
+				return fault.Refused.Errorf("refused: --confirm=%s is not %s", word, d.Path)
 			}
 		}
 		return d.Refuse(size, len(m.confirm) >= times)
 	}
-	in := bufio.NewReader(m.t.stdin)
 	for i := range times {
 		again := ""
 		if i > 0 {
 			again = " again, because it is built in"
+			if d.Removable {
+				again = " again, because it carries " + d.Carries()
+			}
 		}
-		fmt.Fprintf(m.t.stderr, "type %s%s to go on: ", d.Path, again)
-		word, err := answered(ctx, in)
+		flag := strings.TrimSpace(strings.Repeat("--confirm="+d.Path+" ", times))
+		word, err := m.t.Ask(ctx, fmt.Sprintf("type %s%s to go on:", d.Path, again), flag)
 		if err != nil {
 			return err
 		}
-		if strings.TrimSpace(word) != d.Path {
-			return &exit{exitRefused, fmt.Errorf("refused: %s was not confirmed, nothing was written", d.Path)}
+		if word != d.Path {
+			return fault.Refused.Errorf("refused: %s was not confirmed, nothing was written", d.Path)
 		}
 	}
 	return nil
 }
 
-// answered reads a line. An interrupt does not end the read, so the wait for
-// it ends instead: the process does too, then.
-func answered(ctx context.Context, in *bufio.Reader) (string, error) {
-	type answer struct {
-		word string
-		err  error
+// precondition is the kind of a device that could not be opened, but of one
+// that must not be written.
+func precondition(err error) error {
+	if errors.Is(err, stick.ErrRefused) {
+		return err
 	}
-	read := make(chan answer, 1)
-	go func() {
-		word, err := in.ReadString('\n')
-		if errors.Is(err, io.EOF) {
-			err = nil
-		}
-		read <- answer{word, err}
-	}()
-	select {
-	case a := <-read:
-		return a.word, a.err
-	case <-ctx.Done():
-		return "", context.Cause(ctx)
-	}
+	return fault.Precondition.Wrap(err)
 }
 
-// sameDevice tells whether a word names the device, directly or through a link.
+// sameDevice reports whether a word names the device, directly or through a link.
 func sameDevice(word, path string) bool {
 	if word == path {
 		return true
@@ -156,31 +182,32 @@ func sameDevice(word, path string) bool {
 
 // newOpenDevice is run as root by mkimage itself: it opens the device and hands
 // the descriptor back.
-func newOpenDevice(t *terminal) *cobra.Command {
+func newOpenDevice(t *cli.Terminal) *cobra.Command {
 	return &cobra.Command{
 		Use:    stick.OpenCommand + " DEVICE",
 		Short:  "Open a device as root and hand its descriptor to mkimage",
 		Hidden: true,
-		Args:   cobra.ExactArgs(1),
+		Args:   cli.One("DEVICE"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			out, ok := t.stdout.(*os.File)
+			out, ok := t.Stdout.(*os.File)
 			if !ok {
-				return usage("%s hands a descriptor over: it is run by mkimage only", stick.OpenCommand)
+				return fault.Usage.Errorf("%s hands a descriptor over: it is run by mkimage only", stick.OpenCommand)
 			}
 			return stick.HandOver(args[0], out)
 		},
 	}
 }
 
-func newRearm(t *terminal) *cobra.Command {
+func newRearm(t *cli.Terminal) *cobra.Command {
 	var confirm string
 	cmd := &cobra.Command{
 		Use:   "rearm DEVICE|IMAGE",
 		Short: "Arm a spent stick again, so that it installs once more",
 		Long: "rearm gives a stick its ticket back: the next machine that boots it is installed\n" +
 			"without a question, unless it carries the mark of an installed node.",
-		Example: "  mkimage rearm /dev/sdb\n  mkimage rearm --confirm=/dev/sdb /dev/sdb",
-		Args:    cobra.ExactArgs(1),
+		Example:           "  mkimage rearm /dev/sdb\n  mkimage rearm --confirm=/dev/sdb /dev/sdb",
+		Args:              cli.One("DEVICE|IMAGE"),
+		ValidArgsFunction: cli.Offer(devicePaths),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return rearm(cmd.Context(), t, args[0], confirm)
 		},
@@ -197,27 +224,27 @@ type block interface {
 	Close() error
 }
 
-func rearm(ctx context.Context, t *terminal, path, confirm string) error {
+func rearm(ctx context.Context, t *cli.Terminal, path, confirm string) error {
 	is, err := os.Stat(path)
 	if err != nil {
-		return &exit{exitPrecondition, err}
+		return fault.Precondition.Wrap(err)
 	}
 	var b block
 	size := is.Size()
 	if is.Mode().IsRegular() {
 		if b, err = os.OpenFile(path, os.O_RDWR, 0); err != nil {
-			return &exit{exitPrecondition, err}
+			return fault.Precondition.Wrap(err)
 		}
 	} else {
-		d, err := stick.Find(ctx, path)
+		d, err := findStick(ctx, path)
 		if err != nil {
-			return &exit{exitPrecondition, err}
+			return err
 		}
 		m := &making{t: t}
 		if confirm != "" {
 			m.confirm = []string{confirm, confirm}
 		}
-		t.say("its ticket is rewritten, one block; the rest stays")
+		t.Warn("this rewrites the ticket, one block, of %s; the rest stays", d.Describe())
 		if err := m.confirmed(ctx, d, 0); err != nil {
 			return err
 		}
@@ -225,8 +252,8 @@ func rearm(ctx context.Context, t *terminal, path, confirm string) error {
 		if err != nil {
 			return err
 		}
-		if b, err = stick.Open(ctx, d.Path, self, t.stderr); err != nil {
-			return &exit{exitPrecondition, err}
+		if b, err = stick.Open(ctx, d, self, t.Stderr); err != nil {
+			return precondition(err)
 		}
 		size = d.Size
 	}
@@ -235,8 +262,15 @@ func rearm(ctx context.Context, t *terminal, path, confirm string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	t.say("%s was %s; it is armed for %s", path, was, was.Node)
-	return b.Sync()
+	if err := b.Sync(); err != nil {
+		return err
+	}
+	if was.State == profiles.TicketArmed {
+		t.Say("%s is armed for %s, as it was before: it installs once", path, was.Node)
+		return nil
+	}
+	t.Say("%s was %s; it is armed for %s now: it installs once more", path, was, was.Node)
+	return nil
 }
 
 // armTicket rewrites the one block of the ticket, and only if it is a ticket.
@@ -246,16 +280,24 @@ func armTicket(b block, size int64) (was profiles.Ticket, err error) {
 	if err != nil {
 		return was, err
 	}
+	if t, err := medium.FindTable(aligned); err == nil {
+		if len(t.Ticket) > 1 {
+			return was, fault.Precondition.New("it is a stick for all nodes, which gives each node's seed once: write it anew with mkimage --all --stick")
+		}
+		if gone, err := t.Seed.Wiped(aligned); err == nil && gone && t.Seed.Len > 0 {
+			return was, fault.Precondition.New("its node has a key of its own by now and has overwritten the seed: make a new stick with mkimage reissue")
+		}
+	}
 	f, err := img.Lookup(profiles.TicketFile)
 	if err != nil || len(f.Extents) != 1 || f.Size != profiles.TicketSize {
-		return was, &exit{exitPrecondition, errors.New("it carries no ticket: it was not made by mkimage")}
+		return was, fault.Precondition.New("it carries no ticket: it was not made by mkimage")
 	}
 	text, err := img.ReadFile(f.Path, profiles.TicketSize)
 	if err != nil {
 		return was, err
 	}
 	if was, err = profiles.ParseTicket(text); err != nil {
-		return was, &exit{exitPrecondition, err}
+		return was, fault.Precondition.Wrap(err)
 	}
 	armed := profiles.Ticket{State: profiles.TicketArmed, Node: was.Node, ClusterID: was.ClusterID}
 	_, err = aligned.WriteAt(armed.Encode(), f.Extents[0].Off)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"ringboot/profiles/fault"
 	"ringboot/rehearsal/need"
 )
 
@@ -50,7 +51,7 @@ func TestOnlyTheOpenNeedsRoot(t *testing.T) {
 		}
 		command(t, filepath.Join(dir, "mkimage"), "verify", device)
 	}
-	if said, code, device := try("", "LINE"); code != exitPrecondition || !strings.Contains(said, "mkimage: opening "+device+" needs root: sudo: exit status 1") {
+	if said, code, device := try("", "LINE"); code != int(fault.Precondition) || !strings.Contains(said, "mkimage: opening "+device+" needs root: sudo: exit status 1") {
 		t.Errorf("without a rule: exit code %d\n%s", code, said)
 	}
 	if entries, err := os.ReadDir(filepath.Join(home, "ringboot")); err != nil || len(entries) == 0 {

@@ -1,15 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"io"
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"ringboot/cmd/cli"
 	"ringboot/imagebuilder/iso9660"
 	"ringboot/profiles"
 )
@@ -44,27 +43,28 @@ func spend(path string) error {
 	return f.Sync()
 }
 
-func TestProgressLine(t *testing.T) {
-	for _, test := range []struct {
-		done, total int64
-		spent       time.Duration
-		want        string
-	}{
-		{0, 1700e6, 0, "writing: 0 B of 1.7 GB, 0 %"},
-		{850e6, 1700e6, 10 * time.Second, "writing: 850 MB of 1.7 GB, 50 %, 85 MB/s, 10s left"},
-		{1700e6, 1700e6, 20 * time.Second, "writing: 1.7 GB of 1.7 GB, 100 %, 85 MB/s"},
-		{5e6, 0, 500 * time.Millisecond, "writing: 5.0 MB"},
+// Windows has no program of ours that writes sticks: it is said which does.
+func TestTheNextStepFitsTheSystem(t *testing.T) {
+	one := made{Node: "frege", Path: "lab-frege.iso"}
+	for goos, want := range map[string]string{
+		"windows": "write lab-frege.iso to a stick with Rufus, in DD image mode, or with balenaEtcher",
+		"linux":   "write a stick with: mkimage --node frege --stick DEVICE (mkimage sticks lists them)",
+		"darwin":  "write a stick with: mkimage --node frege --stick DEVICE (mkimage sticks lists them)",
 	} {
-		if got := line("writing", test.done, test.total, test.spent); got != test.want {
-			t.Errorf("%d of %d after %s: %q, want %q", test.done, test.total, test.spent, got, test.want)
+		if got := toWrite(goos, one); got != want {
+			t.Errorf("%s: %q, want %q", goos, got, want)
 		}
 	}
 }
 
 func TestEveryCommandHasAnExample(t *testing.T) {
-	root := newRoot(&terminal{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}})
+	term := cli.NewTerminal(nil, io.Discard, io.Discard)
+	root := newRoot(term)
+	if err := cli.Dress(root, term, version); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range append([]*cobra.Command{root}, root.Commands()...) {
-		if c.Hidden || c.Name() == "completion" || c.Name() == "help" {
+		if c.Hidden {
 			continue
 		}
 		if !strings.Contains(c.Example, "mkimage") {

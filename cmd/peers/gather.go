@@ -10,8 +10,9 @@ import (
 	"time"
 
 	"ringboot/discovery"
+	"ringboot/firstboot/status"
+	"ringboot/firstboot/status/draw"
 	"ringboot/firstboot/trust"
-	"ringboot/firstboot/trust/view"
 )
 
 // Times of asking. A status costs a node next to nothing.
@@ -27,15 +28,15 @@ type gatherer struct {
 	client *trust.Client
 
 	mu      sync.Mutex
-	asked   map[string]trust.Status
-	states  map[string]trust.PeerStatus
+	asked   map[string]status.Status
+	states  map[string]status.PeerStatus
 	changed chan struct{}
 }
 
 // gather starts to listen and to ask; the returned function ends both.
 func gather(ctx context.Context, c *cluster) (*gatherer, func(), error) {
-	g := &gatherer{c: c, asked: map[string]trust.Status{}, states: map[string]trust.PeerStatus{}, changed: make(chan struct{}, 1)}
-	opts := discovery.Options{Nodes: c.nodes, Keys: c.keys}
+	g := &gatherer{c: c, asked: map[string]status.Status{}, states: map[string]status.PeerStatus{}, changed: make(chan struct{}, 1)}
+	opts := discovery.Options{Nodes: c.nodes}
 	if c.id != nil {
 		opts.ClusterID = c.id.ClusterID
 	}
@@ -87,13 +88,16 @@ func (g *gatherer) bump() {
 func (g *gatherer) follow(ctx context.Context, node string) {
 	for ctx.Err() == nil {
 		asking, cancel := context.WithTimeout(ctx, askTimeout)
-		var status trust.Status
-		err := g.client.Call(asking, node, trust.MethodStatus, nil, &status)
+		var said status.Status
+		err := g.client.Call(asking, node, trust.MethodStatus, nil, &said)
 		cancel()
 		if ctx.Err() != nil {
 			return
 		}
-		g.settle(node, status, err)
+		g.settle(node, said, err)
+		if err == nil {
+			g.learn(ctx, node)
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(askEvery):
@@ -101,17 +105,17 @@ func (g *gatherer) follow(ctx context.Context, node string) {
 	}
 }
 
-func (g *gatherer) settle(node string, status trust.Status, err error) {
+func (g *gatherer) settle(node string, said status.Status, err error) {
 	at := g.client.Address(node)
 	if at == "" && len(g.c.addresses[node]) > 0 {
 		at = g.c.addresses[node][0]
 	}
-	s := trust.PeerStatus{Node: node, Address: at}
+	s := status.PeerStatus{Node: node, Address: at}
 	s.Reachable, s.Trusted = trust.StatesOf(at, err)
 	g.mu.Lock()
 	g.states[node] = s
-	if err == nil && status.Node == node {
-		g.asked[node] = status
+	if err == nil && said.Node == node {
+		g.asked[node] = said
 	} else {
 		delete(g.asked, node)
 	}
@@ -119,11 +123,12 @@ func (g *gatherer) settle(node string, status trust.Status, err error) {
 	g.bump()
 }
 
-// addresses lists where a node may be: only records that carry the node's own
-// signature add to what profile and keyring say.
+// addresses lists where a node may be. A record adds to what profile and keyring
+// say, also one whose key is not known yet: an address is only tried, and what
+// answers there has to prove itself.
 func (g *gatherer) addresses(node string) []string {
 	var hint trust.Hint
-	if peer, ok := g.found.Table().Peers()[node]; ok && peer.Verified {
+	if peer, ok := g.found.Table().Peers()[node]; ok {
 		for _, a := range peer.Record.Addresses {
 			hint.Addresses = append(hint.Addresses, netip.AddrPortFrom(a, uint16(peer.Record.Port)).String())
 		}
@@ -138,9 +143,9 @@ func (g *gatherer) learned(node string, cert *x509.Certificate) {
 }
 
 // picture is what is known now.
-func (g *gatherer) picture() view.Picture {
+func (g *gatherer) picture() draw.Picture {
 	heard := g.found.Table().Peers()
-	s := view.Sources{Cluster: g.c.name, Nodes: g.c.nodes, Heard: heard, Keyring: g.c.id != nil, Now: time.Now(), Notes: g.strangers()}
+	s := draw.Sources{Cluster: g.c.name, Nodes: g.c.nodes, Heard: heard, Keyring: g.c.id != nil, Now: time.Now(), Notes: g.strangers(), LAN: g.c.lan}
 	if err := g.found.Err(); err != nil {
 		s.Silence = err.Error()
 	}
@@ -149,16 +154,16 @@ func (g *gatherer) picture() view.Picture {
 			s.Cluster = p.Record.ClusterID
 		}
 	}
-	s.Asked, s.States = map[string]trust.Status{}, map[string]trust.PeerStatus{}
+	s.Asked, s.States = map[string]status.Status{}, map[string]status.PeerStatus{}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for node, status := range g.asked {
-		s.Asked[node] = status
+	for node, said := range g.asked {
+		s.Asked[node] = said
 	}
 	for node, state := range g.states {
 		s.States[node] = state
 	}
-	return view.New(s)
+	return draw.New(s)
 }
 
 // strangers says what was heard and is not believed.

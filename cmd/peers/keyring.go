@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"net"
@@ -13,23 +12,26 @@ import (
 	"strings"
 
 	"ringboot/firstboot/trust"
+	"ringboot/firstboot/trust/bindings"
 	"ringboot/profiles"
+	"ringboot/profiles/fault"
 )
 
 // cluster is what is known of the cluster before anything is heard.
 type cluster struct {
 	name      string
-	id        *trust.Identity              // nil: no keyring
-	nodes     []string                     // in the profile's order, or sorted
-	keys      map[string]ed25519.PublicKey // from the keyring's certificates
-	addresses map[string][]string          // host:port
+	id        *trust.Identity     // nil: no keyring
+	nodes     []string            // in the profile's order, or sorted
+	book      *bindings.Book      // which key each node is bound to; nil: no keyring
+	addresses map[string][]string // host:port
+	lan       map[string]string   // addresses as the profile has them
 	port      int
 	further   []string // addresses of the profile that may be any node's
 }
 
 // open gathers what profile and keyring say. Neither needs to be there.
 func open(w wishes, getenv func(string) string) (*cluster, error) {
-	c := &cluster{name: w.cluster, keys: map[string]ed25519.PublicKey{}, addresses: map[string][]string{}, port: profiles.Default().Agent.Port}
+	c := &cluster{name: w.cluster, addresses: map[string][]string{}, lan: map[string]string{}, port: profiles.Default().Agent.Port}
 	if w.profile != "" {
 		if err := c.readProfile(w.profile); err != nil {
 			return nil, err
@@ -44,7 +46,7 @@ func open(w wishes, getenv func(string) string) (*cluster, error) {
 		dir = found
 	}
 	if err := c.readKeyring(dir); err != nil {
-		return nil, &exit{exitPrecondition, fmt.Errorf("keyring %s: %w", dir, err)}
+		return nil, fault.Precondition.Wrap(fmt.Errorf("keyring %s: %w", dir, err))
 	}
 	return c, nil
 }
@@ -52,18 +54,19 @@ func open(w wishes, getenv func(string) string) (*cluster, error) {
 func (c *cluster) readProfile(file string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return &exit{exitPrecondition, err}
+		return fault.Precondition.Wrap(err)
 	}
 	p, err := profiles.Load(file, text)
 	if err != nil {
-		return &exit{exitProfile, err}
+		return fault.Profile.Wrap(err)
 	}
 	if c.name != "" && c.name != p.Cluster.Name {
-		return &exit{exitUsage, fmt.Errorf("--cluster is %s and %s is for %s", c.name, file, p.Cluster.Name)}
+		return fault.Usage.Errorf("--cluster is %s and %s is for %s", c.name, file, p.Cluster.Name)
 	}
 	c.name, c.port, c.further = p.Cluster.Name, p.Agent.Port, p.Agent.Peers
 	for _, n := range p.Nodes {
 		c.nodes = append(c.nodes, n.Name)
+		c.lan[n.Name] = n.Address.String()
 		c.addresses[n.Name] = []string{net.JoinHostPort(n.Address.String(), strconv.Itoa(c.port))}
 	}
 	return nil
@@ -92,13 +95,9 @@ func find(base, name string) (string, error) {
 	if base == "" {
 		return "", nil
 	}
-	all, err := filepath.Glob(filepath.Join(base, "*", "operator.crt"))
+	names, err := clusters(base)
 	if err != nil {
 		return "", err
-	}
-	var names []string
-	for _, file := range all {
-		names = append(names, filepath.Base(filepath.Dir(file)))
 	}
 	switch {
 	case name != "" && slices.Contains(names, name):
@@ -106,9 +105,18 @@ func find(base, name string) (string, error) {
 	case name != "" || len(names) == 0:
 		return "", nil
 	case len(names) > 1:
-		return "", &exit{exitUsage, fmt.Errorf("there are keyrings of several clusters (%s): choose with --cluster", strings.Join(names, ", "))}
+		return "", fault.Usage.Errorf("there are keyrings of several clusters (%s): choose with --cluster", strings.Join(names, ", "))
 	}
 	return filepath.Join(base, names[0]), nil
+}
+
+// clusters are the names of the clusters whose keyrings lie in a directory.
+func clusters(base string) (names []string, err error) {
+	all, err := filepath.Glob(filepath.Join(base, "*", "operator.crt"))
+	for _, file := range all {
+		names = append(names, filepath.Base(filepath.Dir(file)))
+	}
+	return names, err
 }
 
 // readKeyring reads the CA, the operator's certificate and the nodes' certificates.
@@ -142,10 +150,10 @@ func (c *cluster) readKeyring(dir string) error {
 			return fmt.Errorf("%s: %w", filepath.Base(file), err)
 		}
 	}
-	return nil
+	return c.judged()
 }
 
-// readNode takes a node's key, and its addresses where the profile gives none.
+// readNode takes a node's name, and its addresses where the profile gives none.
 func (c *cluster) readNode(file string, ofProfile bool) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -159,9 +167,6 @@ func (c *cluster) readNode(file string, ofProfile bool) error {
 		return fmt.Errorf("not from this keyring's ca: %w", err)
 	}
 	node := cert.Subject.CommonName
-	if key, ok := cert.PublicKey.(ed25519.PublicKey); ok {
-		c.keys[node] = key
-	}
 	if !ofProfile {
 		c.nodes = append(c.nodes, node)
 	}

@@ -18,13 +18,21 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
+
+	"ringboot/cmd/cli"
 	"ringboot/discovery"
+	"ringboot/firstboot/status"
+	"ringboot/firstboot/status/draw"
 	"ringboot/firstboot/trust"
 	"ringboot/firstboot/trust/testpki"
-	"ringboot/firstboot/trust/view"
+	"ringboot/profiles/fault"
 	"ringboot/rehearsal/lan"
 	"ringboot/rehearsal/need"
 )
+
+// reportFile is what the nodes hand out, beside the keyring of a test.
+const reportFile = "report.json"
 
 // The test binary can be the command itself, or a node that announces itself
 // and answers with the status that it reads line by line from its input.
@@ -36,7 +44,7 @@ const (
 func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv(commandEnv) != "":
-		os.Exit(report(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr), os.Stderr))
+		os.Exit(cli.Report("peers", run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr), os.Stderr))
 	case os.Getenv(nodeEnv) != "":
 		if err := beNode(os.Getenv(nodeEnv)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -60,14 +68,27 @@ func beNode(spec string) error {
 		}
 		texts[i] = text
 	}
-	id, err := trust.ParseIdentity(texts[0], texts[1], texts[2])
+	voucher, err := trust.ParseIdentity(texts[0], texts[1], texts[2])
 	if err != nil {
 		return err
 	}
-	var status atomic.Pointer[trust.Status]
-	status.Store(&trust.Status{Node: name})
+	own, err := voucher.Enrol()
+	if err != nil {
+		return err
+	}
+	id, err := own.Identity()
+	if err != nil {
+		return err
+	}
+	var says atomic.Pointer[status.Status]
+	says.Store(&status.Status{Node: name})
 	server := trust.NewServer(trust.ServerOptions{Identity: id, Nodes: names})
-	server.Handle(trust.MethodStatus, func(context.Context, string, json.RawMessage) (any, error) { return status.Load(), nil })
+	server.Handle(trust.MethodStatus, func(context.Context, string, json.RawMessage) (any, error) { return says.Load(), nil })
+	server.Handle(trust.MethodReport, func(context.Context, string, json.RawMessage) (any, error) {
+		text, err := os.ReadFile(filepath.Join(dir, reportFile))
+		return string(text), err
+	})
+	server.Handle(trust.MethodPage, linksOf(name, address))
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	listener, err := net.Listen("tcp", ":8643")
@@ -85,12 +106,12 @@ func beNode(spec string) error {
 	fmt.Println("ready")
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
-		var s trust.Status
+		var s status.Status
 		if err := json.Unmarshal(lines.Bytes(), &s); err != nil {
 			return err
 		}
 		s.Node = name
-		status.Store(&s)
+		says.Store(&s)
 		record.Phase, record.Step = s.Phase, s.Step
 		if err := d.Publish(record); err != nil {
 			return err
@@ -185,7 +206,7 @@ func (s *site) stop(name string) {
 }
 
 // say gives a node its status.
-func (s *site) say(name string, status trust.Status) {
+func (s *site) say(name string, status status.Status) {
 	s.t.Helper()
 	text, err := json.Marshal(status)
 	check(s.t, err)
@@ -213,8 +234,8 @@ func (s *site) peers(env []string, args ...string) (stdout, stderr string, code 
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-func waiting() trust.Status {
-	return trust.Status{Phase: "peers", Step: 5, Steps: 11, Since: time.Now(), Waiting: "the ring is not proven", Plan: "8f14e45fceea167a"}
+func waiting() status.Status {
+	return status.Status{Phase: "peers", Step: 5, Steps: 11, Since: time.Now(), Waiting: "the ring is not proven", Plan: "8f14e45fceea167a"}
 }
 
 func TestPeersFromTheSofa(t *testing.T) {
@@ -228,11 +249,11 @@ func TestPeersFromTheSofa(t *testing.T) {
 
 	// One picture, with a node missing.
 	out, errs, code := s.peers(nil, append(byKeyring, "--listen", "10s", "--json")...)
-	var p view.Picture
+	var p draw.Picture
 	if err := json.Unmarshal([]byte(out), &p); err != nil || code != 0 {
 		t.Fatalf("%d %v %s\n%s", code, err, errs, out)
 	}
-	if p.Version != 1 || p.Cluster != "principia" || !p.Verified || len(p.Nodes) != 3 || !strings.HasPrefix(p.Verdict, "have 2/3, missing wittgenstein (not seen, not reachable: ") {
+	if p.Version != 2 || p.Cluster != "principia" || !p.Verified || len(p.Nodes) != 3 || !strings.HasPrefix(p.Verdict, "waiting: have 2/3, missing wittgenstein (not seen, not reachable: ") {
 		t.Errorf("the picture: %s", out)
 	}
 	if n := p.Nodes[0]; !n.Seen.OK || !n.Trusted.OK || !n.Asked || n.Waiting != "the ring is not proven" || n.Address != "10.203.3.11" {
@@ -248,7 +269,7 @@ func TestPeersFromTheSofa(t *testing.T) {
 	}
 	// Without a keyring everything is unverified, and nobody is asked.
 	out, _, code = s.peers(nil, "--plain")
-	if code != 0 || strings.Count(out, "verified=no") != 3 || !strings.Contains(out, "reachable=no") || !strings.Contains(out, "have 3/3, unverified") {
+	if code != 0 || strings.Count(out, "verified=no") != 3 || !strings.Contains(out, "reachable=no") || !strings.Contains(out, ", unverified: have 3/3") {
 		t.Errorf("without a keyring: %d\n%s", code, out)
 	}
 }
@@ -259,39 +280,6 @@ func ringboot(t *testing.T, keyring string) string {
 	check(t, os.Mkdir(filepath.Join(base, "ringboot"), 0o700))
 	check(t, os.Symlink(keyring, filepath.Join(base, "ringboot", "principia")))
 	return base
-}
-
-func TestWaitEndsWhenFormedOrInTime(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	for i := range 3 {
-		s.start(i)
-		s.say(names[i], waiting())
-	}
-	out, errs, code := s.peers(nil, "--keyring", s.keyring, "--wait", "formed", "--timeout", "5s", "--plain")
-	if code != exitTimeout || !strings.Contains(errs, "peers: not formed within 5s: have 3/3") || !strings.Contains(out, "state=waiting") {
-		t.Errorf("time-out: exit %d\n%s\n%s", code, errs, out)
-	}
-	cmd := s.command(nil, "--keyring", s.keyring, "--wait", "formed", "--timeout", "60s")
-	var text bytes.Buffer
-	cmd.Stdout = &text
-	said, err := cmd.StderrPipe()
-	check(t, err)
-	check(t, cmd.Start())
-	lines := bufio.NewScanner(said)
-	for lines.Scan() { // it says what it waits for before it is told
-		if strings.Contains(lines.Text(), "the ring is not proven") {
-			break
-		}
-	}
-	for _, name := range names {
-		s.say(name, trust.Status{Phase: "formed", Step: 11, Steps: 11})
-	}
-	for lines.Scan() {
-	}
-	if err := cmd.Wait(); err != nil || !strings.HasSuffix(text.String(), "formed: 3 of 3 nodes, no known risk\n") {
-		t.Errorf("formed: %v\n%s", err, text.String())
-	}
 }
 
 func TestWatchFollowsChanges(t *testing.T) {
@@ -310,10 +298,10 @@ func TestWatchFollowsChanges(t *testing.T) {
 		_ = cmd.Wait() // killed
 	})
 	pictures := json.NewDecoder(out)
-	until := func(what string, ok func(view.Picture) bool) {
+	until := func(what string, ok func(draw.Picture) bool) {
 		t.Helper()
 		for start := time.Now(); time.Since(start) < time.Minute; {
-			var p view.Picture
+			var p draw.Picture
 			if err := pictures.Decode(&p); err != nil {
 				t.Fatalf("%s: %v", what, err)
 			}
@@ -323,13 +311,13 @@ func TestWatchFollowsChanges(t *testing.T) {
 		}
 		t.Fatalf("not within a minute: %s", what)
 	}
-	until("all trusted", func(p view.Picture) bool { return strings.HasPrefix(p.Verdict, "have 3/3") })
+	until("all trusted", func(p draw.Picture) bool { return strings.HasPrefix(p.Verdict, "waiting: have 3/3") })
 	s.stop("russell")
-	until("russell lost", func(p view.Picture) bool {
+	until("russell lost", func(p draw.Picture) bool {
 		return strings.Contains(p.Verdict, "missing russell") && !p.Nodes[1].Trusted.OK
 	})
 	s.start(1)
-	until("russell back", func(p view.Picture) bool { return p.Nodes[1].Trusted.OK })
+	until("russell back", func(p draw.Picture) bool { return p.Nodes[1].Trusted.OK })
 }
 
 func TestUsage(t *testing.T) {
@@ -343,23 +331,30 @@ func TestUsage(t *testing.T) {
 		code int
 		want string
 	}{
-		{"--wait ready", exitUsage, `peers: --wait knows the state formed, not "ready"`},
-		{"--wait formed --watch", exitUsage, "peers: --wait and --watch exclude each other"},
-		{"--json --plain", exitUsage, "peers: --json and --plain exclude each other"},
-		{"--width 10", exitUsage, "peers: --width is at least 40"},
-		{"--listen 0s", exitUsage, "peers: --timeout and --listen are longer than nothing"},
-		{"frege", exitUsage, `peers: unknown command "frege" for "peers"; peers takes flags only`},
-		{"--no-such", exitUsage, "peers: unknown flag: --no-such"},
-		{"--wait formed", exitPrecondition, "peers: --wait needs the keyring, because what is not verified is not believed: run it where mkimage ran, or give --keyring"},
-		{"--keyring " + empty, exitPrecondition, "peers: keyring " + empty + ": open " + empty + "/ca.crt: no such file or directory"},
-		{"--profile " + empty + "/none.yaml", exitPrecondition, "peers: open " + empty + "/none.yaml: no such file or directory"},
-		{"--profile " + profile, exitProfile, "peers: " + profile + ":"},
+		{"--wait ready", int(fault.Usage), `peers: --wait knows the states formed and accepted, not "ready"`},
+		{"--wait formed --watch", int(fault.Usage), "peers: --wait and --watch exclude each other"},
+		{"--json --plain", int(fault.Usage), "peers: --json and --plain exclude each other"},
+		{"--width 10", int(fault.Usage), "peers: --width is at least 40"},
+		{"explain", int(fault.Usage), `peers: which sentence? peers explain "what the machine says"`},
+		{"explain nothing at all", int(fault.Precondition), "peers: no entry explains that: give the sentence"},
+		{"--listen 0s", int(fault.Usage), "peers: --timeout and --listen are longer than nothing"},
+		{"frege", int(fault.Usage), `peers: unknown command "frege": peers --help lists what there is`},
+		{"--no-such", int(fault.Usage), "peers: unknown flag: --no-such"},
+		{"--wait formed", int(fault.Precondition), "peers: --wait needs the keyring, because what is not verified is not believed: run it where mkimage ran, or give --keyring"},
+		{"--keyring " + empty, int(fault.Precondition), "peers: keyring " + empty + ": open " + empty + "/ca.crt: no such file or directory"},
+		{"--profile " + empty + "/none.yaml", int(fault.Precondition), "peers: open " + empty + "/none.yaml: no such file or directory"},
+		{"--profile " + profile, int(fault.Profile), profile + ":"},
 	} {
 		var out, errs bytes.Buffer
-		code := report(run(t.Context(), strings.Fields(c.args), nil, &out, &errs), &errs)
+		code := cli.Report("peers", run(t.Context(), strings.Fields(c.args), nil, &out, &errs), &errs)
 		if code != c.code || !strings.HasPrefix(errs.String(), c.want) {
 			t.Errorf("peers %s: exit %d, %s\nwant %d, %s", c.args, code, errs.String(), c.code, c.want)
 		}
+	}
+	var found bytes.Buffer
+	if err := run(t.Context(), []string{"explain", "peers at frege: the machine has no host name: write it to /etc/hostname and restart"}, nil, &found, io.Discard); err != nil ||
+		!strings.HasPrefix(found.String(), "Who this machine is: the machine has no host name") || !strings.Contains(found.String(), "\n  The host name is empty.") {
+		t.Errorf("explain: %v %q", err, found.String())
 	}
 	var out bytes.Buffer
 	if err := run(t.Context(), []string{"--version"}, nil, &out, io.Discard); err != nil || !strings.HasPrefix(out.String(), "peers version ") {
@@ -381,5 +376,24 @@ func TestSeveralKeyringsMustBeChosenFrom(t *testing.T) {
 	}
 	if dir, err := find(base, "beta"); err != nil || dir != filepath.Join(base, "beta") {
 		t.Errorf("chosen: %q, %v", dir, err)
+	}
+}
+
+func TestEveryCommandHasAnExample(t *testing.T) {
+	term := cli.NewTerminal(nil, io.Discard, io.Discard)
+	root := newRoot(term)
+	if err := cli.Dress(root, term, version); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range append([]*cobra.Command{root}, root.Commands()...) {
+		if c.Hidden {
+			continue
+		}
+		if !strings.Contains(c.Example, "peers") {
+			t.Errorf("%s has no example", c.CommandPath())
+		}
+		if c.Short == "" || strings.HasSuffix(c.Short, ".") {
+			t.Errorf("%s: short text %q", c.CommandPath(), c.Short)
+		}
 	}
 }

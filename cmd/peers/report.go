@@ -2,31 +2,31 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"ringboot/cmd/cli"
 	"ringboot/firstboot/trust"
+	"ringboot/profiles/fault"
 )
 
 // newReport fetches the acceptance report from the first node that has one.
-func newReport(w *wishes, stdout io.Writer) *cobra.Command {
+func newReport(w *wishes, t *cli.Terminal) *cobra.Command {
 	form := "html"
 	cmd := &cobra.Command{
 		Use:   "report",
 		Short: "Write the acceptance report of the cluster to standard output",
 		Example: `  peers report > report.html
   peers report --format json | jq .verdict`,
-		Args: cobra.NoArgs,
+		Args: cli.None(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if form != "html" && form != "md" && form != "json" {
-				return &exit{exitUsage, fmt.Errorf("--format is html, md or json, not %q", form)}
+				return fault.Usage.Errorf("--format is html, md or json, not %q", form)
 			}
-			return fetchReport(cmd.Context(), *w, form, stdout)
+			return fetchReport(cmd.Context(), *w, form, t.Stdout)
 		},
 	}
 	cmd.Flags().StringVar(&form, "format", form, "html, md or json")
@@ -39,7 +39,7 @@ func fetchReport(ctx context.Context, w wishes, form string, stdout io.Writer) e
 		return err
 	}
 	if c.id == nil {
-		return &exit{exitPrecondition, errors.New("the report is handed out over the trusted channel only: run this where the images were made, or name the --keyring")}
+		return fault.Precondition.New("the report is handed out over the trusted channel only: run this where the images were made, or name the --keyring")
 	}
 	ctx, cancel := context.WithTimeout(ctx, max(w.listen, 20*time.Second))
 	defer cancel()
@@ -59,7 +59,7 @@ func fetchReport(ctx context.Context, w wishes, form string, stdout io.Writer) e
 		}
 		select {
 		case <-ctx.Done():
-			return &exit{exitTimeout, fmt.Errorf("no node handed out a report: %w", last)}
+			return fault.Timeout.Errorf("no node handed out a report (the last: %w): peers shows who is there and whether the acceptance is over; without multicast between here and there, give --profile", last)
 		case <-time.After(time.Second):
 		}
 	}

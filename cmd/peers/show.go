@@ -4,37 +4,37 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"time"
 
-	"golang.org/x/term"
-
-	"ringboot/firstboot/trust/view"
+	"ringboot/cmd/cli"
+	"ringboot/firstboot/status"
+	"ringboot/firstboot/status/draw"
+	"ringboot/profiles/fault"
 )
 
 // show gathers and prints as wished.
-func show(ctx context.Context, w wishes, stdout, stderr io.Writer) error {
+func show(ctx context.Context, w wishes, t *cli.Terminal) error {
 	c, err := open(w, os.Getenv)
 	if err != nil {
 		return err
 	}
 	if c.id == nil && w.wait != "" {
-		return &exit{exitPrecondition, errors.New("--wait needs the keyring, because what is not verified is not believed: run it where mkimage ran, or give --keyring")}
+		return fault.Precondition.New("--wait needs the keyring, because what is not verified is not believed: run it where mkimage ran, or give --keyring")
 	}
 	g, stop, err := gather(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	out := &canvas{w: w, to: stdout}
+	out := &canvas{w: w, t: t, to: t.Stdout}
 	switch {
 	case w.watch:
 		return out.watch(ctx, g)
 	case w.wait != "":
-		return out.wait(ctx, g, stderr)
+		return out.wait(ctx, g)
 	}
 	return out.once(ctx, g)
 }
@@ -42,6 +42,7 @@ func show(ctx context.Context, w wishes, stdout, stderr io.Writer) error {
 // canvas writes pictures.
 type canvas struct {
 	w  wishes
+	t  *cli.Terminal
 	to io.Writer
 }
 
@@ -49,21 +50,49 @@ type canvas struct {
 func (o *canvas) once(ctx context.Context, g *gatherer) error {
 	deadline := time.NewTimer(o.w.listen)
 	defer deadline.Stop()
+	heard := o.t.Passing(fmt.Sprintf("listening for the nodes, at most %s", o.w.listen))
+	defer heard()
 	for !g.complete() {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-deadline.C:
-			return o.write(g.picture())
+			heard()
+			return o.end(g.picture())
 		case <-g.changed:
 		}
 	}
-	return o.write(g.picture())
+	heard()
+	return o.end(g.picture())
 }
 
-// wait returns when the cluster is formed, or with an error at the time-out.
+// end writes the last picture, and ends with what it says: a cluster that was
+// not accepted is no success.
+func (o *canvas) end(p draw.Picture) error {
+	if err := o.write(p); err != nil {
+		return err
+	}
+	if p.State == status.StateNotAccepted {
+		return fault.Unverified.Errorf("%s: read peers report", p.Verdict)
+	}
+	return nil
+}
+
+// States that can be waited for.
+const (
+	waitFormed   = "formed"
+	waitAccepted = "accepted"
+)
+
+// awaited reports whether the wait is over: the cluster is formed and, where the
+// acceptance is waited for, a node has its report.
+func (o *canvas) awaited(p draw.Picture) bool {
+	return p.Standing().Formed && (o.w.wait == waitFormed || p.Acceptance != nil)
+}
+
+// wait returns when the cluster is formed, or accepted, or with an error at the time-out.
 // What it waits for goes to stderr whenever it changes, the picture to stdout at the end.
-func (o *canvas) wait(ctx context.Context, g *gatherer, stderr io.Writer) error {
+func (o *canvas) wait(ctx context.Context, g *gatherer) error {
 	deadline := time.NewTimer(o.w.timeout)
 	defer deadline.Stop()
 	tick := time.NewTicker(askEvery)
@@ -71,12 +100,12 @@ func (o *canvas) wait(ctx context.Context, g *gatherer, stderr io.Writer) error 
 	last := ""
 	for {
 		p := g.picture()
-		if p.Formed() {
-			return o.write(p)
+		if o.awaited(p) {
+			return o.end(p)
 		}
 		if p.Verdict != last {
 			last = p.Verdict
-			fmt.Fprintf(stderr, "%s %s\n", p.Time.UTC().Format(time.TimeOnly), last)
+			o.t.Say("%s %s", p.Time.Local().Format(time.TimeOnly), last)
 		}
 		select {
 		case <-ctx.Done():
@@ -85,30 +114,27 @@ func (o *canvas) wait(ctx context.Context, g *gatherer, stderr io.Writer) error 
 			if err := o.write(p); err != nil {
 				return err
 			}
-			return &exit{exitTimeout, fmt.Errorf("not formed within %s: %s", o.w.timeout, p.Verdict)}
+			return fault.Timeout.Errorf("not %s within %s: %s", o.w.wait, o.w.timeout, p.Verdict)
 		case <-g.changed:
 		case <-tick.C:
 		}
 	}
 }
 
-// watch keeps the picture live. On a terminal it is drawn over; elsewhere a
-// new one follows when something changed.
+// watch keeps the picture live: over the whole terminal, or elsewhere with a
+// new one that follows when something changed.
 func (o *canvas) watch(ctx context.Context, g *gatherer) error {
-	screen := o.terminal() && !o.w.json && !o.w.plain
-	if screen {
-		fmt.Fprint(o.to, "\x1b[?1049h\x1b[?25l") // own screen, no cursor
-		defer fmt.Fprint(o.to, "\x1b[?25h\x1b[?1049l")
+	if o.terminal() && os.Getenv("TERM") != "dumb" && !o.w.json && !o.w.plain {
+		return o.screen(ctx, g)
 	}
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	var last []byte
 	for {
 		p := g.picture()
-		key := fingerprint(p)
-		if screen || !bytes.Equal(key, last) {
+		if key := fingerprint(p); !bytes.Equal(key, last) {
 			last = key
-			if err := o.draw(p, screen); err != nil {
+			if err := o.write(p); err != nil {
 				return err
 			}
 		}
@@ -120,17 +146,8 @@ func (o *canvas) watch(ctx context.Context, g *gatherer) error {
 	}
 }
 
-func (o *canvas) draw(p view.Picture, screen bool) error {
-	if !screen {
-		return o.write(p)
-	}
-	text := bytes.ReplaceAll([]byte(p.Text(o.style())), []byte("\n"), []byte("\x1b[K\n"))
-	_, err := fmt.Fprintf(o.to, "\x1b[H%s\x1b[J", text)
-	return err
-}
-
 // fingerprint is the picture without what changes by itself.
-func fingerprint(p view.Picture) []byte {
+func fingerprint(p draw.Picture) []byte {
 	p.Time = time.Time{}
 	text, err := json.Marshal(p)
 	if err != nil {
@@ -139,7 +156,7 @@ func fingerprint(p view.Picture) []byte {
 	return text
 }
 
-func (o *canvas) write(p view.Picture) error {
+func (o *canvas) write(p draw.Picture) error {
 	switch {
 	case o.w.json:
 		e := json.NewEncoder(o.to)
@@ -156,19 +173,12 @@ func (o *canvas) write(p view.Picture) error {
 	return err
 }
 
-func (o *canvas) terminal() bool {
-	f, ok := o.to.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
+func (o *canvas) terminal() bool { return cli.Screen(o.to) != nil }
 
-func (o *canvas) style() view.Style {
-	st := view.Style{Width: o.w.width}
-	if !o.terminal() {
-		return st
-	}
-	st.Color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-	if width, _, err := term.GetSize(int(o.to.(*os.File).Fd())); err == nil && st.Width == 0 {
-		st.Width = width
+func (o *canvas) style() draw.Style {
+	st := draw.Style{Width: o.w.width, Color: o.t.Color(o.to)}
+	if st.Width == 0 {
+		st.Width = o.t.Width()
 	}
 	return st
 }

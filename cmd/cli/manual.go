@@ -1,7 +1,4 @@
-// Package manual writes the manual pages of a command from the command itself,
-// so that the two never disagree. It is for the commands of this module; it
-// knows nothing of what they do.
-package manual
+package cli
 
 import (
 	"fmt"
@@ -14,35 +11,41 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// New is the command "man" for the program of this version.
-func New(program, version string, stdout io.Writer) *cobra.Command {
+// newManual writes the manual pages of a program from its commands, so that the
+// two never disagree.
+func newManual(program, version string, t *Terminal) *cobra.Command {
 	return &cobra.Command{
 		Use:     "man [DIRECTORY]",
 		Short:   "Write the manual pages",
 		Example: fmt.Sprintf("  %[1]s man | man -l -        # read it\n  %[1]s man /usr/local/share/man/man1", program),
-		Args:    cobra.MaximumNArgs(1),
+		Args:    AtMostOne("DIRECTORY"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			root := cmd.Root()
 			if len(args) == 0 {
-				_, err := io.WriteString(stdout, page(root, version))
+				_, err := io.WriteString(t.Stdout, page(root, version))
 				return err
 			}
-			if err := os.MkdirAll(args[0], 0o755); err != nil {
-				return err
-			}
-			for _, c := range append([]*cobra.Command{root}, root.Commands()...) {
-				if c.Hidden || c.Name() == "help" {
-					continue
-				}
-				name := filepath.Join(args[0], title(c)+".1")
-				if err := os.WriteFile(name, []byte(page(c, version)), 0o644); err != nil {
-					return err
-				}
-				fmt.Fprintln(stdout, name)
-			}
-			return nil
+			return writePages(root, version, args[0], t.Stdout)
 		},
 	}
+}
+
+// writePages writes a page for each command and prints their names.
+func writePages(root *cobra.Command, version, dir string, stdout io.Writer) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, c := range append([]*cobra.Command{root}, root.Commands()...) {
+		if c.Hidden || c.Name() == "help" {
+			continue
+		}
+		name := filepath.Join(dir, title(c)+".1")
+		if err := os.WriteFile(name, []byte(page(c, version)), 0o644); err != nil {
+			return err
+		}
+		fmt.Fprintln(stdout, name)
+	}
+	return nil
 }
 
 // title is the name of a command's page.
@@ -96,7 +99,7 @@ func page(c *cobra.Command, version string) string {
 			}
 		}
 	}
-	b.WriteString(".SH EXIT STATUS\n0 done, 1 unexpected, 2 usage, 3 profile invalid, 4 precondition missing, 5 verification failed,\n6 refused for safety, 7 time\\-out, 8 partial.\n")
+	fmt.Fprintf(&b, ".SH EXIT STATUS\n%s.\n", roff(codes()))
 	return b.String()
 }
 

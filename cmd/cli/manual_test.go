@@ -1,4 +1,4 @@
-package manual
+package cli
 
 import (
 	"bytes"
@@ -10,21 +10,25 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func program(out *bytes.Buffer) *cobra.Command {
+func trip(t *testing.T, out *bytes.Buffer) *cobra.Command {
+	t.Helper()
 	root := &cobra.Command{Use: "trip", Short: "Travel", Version: "1", Long: "Travel far.\n\n.dotted line - with a dash"}
 	sub := &cobra.Command{Use: "pack THING", Short: "Pack a thing", Run: func(*cobra.Command, []string) {}}
 	sub.Flags().StringP("bag", "b", "", "the `bag` to use")
 	sub.Flags().Bool("secret", false, "not for people")
 	if err := sub.Flags().MarkHidden("secret"); err != nil {
-		panic(err)
+		t.Fatal(err)
 	}
-	root.AddCommand(sub, New("trip", "1", out))
+	root.AddCommand(sub)
+	if err := Dress(root, NewTerminal(nil, out, out), "1"); err != nil {
+		t.Fatal(err)
+	}
 	return root
 }
 
 func TestPageOnStdout(t *testing.T) {
 	var out bytes.Buffer
-	c := program(&out)
+	c := trip(t, &out)
 	c.SetArgs([]string{"man"})
 	if err := c.Execute(); err != nil {
 		t.Fatal(err)
@@ -39,7 +43,7 @@ func TestPageOnStdout(t *testing.T) {
 func TestOnePageForEachCommand(t *testing.T) {
 	var out bytes.Buffer
 	dir := filepath.Join(t.TempDir(), "man1")
-	c := program(&out)
+	c := trip(t, &out)
 	c.SetArgs([]string{"man", dir})
 	if err := c.Execute(); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"ringboot/firstboot"
+	"ringboot/firstboot/host"
+	"ringboot/firstboot/status"
+	"ringboot/firstboot/trust"
+	"ringboot/rehearsal/need"
+)
+
+// hang makes what pmxcfs would answer for block whoever reads it, until the
+// function that it returns is called.
+func hang(t *testing.T, root string) (back func()) {
+	t.Helper()
+	at := filepath.Join(root, "etc/pve/.members")
+	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(at, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := os.WriteFile(at+".new", []byte("{}"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		w, err := os.OpenFile(at, os.O_WRONLY|syscall.O_NONBLOCK, 0) // whoever waits reads the end of the file
+		if err == nil {
+			w.Close()
+		}
+		if err := os.Rename(at+".new", at); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// hangLimit is how late a hang may be told, and how long a stop may take.
+const hangLimit = 10 * time.Second
+
+// The cluster's file system hangs: the node says so within ten seconds, answers
+// meanwhile, says when it is back, and stops within ten seconds in between.
+func TestAnEtcPveThatHangs(t *testing.T) {
+	need.Slow(t)
+	root := room(t, keys(t), "frege")
+	back := hang(t, root)
+	start := func() (stop func() time.Duration) {
+		agent, err := firstboot.Build(firstboot.Options{Version: "test", Root: root, Works: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- agent.Run(ctx, host.Notifier{}) }()
+		return func() time.Duration {
+			at := time.Now()
+			cancel()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			return time.Since(at)
+		}
+	}
+	tells := func(want bool) time.Duration {
+		t.Helper()
+		began := time.Now()
+		for time.Since(began) < 3*hangLimit {
+			var s status.Status
+			asked := time.Now()
+			err := firstboot.Ask(t.Context(), root, trust.MethodStatus, nil, &s)
+			if took := time.Since(asked); took > time.Second {
+				t.Errorf("the status took %s", took)
+			}
+			if err == nil && want == slices.ContainsFunc(s.Risks, func(r string) bool {
+				return strings.HasPrefix(r, "/etc/pve/.members has not answered since ") && strings.HasSuffix(r, ": look at systemctl status pve-cluster and journalctl -u pve-cluster")
+			}) {
+				return time.Since(began)
+			}
+			time.Sleep(20 * time.Millisecond) // somebody asks now and then
+		}
+		t.Fatalf("it is not told: %v", want)
+		return 0
+	}
+	stop := start()
+	told := tells(true)
+	back()
+	tells(false)
+	stopped := stop()
+	hang2 := filepath.Join(root, "etc/pve/.members")
+	if err := os.Remove(hang2); err != nil {
+		t.Fatal(err)
+	}
+	back = hang(t, root)
+	stop = start()
+	tells(true)
+	if took := stop(); took > stopped {
+		stopped = took
+	}
+	back()
+	if told > hangLimit || stopped > hangLimit {
+		t.Errorf("told after %s, stopped after %s", told, stopped)
+	}
+	need.Figure("pve.hang_told_s", told.Seconds(), "s")
+	need.Figure("pve.hang_stop_s", stopped.Seconds(), "s")
+}
+
+// The look for drift of a settled node does not wait for ever, and tells the
+// keeper what it could not see.
+func TestALookAtAnEtcPveThatHangs(t *testing.T) {
+	need.Slow(t)
+	root := room(t, keys(t), "frege")
+	settleNode(t, root)
+	back := hang(t, root)
+	defer back()
+	began := time.Now()
+	_, stdout, stderr := call(t, "--root", root, "drift")
+	if took := time.Since(began); took > hangLimit || !strings.Contains(stdout+stderr, "/etc/pve/.members has not answered since") {
+		t.Errorf("after %s: %s%s", took, stdout, stderr)
+	}
+}

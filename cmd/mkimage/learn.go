@@ -1,0 +1,40 @@
+package main
+
+import (
+	"ringboot/cmd/cli"
+	"ringboot/imagebuilder/learn"
+	"ringboot/profiles"
+)
+
+// meanings says which disk of which machine each node's plan means.
+func meanings(t *cli.Terminal, c cluster, nodes, inventories []string, asJSON bool) error {
+	machines, err := learn.Read(inventories)
+	if err != nil {
+		return err
+	}
+	found, verdict := learn.Prove(c.Profile, nodes, machines)
+	if asJSON {
+		if err := cli.JSON(t.Stdout, struct {
+			Version  int             `json:"version"`
+			Machines []learn.Meaning `json:"machines"`
+		}{1, found}); err != nil {
+			return err
+		}
+		return verdict
+	}
+	learn.Show(t.Stdout, found)
+	return verdict
+}
+
+// hardware is what a profile can say of machines that were seen.
+func hardware(t *cli.Terminal, from, nodes []string) ([]profiles.Hardware, error) {
+	machines, err := learn.Read(from)
+	if err != nil {
+		return nil, err
+	}
+	known, notes := learn.Hardware(nodes, machines)
+	for _, n := range notes {
+		t.Warn("%s", n)
+	}
+	return known, nil
+}
