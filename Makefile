@@ -5,28 +5,34 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 NODE    ?= frege
 AGENT   := imagebuilder/agent/firstboot
+LOOK    := imagebuilder/agent/preflight
 STANDIN := rehearsal/base/embedded/standin
 SETUP   := rehearsal/base/embedded/installer
 GO      ?= go
 export GOFLAGS ?= -buildvcs=false
 
-.PHONY: all help bin image practice-iso test check bench fuzz figures rehearse practice-iso lint dist clean FORCE
+.PHONY: all help bin image practice-iso test check bench fuzz figures pictures rehearse lint dist clean FORCE
 
-all: bin ## build mkimage, firstboot and peers into build/bin
+all: bin ## build mkimage, rehearse, firstboot and peers into build/bin
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 # The agent travels inside mkimage, so it is built first, for the machines
-# that it will run on. It is rewritten only when it changed. It speaks HTTP/1.1
-# alone, so it is built without what it would need for HTTP/2; and it waits most
-# of its life, so it is built without inlining, which is a tenth of its size.
+# that it will run on. It is rewritten only when it changed.
+# What looks before the installer travels the same way. Nothing in the agent
+# speaks HTTP/2: its servers switch it off, and it stays out of the binary.
+$(AGENT): $(LOOK)
+$(LOOK): FORCE
+	@CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build -trimpath -ldflags '-s -w' -o $@.new ./cmd/preflight
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
 $(AGENT): FORCE
-	@CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build -tags nethttpomithttp2 -gcflags=all=-l -trimpath -ldflags '$(LDFLAGS)' -o $@.new ./cmd/firstboot
+	@CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build -trimpath -tags nethttpomithttp2 -ldflags '$(LDFLAGS)' -o $@.new ./cmd/firstboot
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 $(STANDIN): FORCE
-	@CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build -trimpath -ldflags '-s -w' -o $@.new ./rehearsal/standin/pvestandin
+	@CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build -trimpath -ldflags '-s -w' -o $@.new ./rehearsal/machine/pvestandin
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 $(SETUP): FORCE
@@ -35,18 +41,21 @@ $(SETUP): FORCE
 
 bin: $(AGENT) $(STANDIN) $(SETUP)
 	@mkdir -p build/bin
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/bin/ ./cmd/mkimage ./cmd/peers
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/bin/ ./cmd/mkimage ./cmd/peers ./cmd/rehearse
 	@cp $(AGENT) build/bin/firstboot
 
-image: bin ## make one image: make image NODE=frege [ISO=proxmox-ve_9.2-1.iso | ISO=practice]
+# An ISO that is not there is said before anything is built.
+image: ## make one image: make image NODE=frege [ISO=proxmox-ve_9.2-1.iso | ISO=practice]
+	@[ -z "$(ISO)" ] || [ "$(ISO)" = practice ] || [ -e "$(ISO)" ] || { echo "there is no $(ISO): get it from proxmox.com, leave ISO= out to have it downloaded, or practise with ISO=practice" >&2; exit 4; }
+	@$(MAKE) --no-print-directory bin
 	build/bin/mkimage --node $(NODE) $(if $(ISO),--iso $(ISO))
 
 practice-iso: bin ## make the practice ISO (root, on Debian): an installer to practise with, without Proxmox VE
-	build/bin/mkimage practice-iso
+	build/bin/rehearse practice-iso
 
 rehearse: bin ## play the whole trip in virtual machines, and then every drill: make rehearse [ISO=...] [DRILL=name]
-	build/bin/mkimage rehearse --dir build/rehearsal $(if $(ISO),--iso $(ISO)) $(if $(DRILL),--drill $(DRILL))
-	$(if $(DRILL),,build/bin/mkimage rehearse --dir build/drills $(if $(ISO),--iso $(ISO)) --drill all)
+	build/bin/rehearse --fresh --dir build/rehearsal $(if $(ISO),--iso $(ISO)) $(if $(DRILL),--drill $(DRILL))
+	$(if $(DRILL),,build/bin/rehearse --fresh --dir build/drills $(if $(ISO),--iso $(ISO)) --drill all)
 
 test: bin ## run every test (root, KVM-less QEMU and namespaces are used where they are)
 	.ci/stages
@@ -63,15 +72,17 @@ bench: bin ## measure: ratios against a peer or the limit, in one run
 fuzz: ## run every fuzz target for FUZZTIME each (default 20s)
 	.ci/fuzz
 
-figures: bin ## run all that measures and collect the numbers in build/figures.txt
+figures: bin ## run all that measures, or what GROUP names, and collect the numbers in build/figures.txt
 	.ci/figures
 
-dist: bin ## archives, package, checksums and list of contents in build/dist, reproducible
+pictures: ## make docs/pictures anew (chromium)
+	.ci/pictures
+
+dist: bin ## archives, package, formula, container file, checksums and list of contents in build/dist, reproducible
 	.ci/dist
 
-lint: ## golangci-lint and shellcheck, where they are installed
-	golangci-lint run ./...
-	shellcheck .ci/*
+lint: $(AGENT) $(STANDIN) $(SETUP) ## golangci-lint, shellcheck and govulncheck, the first and the last pinned in .ci/tools
+	.ci/lint
 
 clean: ## remove what was built
-	rm -rf build $(AGENT) $(STANDIN) $(SETUP)
+	rm -rf build $(AGENT) $(LOOK) $(STANDIN) $(SETUP)
