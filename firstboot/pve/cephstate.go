@@ -23,7 +23,7 @@ type Health struct {
 	OSDs     int
 	Up, In   int
 	PGs      int
-	Clean    int // active+clean
+	Clean    int // those that have every copy: see clean
 }
 
 // Check is one health warning.
@@ -70,11 +70,20 @@ func (s statusJSON) health() Health {
 	}
 	sort.Slice(h.Checks, func(i, j int) bool { return h.Checks[i].Code < h.Checks[j].Code })
 	for _, st := range s.PGMap.States {
-		if st.Name == "active+clean" {
+		if clean(st.Name) {
 			h.Clean += st.Count
 		}
 	}
 	return h
+}
+
+// clean reports whether a placement group of this state serves and has every copy.
+// Most words beside that are everyday work: scrubbing+deep, snaptrim, remapped. Not
+// so stale, of which no OSD has told since, and inconsistent, whose copies differ.
+func clean(state string) bool {
+	words := strings.Split(state, "+")
+	has := func(word string) bool { return slices.Contains(words, word) }
+	return has("active") && has("clean") && !has("inconsistent") && !has("stale")
 }
 
 // Health asks the monitors.

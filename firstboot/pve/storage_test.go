@@ -151,3 +151,17 @@ func TestAPoolThatIsSound(t *testing.T) {
 		}
 	}
 }
+
+// A cluster scrubs at all hours; nothing waits for that to end.
+func TestWhichGroupsAreClean(t *testing.T) {
+	for state, want := range map[string]bool{
+		"active+clean": true, "active+clean+scrubbing": true, "active+clean+scrubbing+deep": true, "active+clean+snaptrim_wait": true,
+		"active+clean+remapped": true, "active+clean+inconsistent": false, "active+clean+inconsistent+failed_repair": false,
+		"active+undersized+degraded": false, "active+recovering+degraded": false, "active+remapped+backfilling": false,
+		"peering": false, "unknown": false, "stale+active+clean": false, "down": false,
+	} {
+		if got := clean(state); got != want {
+			t.Errorf("a group that is %s counts as clean: %v, want %v", state, got, want)
+		}
+	}
+}
