@@ -276,7 +276,7 @@ func cephSafe(c *sim.Call, k *condition, words []string) (any, int) {
 	for _, o := range k.store.OSDs {
 		switch {
 		case o.ID != id:
-		case osdUp(c, o) && !o.Out && len(k.pgs) > 0:
+		case osdUp(c, o) && len(k.pgs) > 0 && (!o.Out || k.pgs["active+clean+remapped"] > 0):
 			c.Errf("Error EBUSY: OSD(s) %d have 32 pgs currently mapped to them.\n", id)
 			return nil, 16
 		case !k.clean():
@@ -307,14 +307,18 @@ func cephPurge(c *sim.Call, k *condition, words []string) (any, int) {
 func cephOut(c *sim.Call, k *condition, words []string) (any, int) { return setOut(c, k, words, true) }
 func cephIn(c *sim.Call, k *condition, words []string) (any, int)  { return setOut(c, k, words, false) }
 
-func setOut(c *sim.Call, _ *condition, words []string, out bool) (any, int) {
-	Amend(c, func(s *Store) {
-		for i := range s.OSDs {
-			if s.OSDs[i].ID == osdNumber(words[2]) {
-				s.OSDs[i].Out = out
-			}
-		}
-	})
+func setOut(c *sim.Call, k *condition, words []string, out bool) (any, int) {
+	id, word := osdNumber(words[2]), words[1]
+	i := slices.IndexFunc(k.store.OSDs, func(o osd) bool { return o.ID == id })
+	switch {
+	case i < 0:
+		c.Errf("osd.%d does not exist. \n", id)
+	case k.store.OSDs[i].Out == out:
+		c.Errf("osd.%d is already %s. \n", id, word)
+	default:
+		Amend(c, func(s *Store) { s.OSDs[i].Out = out })
+		c.Errf("marked %s osd.%d. \n", word, id)
+	}
 	return nil, 0
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 	"sort"
 	"strings"
 	"time"
@@ -279,21 +280,8 @@ func judge(m sim.Machine) (*condition, bool) {
 	}
 	k := &condition{store: s, quorum: q, all: Monitors(m), checks: map[string]string{}, pgs: map[string]int{}, severity: "HEALTH_OK"}
 	k.active, k.standby = managers(m)
-	down := 0 // and in: Ceph does not complain of one that is out
-	hosts := map[string]bool{}
-	for _, o := range s.OSDs {
-		switch up := osdUp(m, o); {
-		case up:
-			k.up++
-			hosts[o.Host] = hosts[o.Host] || !o.Out
-		case o.Host != "" && !o.Out:
-			down++
-		}
-		if !o.Out {
-			k.in++
-		}
-	}
-	carry := 0
+	hosts, down, dark := k.count(m)
+	carry, hold := 0, len(hosts)
 	for _, in := range hosts {
 		if in {
 			carry++
@@ -315,8 +303,11 @@ func judge(m sim.Machine) (*condition, bool) {
 	if down > 0 {
 		k.warn("OSD_DOWN", "%d osds down", down)
 	}
-	if k.in < 3 {
-		k.warn("TOO_FEW_OSDS", "OSD count %d < osd_pool_default_size 3", k.in)
+	if len(dark) > 0 {
+		k.warn("OSD_HOST_DOWN", "%d host (%d osds) down", len(dark), sum(dark))
+	}
+	if n := len(s.OSDs); n < 3 {
+		k.warn("TOO_FEW_OSDS", "OSD count %d < osd_pool_default_size 3", n)
 	}
 	for _, id := range q {
 		if r := daemonAt(m, id, "mon", id); r != nil && shell.Exists(r, skewMark) {
@@ -328,14 +319,43 @@ func judge(m sim.Machine) (*condition, bool) {
 			k.warn("RECENT_CRASH", "1 daemons have recently crashed")
 		}
 	}
-	k.placement(m, down, carry)
+	k.placement(m, down, carry, hold)
 	return k, true
+}
+
+// count looks at the OSDs: hosts that have one that is up, and whether one of
+// these is in; how many are down and in; and these by hosts that have none up.
+func (k *condition) count(m sim.Machine) (hosts map[string]bool, down int, dark map[string]int) {
+	hosts, dark = map[string]bool{}, map[string]int{}
+	for _, o := range k.store.OSDs {
+		switch up := osdUp(m, o); {
+		case up:
+			k.up++
+			hosts[o.Host] = hosts[o.Host] || !o.Out
+		case o.Host != "" && !o.Out: // Ceph does not complain of one that is out
+			down++
+			dark[o.Host]++
+		}
+		if !o.Out {
+			k.in++
+		}
+	}
+	maps.DeleteFunc(dark, func(host string, _ int) bool { _, up := hosts[host]; return up })
+	return hosts, down, dark
+}
+
+func sum(by map[string]int) int {
+	n := 0
+	for _, v := range by {
+		n += v
+	}
+	return n
 }
 
 // clean reports whether all placement groups are.
 func (k *condition) clean() bool {
 	for state, n := range k.pgs {
-		if state != "active+clean" && n > 0 {
+		if !strings.HasPrefix(state, "active+clean") && n > 0 {
 			return false
 		}
 	}
@@ -343,8 +363,9 @@ func (k *condition) clean() bool {
 }
 
 // placement computes the states of the placement groups: three copies want
-// OSDs on three hosts, and an OSD that is down and in has no stand-in.
-func (k *condition) placement(m sim.Machine, down, hosts int) {
+// OSDs on three hosts, and an OSD that is down and in has no stand-in. One that
+// is out and up keeps its copies for as long as no other host can have them.
+func (k *condition) placement(m sim.Machine, down, hosts, hold int) {
 	total := 0
 	for _, p := range k.store.Pools {
 		total += p.PGs
@@ -356,6 +377,8 @@ func (k *condition) placement(m sim.Machine, down, hosts int) {
 	case k.up == 0:
 		k.pgs["unknown"] = total
 		k.warn("PG_AVAILABILITY", "Reduced data availability: %d pgs inactive", total)
+	case down == 0 && hosts < 3 && hold >= 3:
+		k.pgs["active+clean+remapped"] = total
 	case down > 0 || hosts < 3:
 		k.pgs["active+undersized+degraded"] = total
 		k.warn("PG_DEGRADED", "Degraded data redundancy: %d pgs undersized", total)
