@@ -35,11 +35,15 @@ type CephRelease struct {
 	Until   string // end of upstream's support, as announced
 }
 
-// HADialect is what "ha-manager status" says in a release.
-type HADialect struct {
-	Watchdog bool // the line of each node names its watchdog, since pve-ha-manager 5.1.3
-	Fencing  bool // there is a line about fencing, since the same version
-}
+// HADialect is how "ha-manager status" speaks in a release.
+type HADialect string
+
+// Dialects of the HA manager. From pve-ha-manager 5.1.3 on the line of each node
+// names its watchdog, and there is a line about fencing.
+const (
+	HAPlain   HADialect = "before 5.1.3"
+	HAFencing HADialect = "since 5.1.3"
+)
 
 // Releases is the table, oldest first. Sources: the changelogs of pve-installer,
 // pve-manager and pve-ha-manager, and the published sums of the ISOs.
@@ -52,19 +56,21 @@ func Releases() []Release {
 			Name: "9.0", Suite: trixie, Keyring: keyring, Installer: "9.0.7", Manager: "9.0.3",
 			Ceph:             []CephRelease{squid},
 			CephRepositories: []string{"no-subscription", "enterprise"}, // manual came with pve-manager 9.0.11
+			HA:               HAPlain,
 			ISOs:             map[string]string{"9.0-1": "228f948ae696f2448460443f4b619157cab78ee69802acc0d06761ebd4f51c3e"},
 		},
 		{
 			Name: "9.1", Suite: trixie, Keyring: keyring, Installer: "9.1.1", Manager: "9.1.1",
 			Ceph:             []CephRelease{squid}, // tentacle needs a later pve-manager
 			CephRepositories: []string{"no-subscription", "enterprise", "manual"},
+			HA:               HAPlain,
 			ISOs:             map[string]string{"9.1-1": "6d8f5afc78c0c66812d7272cde7c8b98be7eb54401ceb045400db05eb5ae6d22"},
 		},
 		{
 			Name: "9.2", Suite: trixie, Keyring: keyring, Installer: "9.2.5", Manager: "9.2.2",
 			Ceph:             []CephRelease{tentacle, squid},
 			CephRepositories: []string{"no-subscription", "enterprise", "manual"},
-			HA:               HADialect{Watchdog: true, Fencing: true},
+			HA:               HAFencing,
 			ISOs:             map[string]string{"9.2-1": "4e88fe416df9b527624a175f24c9aa07c714d3332afb1ee3dbf3879573ef2c6c"},
 		},
 	}

@@ -16,7 +16,7 @@ func TestEveryReleaseHasEveryColumn(t *testing.T) {
 			t.Errorf("%s does not come after the row before it", r.Name)
 		}
 		before = n
-		if r.Suite == "" || r.Keyring == "" || r.Installer == "" || r.Manager == "" || len(r.Ceph) == 0 || len(r.CephRepositories) == 0 {
+		if r.Suite == "" || r.Keyring == "" || r.Installer == "" || r.Manager == "" || len(r.Ceph) == 0 || len(r.CephRepositories) == 0 || r.HA == "" || len(r.ISOs) == 0 {
 			t.Errorf("%s lacks a column: %+v", r.Name, r)
 		}
 		for iso, sum := range r.ISOs {

@@ -69,8 +69,14 @@ const (
 	maxLog    = 400
 )
 
-// logWords are what the kernel says of Thunderbolt and of its network driver.
-const logWords = "thunderbolt|usb4|tbnet"
+// logWords are what the kernel says of Thunderbolt and of the drivers of rings.
+func logWords() string {
+	words := []string{"usb4", "tbnet"}
+	for _, t := range profiles.Transports() {
+		words = append(words, t.Modules...)
+	}
+	return strings.Join(words, "|")
+}
 
 // commandWords begin words of the kernel's command line that change a ring.
 var commandWords = []string{"thunderbolt", "intel_iommu", "amd_iommu", "iommu", "pcie", "pci=", "processor.", "intel_idle.", "mitigations"}
@@ -146,7 +152,7 @@ func (out *Report) ports(r Request, word func(string) string) {
 
 // kernelLog adds what the kernel has said since it started.
 func (out *Report) kernelLog(ctx context.Context, c host.Commands) {
-	text, err := host.Run(ctx, c, host.Cmd{Argv: []string{"journalctl", "-k", "-b", "--no-pager", "-o", "short-monotonic", "--no-hostname", "-g", logWords}, ReadOnly: true, Timeout: 30 * time.Second})
+	text, err := host.Run(ctx, c, host.Cmd{Argv: []string{"journalctl", "-k", "-b", "--no-pager", "-o", "short-monotonic", "--no-hostname", "-g", logWords()}, ReadOnly: true, Timeout: 30 * time.Second})
 	if err != nil {
 		out.Missing = append(out.Missing, "kernel log: "+err.Error())
 		return

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,14 @@ type kernel struct {
 func (k kernel) Run(_ context.Context, cmd host.Cmd) (host.Result, error) {
 	if cmd.Argv[0] != "journalctl" || !cmd.ReadOnly {
 		return host.Result{}, fmt.Errorf("%v: only the log is read", cmd.Argv)
+	}
+	asked := strings.Split(cmd.Argv[len(cmd.Argv)-1], "|")
+	for _, transport := range profiles.Transports() {
+		for _, module := range transport.Modules {
+			if !slices.Contains(asked, module) {
+				return host.Result{}, fmt.Errorf("%s: nothing of the module %s is asked for", transport.Name, module)
+			}
+		}
 	}
 	return host.Result{Stdout: []byte(k.log), Code: k.code}, nil
 }

@@ -20,11 +20,8 @@ var (
 // the public sources of its versions say otherwise differs.
 func derived(r profiles.Release, recorded string) string {
 	text := strings.NewReplacer("9.2.11", r.Manager, `"release":"9.2"`, `"release":"`+r.Name+`"`).Replace(recorded)
-	if !r.HA.Watchdog {
-		text = dogText.ReplaceAllString(text, "$1,")
-	}
-	if !r.HA.Fencing {
-		text = fencingText.ReplaceAllString(text, "")
+	if r.HA == profiles.HAPlain {
+		text = fencingText.ReplaceAllString(dogText.ReplaceAllString(text, "$1,"), "")
 	}
 	return text
 }

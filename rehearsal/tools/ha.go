@@ -5,11 +5,12 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 
+	"ringboot/profiles"
 	"ringboot/rehearsal/sim"
 	"ringboot/rehearsal/tools/shell"
 )
@@ -47,12 +48,7 @@ func writeSections(m sim.Machine, file string, list []haSection) error {
 	var b strings.Builder
 	for _, s := range list {
 		fmt.Fprintf(&b, "%s: %s\n", s.kind, s.id)
-		var keys []string
-		for k := range s.keys {
-			keys = append(keys, k)
-		}
-		sort.Strings(keys)
-		for _, k := range keys {
+		for _, k := range slices.Sorted(maps.Keys(s.keys)) {
 			fmt.Fprintf(&b, "\t%s %s\n", k, s.keys[k])
 		}
 		b.WriteString("\n")
@@ -258,9 +254,9 @@ func haStatusText(c *sim.Call, verbose bool) string {
 	if !shell.Writable(c) {
 		return fmt.Sprintf("quorum No quorum on node '%s'!\n", c.Name())
 	}
-	ms, speaks := readManager(c), shell.ReleaseOf(c.Machine).HA
+	ms, names := readManager(c), shell.ReleaseOf(c.Machine).HA == profiles.HAFencing
 	fencing := func(text string) string {
-		if speaks.Fencing {
+		if names {
 			return "fencing " + text + "\n"
 		}
 		return ""
@@ -283,12 +279,12 @@ func haStatusText(c *sim.Call, verbose bool) string {
 		if c.Now().Unix()-l.Timestamp > 30 {
 			state, dog = "old timestamp - dead?", "standby"
 		}
-		if speaks.Watchdog {
+		if names {
 			state += ", watchdog " + dog
 		}
 		fmt.Fprintf(&b, "lrm %s (%s, %s)\n", n, state, at(l.Timestamp))
 	}
-	for _, sid := range sortedKeys(ms.Services) {
+	for _, sid := range slices.Sorted(maps.Keys(ms.Services)) {
 		fmt.Fprintf(&b, "service %s (%s, %s)\n", sid, ms.Services[sid].Node, shownState(c, ms.Services[sid], sid))
 	}
 	if verbose {
@@ -309,21 +305,12 @@ func shownState(m sim.Machine, s service, sid string) string {
 	return s.State
 }
 
-func sortedKeys[V any](m map[string]V) []string {
-	var out []string
-	for k := range m {
-		out = append(out, k)
-	}
-	sort.Strings(out)
-	return out
-}
-
 // getHACurrent is GET /cluster/ha/status/current.
 func getHACurrent(c *sim.Call, _ string, _ map[string]string) (any, int) {
 	out := []any{shell.Object{"id": "quorum", "node": c.Name(), "quorate": shell.Digit(shell.Writable(c)), "status": "OK", "type": "quorum"}}
 	ms := readManager(c)
 	fencing := func(o shell.Object) []any {
-		if shell.ReleaseOf(c.Machine).HA.Fencing {
+		if shell.ReleaseOf(c.Machine).HA == profiles.HAFencing {
 			return []any{o}
 		}
 		return nil
@@ -336,7 +323,7 @@ func getHACurrent(c *sim.Call, _ string, _ map[string]string) (any, int) {
 	for _, n := range haNodes(c) {
 		out = append(out, shell.Object{"id": "lrm:" + n, "node": n, "timestamp": readLRM(c, n).Timestamp, "type": "lrm"})
 	}
-	for _, sid := range sortedKeys(ms.Services) {
+	for _, sid := range slices.Sorted(maps.Keys(ms.Services)) {
 		s := ms.Services[sid]
 		out = append(out, shell.Object{"id": "service:" + sid, "sid": sid, "node": s.Node, "crm_state": s.State, "state": shownState(c, s, sid), "request_state": "started", "failback": 1, "max_restart": 1, "max_relocate": 1,
 			"status": fmt.Sprintf("%s (%s, %s)", sid, s.Node, s.State), "type": "service"})

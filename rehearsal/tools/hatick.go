@@ -3,6 +3,7 @@ package tools
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -231,7 +232,7 @@ func crmRound(m sim.Machine) {
 			ms.Services[s.sid()] = service{Node: guestAt(m, s.id), State: "started", UID: uid(m)}
 		}
 	}
-	for _, sid := range sortedKeys(ms.Services) {
+	for _, sid := range slices.Sorted(maps.Keys(ms.Services)) {
 		if !managed[sid] {
 			delete(ms.Services, sid)
 			continue
@@ -252,7 +253,7 @@ func crmNode(m sim.Machine, ms *manager, n string, online bool, now int64) {
 			ms.Since[n] = now
 		}
 	}
-	busy := slices.ContainsFunc(sortedKeys(ms.Services), func(sid string) bool { return ms.Services[sid].Node == n })
+	busy := slices.ContainsFunc(slices.Sorted(maps.Keys(ms.Services)), func(sid string) bool { return ms.Services[sid].Node == n })
 	state := ms.Nodes[n]
 	switch {
 	case online && state == "fence":
@@ -348,7 +349,7 @@ func crmService(m sim.Machine, ms *manager, sid string, s service, now int64) se
 
 // otherNode picks the first online node but one.
 func otherNode(ms *manager, not string) string {
-	for _, n := range sortedKeys(ms.Nodes) {
+	for _, n := range slices.Sorted(maps.Keys(ms.Nodes)) {
 		if n != not && ms.Nodes[n] == "online" {
 			return n
 		}

@@ -2,7 +2,8 @@ package tools
 
 import (
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -75,7 +76,7 @@ func qmCreate(c *sim.Call, id string, opt map[string]string) int {
 
 func guestText(opt map[string]string) []byte {
 	var b strings.Builder
-	for _, k := range sortedKeys(opt) {
+	for _, k := range slices.Sorted(maps.Keys(opt)) {
 		fmt.Fprintf(&b, "%s: %s\n", k, opt[k])
 	}
 	return []byte(b.String())
@@ -133,7 +134,7 @@ func qmList(c *sim.Call) int {
 	if len(ids) == 0 {
 		return 0
 	}
-	sort.Ints(ids)
+	slices.Sort(ids)
 	c.Outf("      VMID NAME                 STATUS     MEM(MB)    BOOTDISK(GB) PID       \n")
 	for _, n := range ids {
 		_, kv := lines(c, guestConf(c.Name(), fmt.Sprint(n)))
