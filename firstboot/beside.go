@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"ringboot/firstboot/keeper"
-	"ringboot/firstboot/ring"
+	"ringboot/firstboot/ring/layout"
 	"ringboot/firstboot/status"
 	"ringboot/firstboot/trust"
 )
@@ -33,7 +33,7 @@ type beside struct {
 
 // newBeside returns what asks the keeper below a root. known are the nodes that
 // were at the ports before: a keeper that has just started does not say yet.
-func newBeside(root string, cfg ring.Config, known []string) *beside {
+func newBeside(root string, cfg layout.Config, known []string) *beside {
 	b := &beside{socket: filepath.Join(root, keeper.Socket), known: known}
 	for _, p := range cfg.Ports {
 		b.ports = append(b.ports, p.Name)

@@ -13,7 +13,7 @@ import (
 	"ringboot/firstboot/journal"
 	"ringboot/firstboot/keeper"
 	"ringboot/firstboot/management"
-	"ringboot/firstboot/ring"
+	"ringboot/firstboot/ring/layout"
 	"ringboot/firstboot/ringup"
 	"ringboot/firstboot/settled"
 	"ringboot/firstboot/status"
@@ -55,7 +55,7 @@ type Parts struct {
 	facts      *gate.LocalFacts
 	resident   atomic.Pointer[keeper.Resident] // once it is made
 	keeper     ringup.RingKeeper
-	ringConfig ring.Config
+	ringConfig layout.Config
 	root       string
 	gate       gate.Options
 }

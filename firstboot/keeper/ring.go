@@ -6,6 +6,7 @@ import (
 	"ringboot/discovery/grant"
 	"ringboot/firstboot/host"
 	"ringboot/firstboot/ring"
+	"ringboot/firstboot/ring/layout"
 	"ringboot/firstboot/status"
 	"ringboot/firstboot/trust"
 	"ringboot/firstboot/trust/bindings"
@@ -24,8 +25,8 @@ type RingOptions struct {
 }
 
 // NewRing makes what keeps the ring of this node, and what it goes by.
-func NewRing(o RingOptions) (*ring.Keeper, ring.Config, error) {
-	cfg, err := ring.ConfigOf(o.Profile, o.Node)
+func NewRing(o RingOptions) (*ring.Keeper, layout.Config, error) {
+	cfg, err := layout.ConfigOf(o.Profile, o.Node)
 	if err != nil {
 		return nil, cfg, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"ringboot/firstboot/ring/layout"
 	"ringboot/rehearsal/need"
 )
 
@@ -16,7 +17,7 @@ import (
 func (n *testNode) filter() {
 	n.t.Helper()
 	file := filepath.Join(n.t.TempDir(), "ring.nft")
-	n.must(os.WriteFile(file, []byte(filterFile(n.cfg)), 0o600))
+	n.must(os.WriteFile(file, []byte(floorFile(n.cfg, layout.FilterFile)), 0o600))
 	n.shell("nft -f " + file)
 }
 

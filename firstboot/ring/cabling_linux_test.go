@@ -9,6 +9,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"ringboot/firstboot/ring/layout"
 	"ringboot/profiles"
 	"ringboot/rehearsal/need"
 )
@@ -287,7 +288,7 @@ func TestFloorFromFiles(t *testing.T) {
 func (n *testNode) ifup() {
 	n.t.Helper()
 	iface := ""
-	for _, line := range strings.Split(stanzas(n.cfg, []string{n.cfg.expected(0), n.cfg.expected(1)}), "\n") {
+	for _, line := range strings.Split(floorFile(n.cfg, layout.StanzaFile), "\n") {
 		switch words := strings.Fields(line); {
 		case len(words) == 0:
 		case words[0] == "iface":

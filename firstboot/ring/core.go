@@ -7,17 +7,18 @@ import (
 	"slices"
 	"time"
 
+	"ringboot/firstboot/ring/layout"
 	"ringboot/firstboot/status"
 )
 
 // core is the keeper's mind: what was heard and seen, and what follows from
 // it. It is owned by one goroutine, does no I/O and is handed the time.
 type core struct {
-	cfg     Config
+	cfg     layout.Config
 	me      *session
 	links   []*link
 	repairs []ladder
-	snap    Snapshot
+	snap    layout.Snapshot
 	looked  bool // a snapshot was taken
 	bounced time.Time
 	ticked  time.Time
@@ -52,11 +53,11 @@ type outgoing struct {
 // keptEvents is how many events the keeper remembers for the report.
 const keptEvents = 200
 
-func newCore(cfg Config, me *session, remark func(status.Event)) *core {
-	cfg.Timing = cfg.Timing.orDefault()
+func newCore(cfg layout.Config, me *session, remark func(status.Event)) *core {
+	cfg.Timing = cfg.Timing.OrDefault()
 	c := &core{cfg: cfg, me: me, said: map[string]string{}, remark: remark}
-	for _, s := range cfg.slots() {
-		c.links = append(c.links, &link{port: cfg.Ports[s.at].Name, at: s.at, fixed: s.peer, timing: cfg.Timing, pulse: pulse{timing: cfg.Timing}})
+	for _, s := range cfg.Slots() {
+		c.links = append(c.links, &link{port: cfg.Ports[s.At].Name, at: s.At, fixed: s.Peer, timing: cfg.Timing, pulse: pulse{timing: cfg.Timing}})
 		c.repairs = append(c.repairs, ladder{timing: cfg.Timing})
 	}
 	c.learned, c.wires = make([]string, len(c.links)), make([]Thunderbolt, len(c.links))
@@ -64,13 +65,13 @@ func newCore(cfg Config, me *session, remark func(status.Event)) *core {
 }
 
 // observe takes over a snapshot of the kernel.
-func (c *core) observe(s Snapshot, now time.Time) {
+func (c *core) observe(s layout.Snapshot, now time.Time) {
 	c.advance(now)
 	first := !c.looked
 	c.snap, c.looked = s, true
 	for _, l := range c.links {
 		p := c.cfg.Ports[l.at]
-		d, ok := FindPort(p, s.Links)
+		d, ok := layout.FindPort(p, s.Links)
 		had, carried := l.index, l.carrier
 		l.device(d, ok, now)
 		switch {

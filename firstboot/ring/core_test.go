@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ringboot/firstboot/ring/layout"
 )
 
 // world is three cores on one clock, with cables that a test can cut. Nothing
@@ -22,7 +24,7 @@ type world struct {
 	out     map[[2]int]bool // pulled: no carrier
 	stopped map[int]bool    // agents that do not run
 	small   map[[2]int]bool // long packets do not pass
-	actions []Action
+	actions []layout.Action
 }
 
 func newWorld(t testing.TB) *world {
@@ -43,7 +45,7 @@ func newWorld(t testing.TB) *world {
 func (w *world) boot(i int, id Identity) {
 	w.t.Helper()
 	cfg := testConfig(i)
-	cfg.Timing = Timing{}
+	cfg.Timing = layout.Timing{}
 	me, err := newSession(id, nodeNames, "boot")
 	if err != nil {
 		w.t.Fatal(err)
@@ -51,12 +53,12 @@ func (w *world) boot(i int, id Identity) {
 	w.cores[i] = newCore(cfg, me, nil)
 }
 
-func (w *world) snapshot(i int) Snapshot {
-	s := Snapshot{Links: []Link{{Index: 1, Name: "lo", Up: true}}}
+func (w *world) snapshot(i int) layout.Snapshot {
+	s := layout.Snapshot{Links: []layout.Link{{Index: 1, Name: "lo", Up: true}}}
 	for p, name := range []string{"en05", "en06"} {
 		end := [2]int{i, p}
 		carrier := !w.out[end] && !w.out[w.ends[end]]
-		s.Links = append(s.Links, Link{Index: 2 + p, Name: name, Up: true, Carrier: carrier, MTU: 65520})
+		s.Links = append(s.Links, layout.Link{Index: 2 + p, Name: name, Up: true, Carrier: carrier, MTU: 65520})
 	}
 	return s
 }
@@ -181,12 +183,12 @@ func TestDeadAgentIsNoDeadCable(t *testing.T) {
 	// The kernel of russell answers: setting ports down would only do harm.
 	w.actions = nil
 	for _, c := range w.cores {
-		c.snap.Neighbours = map[Neighbour]bool{}
+		c.snap.Neighbours = map[layout.Neighbour]bool{}
 	}
 	if got := w.cores[0].condition(0); got != silent {
 		t.Errorf("condition %d", got)
 	}
-	w.cores[0].snap.Neighbours[Neighbour{2, ringAddr(1)}] = true
+	w.cores[0].snap.Neighbours[layout.Neighbour{Link: 2, Addr: ringAddr(1)}] = true
 	if got := w.cores[0].condition(0); got != sound {
 		t.Errorf("condition %d with a kernel that answers", got)
 	}
@@ -214,7 +216,7 @@ func TestShortPacketsOnly(t *testing.T) {
 func TestLadder(t *testing.T) {
 	start := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
 	climb := func(is condition, first bool) string {
-		r := ladder{timing: DefaultTiming()}
+		r := ladder{timing: layout.DefaultTiming()}
 		var did []string
 		for d := time.Duration(0); d <= 90*time.Minute; d += time.Second {
 			if what := r.step(start.Add(d), is, first); what != nothing {
@@ -246,8 +248,8 @@ func TestLadder(t *testing.T) {
 // ever asked of the kernel is a port down and up, one at a time, and never the
 // port that works. An action that unloads or unbinds does not exist.
 func TestRepairIsGentle(t *testing.T) {
-	for kind := range actionKinds {
-		if !slices.Contains([]ActionKind{Rename, SetMTU, SetUp, AddAddr, SetSysctl, AddRoute, DelRoute, Bounce}, kind) {
+	for kind := range layout.Bounce + 1 {
+		if !slices.Contains([]layout.ActionKind{layout.Rename, layout.SetMTU, layout.SetUp, layout.AddAddr, layout.SetSysctl, layout.AddRoute, layout.DelRoute, layout.Bounce}, kind) {
 			t.Errorf("new kind of action: %d", kind)
 		}
 	}
@@ -261,7 +263,7 @@ func TestRepairIsGentle(t *testing.T) {
 	bounces := map[string]int{}
 	for _, a := range w.actions {
 		bounces[fmt.Sprint(a.Name, " ", a.Link)]++
-		if a.Kind != Bounce {
+		if a.Kind != layout.Bounce {
 			t.Errorf("repair: %s", a)
 		}
 	}
@@ -382,7 +384,7 @@ func FuzzHello(f *testing.F) {
 	f.Fuzz(func(t *testing.T, datagram []byte) {
 		c := newCore(testConfig(0), me, nil)
 		now := time.Unix(0, 0)
-		c.observe(Snapshot{Links: []Link{{Index: 2, Name: "en05", Up: true, Carrier: true}}}, now)
+		c.observe(layout.Snapshot{Links: []layout.Link{{Index: 2, Name: "en05", Up: true, Carrier: true}}}, now)
 		c.hear(0, slices.Clone(datagram), now)
 		if c.links[0].known && !bytes.Equal(datagram, frame) {
 			t.Fatal("believed what no peer has signed")

@@ -3,7 +3,7 @@
 // signed hello who is at the other end of each cable, probes each link, and
 // sends traffic round the other way when one dies.
 //
-// What should be (desired.go), what is wrong (verdict.go) and when to act
+// What should be is said by layout; what is wrong (verdict.go) and when to act
 // (link.go, repair.go) are pure functions and state machines that are handed
 // the time. The keeper is the only goroutine that owns them. Kernel state is
 // read as a whole and compared: an event of the kernel is a reason to look,

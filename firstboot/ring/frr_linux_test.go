@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"ringboot/firstboot/ring/layout"
 	"ringboot/rehearsal/need"
 )
 
@@ -40,7 +41,7 @@ func (n *testNode) fabric(t testing.TB) *fabric {
 		os.RemoveAll(dir)
 	})
 	conf := filepath.Join(dir, "frr.conf")
-	if err := os.WriteFile(conf, []byte(FabricConfig(n.cfg)), 0o644); err != nil {
+	if err := os.WriteFile(conf, []byte(layout.FabricConfig(n.cfg)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	f.start(t, n, "zebra", conf)
@@ -187,7 +188,7 @@ func BenchmarkAtRest(b *testing.B) {
 			n.every = time.Second
 		}
 		r.start().awaitWhole()
-		time.Sleep(DefaultTiming().Calm + time.Second)
+		time.Sleep(layout.DefaultTiming().Calm + time.Second)
 		need.Figure("ring.rest_percent.ours", r.spentIn(func() {}), "percent")
 		need.Figure("ring.traffic_percent.ours", r.spentIn(func() { r.nodes[0].lossTo(r.nodes[1], func() {}) }), "percent")
 	}

@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"ringboot/firstboot/host"
+	"ringboot/firstboot/ring/layout"
 	"ringboot/firstboot/status"
 	"ringboot/profiles"
 )
 
 // Options are what a keeper works with.
 type Options struct {
-	Config   Config
+	Config   layout.Config
 	Identity Identity
 	Kernel   func() (Kernel, error) // opened by Run
 	Wires    Wires
@@ -44,7 +45,7 @@ type Keeper struct {
 
 // New makes a keeper. It touches nothing before Run.
 func New(opt Options) (*Keeper, error) {
-	if err := opt.Config.check(); err != nil {
+	if err := opt.Config.Check(); err != nil {
 		return nil, err
 	}
 	if opt.State == "" {
@@ -53,7 +54,7 @@ func New(opt Options) (*Keeper, error) {
 	k := &Keeper{opt: opt, kick: make(chan struct{}, 1)}
 	k.view = status.RingView{Transport: opt.Config.Transport.Name, Verdict: "the ring is not looked at yet"}
 	for i := range opt.Config.Ports {
-		k.peers = append(k.peers, opt.Config.expected(i))
+		k.peers = append(k.peers, opt.Config.Expected(i))
 	}
 	k.recall()
 	return k, nil
@@ -115,9 +116,9 @@ type run struct {
 	bound  []int // device of each wire
 	kernel Kernel
 	group  sync.WaitGroup
-	routed []LinkState // what the routes were last compared with
-	due    time.Time   // next look at the kernel
-	timer  *time.Timer // of the next turn
+	routed []layout.LinkState // what the routes were last compared with
+	due    time.Time          // next look at the kernel
+	timer  *time.Timer        // of the next turn
 	shown  picture
 }
 
@@ -223,7 +224,7 @@ func (r *run) look(ctx context.Context, now time.Time) {
 	r.count(now)
 	r.core.observe(s, now)
 	r.routed = r.core.states()
-	actions := Diff(Desire(r.core.cfg, s, r.routed), s)
+	actions := layout.Diff(layout.Desire(r.core.cfg, s, r.routed), s)
 	r.setFault("")
 	for _, a := range actions {
 		r.do(a, now)
@@ -236,7 +237,7 @@ func (r *run) look(ctx context.Context, now time.Time) {
 	r.remember()
 }
 
-func (r *run) do(a Action, now time.Time) {
+func (r *run) do(a layout.Action, now time.Time) {
 	if err := r.kernel.Do(a); err != nil {
 		r.setFault(err.Error())
 		r.core.event(now, "kernel", err.Error())
@@ -326,7 +327,7 @@ func (r *run) send(all []outgoing) {
 			w.Announce(o.frame) //nolint:errcheck // see above
 			continue
 		}
-		if peer, ok := r.core.cfg.peer(o.to); ok {
+		if peer, ok := r.core.cfg.Peer(o.to); ok {
 			w.Probe(o.frame, peer.Addr.String()) //nolint:errcheck // see above
 		}
 	}

@@ -3,14 +3,16 @@ package ring
 import (
 	"context"
 	"net/netip"
+
+	"ringboot/firstboot/ring/layout"
 )
 
 // Kernel is the network of one machine: netlink, behind what other systems can build too.
 type Kernel interface {
 	// Snapshot reads everything at once.
-	Snapshot(ctx context.Context) (Snapshot, error)
+	Snapshot(ctx context.Context) (layout.Snapshot, error)
 	// Do carries out one change.
-	Do(a Action) error
+	Do(a layout.Action) error
 	// Watch sends whenever something may have changed, until ctx ends. It
 	// subscribes again by itself when the kernel drops events.
 	Watch(ctx context.Context) <-chan struct{}

@@ -15,6 +15,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"ringboot/firstboot/ring/layout"
 )
 
 // routeProtocol marks our routes as set by an administrator. zebra takes
@@ -24,7 +26,7 @@ const routeProtocol = unix.RTPROT_STATIC
 // netlinkKernel is the kernel of the namespace that its handle was made in.
 type netlinkKernel struct {
 	handle *netlink.Handle
-	cfg    Config
+	cfg    layout.Config
 	sys    fs.FS
 	proc   string // /proc/sys
 	paths  []string
@@ -32,13 +34,13 @@ type netlinkKernel struct {
 
 // NewKernel opens netlink in the process's network namespace. sys is the file
 // system below /sys.
-func NewKernel(cfg Config, sys fs.FS) (Kernel, error) {
+func NewKernel(cfg layout.Config, sys fs.FS) (Kernel, error) {
 	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("open netlink: %w", err)
 	}
 	k := &netlinkKernel{handle: handle, cfg: cfg, sys: sys, proc: "/proc/sys"}
-	for _, s := range sysctls(cfg, allThere(cfg)) {
+	for _, s := range layout.Sysctls(cfg) {
 		k.paths = append(k.paths, s.Path)
 	}
 	return k, nil
@@ -61,8 +63,8 @@ func retryDump[T any](dump func() (T, error)) (T, error) {
 	return v, nil
 }
 
-func (k *netlinkKernel) Snapshot(ctx context.Context) (Snapshot, error) {
-	s := Snapshot{Addrs: map[int][]netip.Prefix{}, Sysctls: map[string]string{}, Neighbours: map[Neighbour]bool{}}
+func (k *netlinkKernel) Snapshot(ctx context.Context) (layout.Snapshot, error) {
+	s := layout.Snapshot{Addrs: map[int][]netip.Prefix{}, Sysctls: map[string]string{}, Neighbours: map[layout.Neighbour]bool{}}
 	links, err := retryDump(k.handle.LinkList)
 	if err != nil {
 		return s, fmt.Errorf("list network devices: %w", err)
@@ -93,14 +95,14 @@ func (k *netlinkKernel) Snapshot(ctx context.Context) (Snapshot, error) {
 	}
 	for _, n := range neighbours {
 		if addr, ok := netip.AddrFromSlice(n.IP.To4()); ok && n.State == netlink.NUD_REACHABLE {
-			s.Neighbours[Neighbour{n.LinkIndex, addr}] = true
+			s.Neighbours[layout.Neighbour{Link: n.LinkIndex, Addr: addr}] = true
 		}
 	}
 	return s, ctx.Err()
 }
 
-func (k *netlinkKernel) link(a *netlink.LinkAttrs) Link {
-	l := Link{
+func (k *netlinkKernel) link(a *netlink.LinkAttrs) layout.Link {
+	l := layout.Link{
 		Index: a.Index, Name: a.Name, AltNames: a.AltNames, MTU: a.MTU,
 		MAC: a.HardwareAddr.String(), PermMAC: a.PermHWAddr.String(),
 		Up: a.Flags&net.FlagUp != 0, Carrier: a.RawFlags&unix.IFF_RUNNING != 0 && a.RawFlags&unix.IFF_LOWER_UP != 0,
@@ -120,21 +122,21 @@ func prefixOf(n *net.IPNet) (netip.Prefix, bool) {
 	return netip.PrefixFrom(addr, ones), ok
 }
 
-func (k *netlinkKernel) routes() ([]Route, error) {
+func (k *netlinkKernel) routes() ([]layout.Route, error) {
 	list, err := retryDump(func() ([]netlink.Route, error) {
 		return k.handle.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list routes: %w", err)
 	}
-	var out []Route
+	var out []layout.Route
 	for _, r := range list {
 		metric := uint32(r.Priority)
 		p, ok := prefixOf(r.Dst)
-		if !ok || p.Bits() != p.Addr().BitLen() || !k.cfg.ours(metric) {
+		if !ok || p.Bits() != p.Addr().BitLen() || !k.cfg.Ours(metric) {
 			continue
 		}
-		o := Route{Dst: p.Addr(), Link: r.LinkIndex, Metric: metric, Onlink: r.Flags&int(netlink.FLAG_ONLINK) != 0}
+		o := layout.Route{Dst: p.Addr(), Link: r.LinkIndex, Metric: metric, Onlink: r.Flags&int(netlink.FLAG_ONLINK) != 0}
 		if via, ok := netip.AddrFromSlice(r.Gw.To4()); ok {
 			o.Via = via
 		}
@@ -146,7 +148,7 @@ func (k *netlinkKernel) routes() ([]Route, error) {
 	return out, nil
 }
 
-func (k *netlinkKernel) Do(a Action) error {
+func (k *netlinkKernel) Do(a layout.Action) error {
 	err := k.do(a)
 	if err != nil {
 		return fmt.Errorf("%s: %w", a, err)
@@ -154,33 +156,33 @@ func (k *netlinkKernel) Do(a Action) error {
 	return nil
 }
 
-func (k *netlinkKernel) do(a Action) error {
+func (k *netlinkKernel) do(a layout.Action) error {
 	device := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: a.Link, Name: a.Name}}
 	switch a.Kind {
-	case Rename:
+	case layout.Rename:
 		// The kernel renames only what is down.
 		if err := k.handle.LinkSetDown(device); err != nil {
 			return err
 		}
 		return k.handle.LinkSetName(device, a.Name)
-	case SetMTU:
+	case layout.SetMTU:
 		return k.handle.LinkSetMTU(device, a.MTU)
-	case SetUp:
+	case layout.SetUp:
 		return k.handle.LinkSetUp(device)
-	case AddAddr:
+	case layout.AddAddr:
 		addr := &netlink.Addr{IPNet: &net.IPNet{IP: a.Addr.Addr().AsSlice(), Mask: net.CIDRMask(a.Addr.Bits(), a.Addr.Addr().BitLen())}}
 		return k.handle.AddrReplace(device, addr)
-	case SetSysctl:
+	case layout.SetSysctl:
 		return os.WriteFile(path.Join(k.proc, a.Sysctl.Path), []byte(a.Sysctl.Value), 0o644)
-	case AddRoute:
+	case layout.AddRoute:
 		return k.handle.RouteReplace(toNetlink(a.Route))
-	case DelRoute:
+	case layout.DelRoute:
 		err := k.handle.RouteDel(toNetlink(a.Route))
 		if errors.Is(err, unix.ESRCH) {
 			return nil
 		}
 		return err
-	case Bounce:
+	case layout.Bounce:
 		if err := k.handle.LinkSetDown(device); err != nil {
 			return err
 		}
@@ -189,7 +191,7 @@ func (k *netlinkKernel) do(a Action) error {
 	return errors.New("is no action of the ring")
 }
 
-func toNetlink(r Route) *netlink.Route {
+func toNetlink(r layout.Route) *netlink.Route {
 	out := &netlink.Route{
 		LinkIndex: r.Link, Priority: int(r.Metric), Protocol: routeProtocol, Table: unix.RT_TABLE_MAIN,
 		Dst: &net.IPNet{IP: r.Dst.AsSlice(), Mask: net.CIDRMask(r.Dst.BitLen(), r.Dst.BitLen())},

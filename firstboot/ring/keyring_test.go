@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"ringboot/firstboot/ring/layout"
 	"ringboot/firstboot/status"
 	"ringboot/profiles"
 	"ringboot/rehearsal/cable"
@@ -66,14 +67,14 @@ func (k keyring) identity(t testing.TB, node string) Identity {
 // names of the nodes, and their addresses on the ring.
 var nodeNames = []string{"frege", "russell", "wittgenstein"}
 
-func testConfig(i int) Config {
-	cfg := Config{Node: nodeNames[i], Addr: ringAddr(i), Order: nodeNames, Transport: transport(profiles.TransportEthernet), MTU: 65520,
+func testConfig(i int) layout.Config {
+	cfg := layout.Config{Node: nodeNames[i], Addr: ringAddr(i), Order: nodeNames, Transport: transport(profiles.TransportEthernet), MTU: 65520,
 		Ports: []profiles.RingPort{{Name: "en05", Interface: "en05"}, {Name: "en06", Interface: "en06"}},
 		// A test does not wait two seconds for a link to be trusted again.
-		Timing: Timing{Return: 300 * time.Millisecond, Flap: time.Second}}
+		Timing: layout.Timing{Return: 300 * time.Millisecond, Flap: time.Second}}
 	for j, n := range nodeNames {
 		if j != i {
-			cfg.Peers = append(cfg.Peers, Peer{n, ringAddr(j)})
+			cfg.Peers = append(cfg.Peers, layout.Peer{Node: n, Addr: ringAddr(j)})
 		}
 	}
 	return cfg

@@ -1,6 +1,10 @@
 package ring
 
-import "time"
+import (
+	"time"
+
+	"ringboot/firstboot/ring/layout"
+)
 
 // link is one port and the cable behind it, in the eyes of this end. It is
 // told what happens and what time it is; it does nothing by itself.
@@ -8,7 +12,7 @@ type link struct {
 	port   string
 	at     int    // place of the port in the configuration
 	fixed  string // on a switch: the node that is meant
-	timing Timing
+	timing layout.Timing
 
 	index   int // device; 0: absent
 	up      bool
@@ -72,9 +76,9 @@ type sentProbe struct {
 const fading = 64
 
 // device takes over what the kernel says of the port.
-func (l *link) device(d Link, present bool, now time.Time) {
+func (l *link) device(d layout.Link, present bool, now time.Time) {
 	if !present {
-		d = Link{}
+		d = layout.Link{}
 	}
 	if d.Index != l.index || (l.carrier && !(d.Carrier && d.Up)) {
 		l.cut()

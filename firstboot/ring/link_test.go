@@ -3,6 +3,8 @@ package ring
 import (
 	"testing"
 	"time"
+
+	"ringboot/firstboot/ring/layout"
 )
 
 // track is a link on a clock of its own, and how long its far end takes to answer.
@@ -14,7 +16,7 @@ type track struct {
 
 func newTrack() *track {
 	t := &track{now: time.Unix(1e9, 0), answers: map[uint64]time.Time{}}
-	t.timing, t.carrier, t.known = DefaultTiming(), true, true
+	t.timing, t.carrier, t.known = layout.DefaultTiming(), true, true
 	return t
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"ringboot/firstboot/ring/layout"
 	"ringboot/rehearsal/need"
 )
 
@@ -252,7 +253,7 @@ func (n *testNode) undrop() { n.shell("nft delete table netdev cut") }
 // hasDirect asks the kernel for the direct route.
 func (n *testNode) hasDirect(to *testNode) bool {
 	n.t.Helper()
-	return n.shell("ip route show "+to.addr.String()+"/32 metric "+fmt.Sprint(uint32(MetricDirect))) != ""
+	return n.shell("ip route show "+to.addr.String()+"/32 metric "+fmt.Sprint(uint32(layout.MetricDirect))) != ""
 }
 
 // TestLossWhenOneSideLosesItsRoute sends one direction round the other way.
@@ -271,7 +272,7 @@ func TestLossWhenOneSideLosesItsRoute(t *testing.T) {
 				defer r.awaitWhole()
 				return f.lossTo(to, func() {
 					to.kill() // or it would put the route back at once
-					to.shell("ip route del " + f.addr.String() + "/32 metric " + fmt.Sprint(uint32(MetricDirect)))
+					to.shell("ip route del " + f.addr.String() + "/32 metric " + fmt.Sprint(uint32(layout.MetricDirect)))
 					time.Sleep(time.Second)
 					to.start()
 				})

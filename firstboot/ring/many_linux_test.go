@@ -9,6 +9,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"ringboot/firstboot/ring/layout"
 	"ringboot/profiles"
 	"ringboot/rehearsal/need"
 )
@@ -31,10 +32,10 @@ func many(t testing.TB, count int, change func(*profiles.Profile)) *testRing {
 	for i := range count {
 		n := &testNode{t: t, name: manyNames[i], addr: ringAddr(i), id: keys.identity(t, manyNames[i]), leads: map[string]string{}}
 		var err error
-		if n.cfg, err = ConfigOf(p, n.name); err != nil {
+		if n.cfg, err = layout.ConfigOf(p, n.name); err != nil {
 			t.Fatal(err)
 		}
-		n.cfg.Timing = Timing{Return: 300 * time.Millisecond, Flap: time.Second}
+		n.cfg.Timing = layout.Timing{Return: 300 * time.Millisecond, Flap: time.Second}
 		n.open()
 		r.nodes = append(r.nodes, n)
 	}

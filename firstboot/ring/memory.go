@@ -29,7 +29,7 @@ func (k *Keeper) recall() {
 		return // worth a second of probing, no more
 	}
 	for i, p := range k.opt.Config.Ports {
-		if _, ok := k.opt.Config.peer(was.Peers[p.Name]); ok {
+		if _, ok := k.opt.Config.Peer(was.Peers[p.Name]); ok {
 			k.peers[i] = was.Peers[p.Name]
 		}
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 
+	"ringboot/firstboot/ring/layout"
 	"ringboot/firstboot/status"
 	"ringboot/rehearsal/need"
 )
@@ -46,7 +47,7 @@ const Ports = 2
 
 // orders are what an agent process is told.
 type orders struct {
-	Config    Config
+	Config    layout.Config
 	Leaf, CA  []byte
 	Key       []byte
 	ClusterID string
@@ -121,7 +122,7 @@ type testNode struct {
 	addr   netip.Addr
 	ns     netns.NsHandle
 	handle *netlink.Handle
-	cfg    Config
+	cfg    layout.Config
 	id     Identity
 	leads  map[string]string // what is really at the end of each port
 	frr    *fabric           // keeps it in the agent's place
@@ -365,8 +366,8 @@ func (n *testNode) routesWhole() bool {
 			leads := n.leads[ports[route.LinkIndex]]
 			switch {
 			case to != p.Addr || leads == "":
-			case uint32(route.Priority) == MetricDirect && leads == p.Node,
-				uint32(route.Priority) == MetricDetour && leads != p.Node:
+			case uint32(route.Priority) == layout.MetricDirect && leads == p.Node,
+				uint32(route.Priority) == layout.MetricDetour && leads != p.Node:
 				right++
 			}
 		}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"ringboot/firstboot/ring/layout"
 )
 
 // Counters are packets that a port carried since its device was made. Drivers
@@ -17,7 +19,7 @@ type Counters struct{ Rx, Tx uint64 }
 // after a few hundredths of a second. An agent that is slow to answer kills no
 // link here: its kernel answers in its place.
 type pulse struct {
-	timing Timing
+	timing layout.Timing
 	at     time.Time // last look; zero: none yet
 	last   Counters
 	moved  time.Time // when packets were last seen to come in

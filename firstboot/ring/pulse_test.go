@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ringboot/firstboot/ring/layout"
 )
 
 // lookAt is one look at the counters.
@@ -29,7 +31,7 @@ func TestPulse(t *testing.T) {
 		"too soon to ask again":         {{0, 0, 0, 0, steady}, {15, 9, 10, 0, steady}, {30, 9, 25, 0, ask}, {33, 9, 30, 0, steady}},
 		"a new device":                  {{0, 90, 90, 0, steady}, {15, 0, 0, 0, steady}},
 	} {
-		p := pulse{timing: DefaultTiming()}
+		p := pulse{timing: layout.DefaultTiming()}
 		for _, l := range looks {
 			p.own += l.own
 			if got := p.look(Counters{l.rx, l.tx}, start.Add(time.Duration(l.ms)*time.Millisecond)); got != l.want {
@@ -41,22 +43,22 @@ func TestPulse(t *testing.T) {
 
 func TestPulseKeepsQuietWithoutTraffic(t *testing.T) {
 	now := time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)
-	p := pulse{timing: DefaultTiming()}
+	p := pulse{timing: layout.DefaultTiming()}
 	p.look(Counters{1, 1}, now)
 	now = now.Add(100 * time.Millisecond)
 	p.own++ // a probe and its answer
 	p.look(Counters{2, 2}, now)
 	now = now.Add(100 * time.Millisecond)
 	p.look(Counters{3, 5}, now) // corosync
-	if got := p.pace(now); got != DefaultTiming().Idle {
+	if got := p.pace(now); got != layout.DefaultTiming().Idle {
 		t.Errorf("looks every %s without traffic", got)
 	}
 	now = now.Add(100 * time.Millisecond)
 	p.look(Counters{30, 30}, now)
-	if got := p.pace(now); got != DefaultTiming().Watch {
+	if got := p.pace(now); got != layout.DefaultTiming().Watch {
 		t.Errorf("looks every %s with traffic", got)
 	}
-	if got := p.pace(now.Add(time.Second)); got != DefaultTiming().Idle {
+	if got := p.pace(now.Add(time.Second)); got != layout.DefaultTiming().Idle {
 		t.Errorf("looks every %s a second after the last packet", got)
 	}
 }
@@ -135,7 +137,7 @@ func TestASlowFarEndIsGivenUpOnce(t *testing.T) {
 		t.Fatal("a link of which nothing is known gets longer than others")
 	}
 	w.pass(10 * time.Second) // it answers at once, and is watched
-	if !l.alive || l.doubt != roundTrips*DefaultTiming().Ask {
+	if !l.alive || l.doubt != roundTrips*layout.DefaultTiming().Ask {
 		t.Fatalf("alive %t, each question gets %s more", l.alive, l.doubt)
 	}
 	if !silence(pause) {
@@ -145,14 +147,14 @@ func TestASlowFarEndIsGivenUpOnce(t *testing.T) {
 		t.Error("a far end that is dead is never given up")
 	}
 	w.pass(5 * time.Second)
-	if l.doubt != 2*roundTrips*DefaultTiming().Ask {
+	if l.doubt != 2*roundTrips*layout.DefaultTiming().Ask {
 		t.Errorf("each question gets %s more after two mistakes", l.doubt)
 	}
 	for range 100 {
 		silence(2 * time.Second)
 		w.pass(time.Minute - time.Second)
 	}
-	if most := DefaultTiming().Dead / asksToDeath; l.doubt > most {
+	if most := layout.DefaultTiming().Dead / asksToDeath; l.doubt > most {
 		t.Errorf("each question gets %s more, the bound is %s", l.doubt, most)
 	}
 	w.pass(10 * time.Minute)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"ringboot/firstboot/ring/layout"
 	"ringboot/rehearsal/need"
 )
 
@@ -123,7 +124,7 @@ func randomEvents(t *testing.T, count int, events, unwhole *atomic.Int64) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	r := newRing(t)
 	for _, n := range r.nodes {
-		n.cfg.Timing = Timing{Probe: 50 * time.Millisecond, Dead: 200 * time.Millisecond, Return: 50 * time.Millisecond, Flap: 200 * time.Millisecond}
+		n.cfg.Timing = layout.Timing{Probe: 50 * time.Millisecond, Dead: 200 * time.Millisecond, Return: 50 * time.Millisecond, Flap: 200 * time.Millisecond}
 	}
 	r.anyRing(rng)
 	r.echo().start().awaitWhole()

@@ -1,12 +1,16 @@
 package ring
 
-import "slices"
+import (
+	"slices"
+
+	"ringboot/firstboot/ring/layout"
+)
 
 // states is what the probes say, as the routes need it.
-func (c *core) states() []LinkState {
-	out := make([]LinkState, len(c.links))
+func (c *core) states() []layout.LinkState {
+	out := make([]layout.LinkState, len(c.links))
 	for i, l := range c.links {
-		out[i] = LinkState{Peer: c.peerAt(i), Foreign: !l.alive && (l.loop || l.claim != ""), Reaches: c.reachOf(l)}
+		out[i] = layout.LinkState{Peer: c.peerAt(i), Foreign: !l.alive && (l.loop || l.claim != ""), Reaches: c.reachOf(l)}
 	}
 	for i, l := range c.links {
 		if c.cfg.Segment != nil {
@@ -65,17 +69,17 @@ func (c *core) peerAt(i int) string {
 	if l.known && (l.alive || !elsewhere) {
 		return l.peer.Node
 	}
-	if rest := c.cfg.rest(others...); len(rest) == 1 {
+	if rest := c.cfg.Rest(others...); len(rest) == 1 {
 		return rest[0]
 	}
 	if c.learned[i] != "" && !slices.Contains(learned, c.learned[i]) && !slices.Contains(others, c.learned[i]) {
 		return c.learned[i]
 	}
-	if guess := c.cfg.expected(i); !slices.Contains(others, guess) {
+	if guess := c.cfg.Expected(i); !slices.Contains(others, guess) {
 		return guess
 	}
-	if rest := c.cfg.rest(others...); len(rest) > 0 {
+	if rest := c.cfg.Rest(others...); len(rest) > 0 {
 		return rest[0]
 	}
-	return c.cfg.expected(i)
+	return c.cfg.Expected(i)
 }

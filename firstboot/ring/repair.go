@@ -1,6 +1,10 @@
 package ring
 
-import "time"
+import (
+	"time"
+
+	"ringboot/firstboot/ring/layout"
+)
 
 // condition is how one link is, as far as mending it goes.
 type condition int
@@ -27,7 +31,7 @@ const (
 // with an alarm. It knows no other means: a Thunderbolt controller whose driver
 // was unbound may need a hand at the cable.
 type ladder struct {
-	timing Timing
+	timing layout.Timing
 	was    condition
 	since  time.Time
 	rung   int
@@ -112,15 +116,15 @@ func (c *core) condition(i int) condition {
 }
 
 func (c *core) neighbourAnswers(i int, peer string) bool {
-	p, ok := c.cfg.peer(peer)
-	return ok && c.snap.Neighbours[Neighbour{c.links[i].index, p.Addr}]
+	p, ok := c.cfg.Peer(peer)
+	return ok && c.snap.Neighbours[layout.Neighbour{Link: c.links[i].index, Addr: p.Addr}]
 }
 
 // mend asks the ladders of both ports. At most one port is set down at a time,
 // and never the one that still works.
-func (c *core) mend(now time.Time) (actions []Action, again bool) {
+func (c *core) mend(now time.Time) (actions []layout.Action, again bool) {
 	for i, l := range c.links {
-		first := c.cfg.begins(c.peerAt(i))
+		first := c.begins(c.peerAt(i))
 		is := c.condition(i)
 		if is != sound && now.Sub(c.bounced) < c.cfg.Timing.NoLink/3 {
 			continue // the other port was just bounced: one end of the ring at a time
@@ -135,17 +139,17 @@ func (c *core) mend(now time.Time) (actions []Action, again bool) {
 		case bounce:
 			c.bounced = now
 			c.event(now, l.port+" repair "+now.Format(time.RFC3339), "set "+l.port+" down and up: "+c.sights()[i].sentence(c.cfg))
-			actions = append(actions, Action{Kind: Bounce, Link: l.index, Name: l.port})
+			actions = append(actions, layout.Action{Kind: layout.Bounce, Link: l.index, Name: l.port})
 		}
 	}
 	return actions, again
 }
 
 // begins reports whether this node is the end of a cable that mends first.
-func (c Config) begins(peer string) bool {
-	for _, n := range c.Order {
+func (c *core) begins(peer string) bool {
+	for _, n := range c.cfg.Order {
 		switch n {
-		case c.Node:
+		case c.cfg.Node:
 			return true
 		case peer:
 			return false

@@ -3,6 +3,8 @@ package ring
 import (
 	"testing"
 	"time"
+
+	"ringboot/firstboot/ring/layout"
 )
 
 // doze lets time pass as the keeper does: each node wakes when it has something
@@ -96,18 +98,18 @@ func TestOneLostProbeKillsNoLinkAtRest(t *testing.T) {
 
 func TestABusyMachineIsProbedOften(t *testing.T) {
 	now := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
-	l := &link{timing: DefaultTiming(), alive: true, aliveAt: now}
-	now = now.Add(DefaultTiming().Calm)
-	if !l.atRest(now) || l.pace(now) != DefaultTiming().Quick || l.patience(now) != DefaultTiming().Rest+DefaultTiming().Grace {
+	l := &link{timing: layout.DefaultTiming(), alive: true, aliveAt: now}
+	now = now.Add(layout.DefaultTiming().Calm)
+	if !l.atRest(now) || l.pace(now) != layout.DefaultTiming().Quick || l.patience(now) != layout.DefaultTiming().Rest+layout.DefaultTiming().Grace {
 		t.Fatal("a calm link is not at rest")
 	}
 	seq := l.next(now, false)
-	now = now.Add(DefaultTiming().Quick + time.Millisecond)
+	now = now.Add(layout.DefaultTiming().Quick + time.Millisecond)
 	l.answered(seq, now)
-	if l.atRest(now) || l.pace(now) != DefaultTiming().Probe || l.patience(now) != DefaultTiming().Dead {
+	if l.atRest(now) || l.pace(now) != layout.DefaultTiming().Probe || l.patience(now) != layout.DefaultTiming().Dead {
 		t.Error("a link that answers late is at rest")
 	}
-	if now = now.Add(DefaultTiming().Calm); !l.atRest(now) {
+	if now = now.Add(layout.DefaultTiming().Calm); !l.atRest(now) {
 		t.Error("it never rests again")
 	}
 }

@@ -5,11 +5,12 @@ import (
 	"strings"
 	"testing"
 
+	"ringboot/firstboot/ring/layout"
 	"ringboot/profiles"
 )
 
 // onSwitch is frege's part of five nodes on a switch.
-func onSwitch(t *testing.T, change func(*profiles.Profile)) Config {
+func onSwitch(t *testing.T, change func(*profiles.Profile)) layout.Config {
 	t.Helper()
 	p := &profiles.Profile{Ring: profiles.Ring{Transport: profiles.TransportSwitch, Prefix: netip.MustParsePrefix("10.203.4.0/24"), MTU: 9000,
 		Ports: []profiles.RingPort{{Name: "sfp0", MAC: "58:47:ca:00:00:01"}, {Name: "sfp1", MAC: "58:47:ca:00:00:02"}}}}
@@ -17,7 +18,7 @@ func onSwitch(t *testing.T, change func(*profiles.Profile)) Config {
 		p.Nodes = append(p.Nodes, profiles.Node{Name: n, Ring: ringAddr(i)})
 	}
 	change(p)
-	cfg, err := ConfigOf(p, "frege")
+	cfg, err := layout.ConfigOf(p, "frege")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,9 +85,9 @@ iface stor0.40 inet manual
 	} {
 		cfg := onSwitch(t, row.change)
 		got := ""
-		for _, f := range Floor(cfg, nil) {
-			if f.Path == StanzaFile {
-				got = strings.TrimPrefix(f.Content, written)
+		for _, f := range layout.Floor(cfg, nil) {
+			if f.Path == layout.StanzaFile {
+				_, got, _ = strings.Cut(f.Content, "\n")
 			}
 		}
 		if got != row.want {
@@ -100,10 +101,10 @@ iface stor0.40 inet manual
 
 func TestSegmentSetsNoRouteAndPassesNothingOn(t *testing.T) {
 	cfg := onSwitch(t, func(*profiles.Profile) {})
-	s := Snapshot{Links: []Link{{Index: 1, Name: "lo", Up: true}, {Index: 2, Name: "ens1", PermMAC: "58:47:ca:00:00:01"},
+	s := layout.Snapshot{Links: []layout.Link{{Index: 1, Name: "lo", Up: true}, {Index: 2, Name: "ens1", PermMAC: "58:47:ca:00:00:01"},
 		{Index: 5, Name: "stor0", MTU: 1500, Up: true, Carrier: true}}}
 	var got []string
-	for _, a := range Diff(Desire(cfg, s, make([]LinkState, 4)), s) {
+	for _, a := range layout.Diff(layout.Desire(cfg, s, make([]layout.LinkState, 4)), s) {
 		got = append(got, a.String())
 	}
 	want := "rename device 2 to sfp0\nset the mtu of stor0 to 9000\nadd 10.203.4.11/24 to stor0"
@@ -140,11 +141,11 @@ func TestNoRingIsOnlyLookedAt(t *testing.T) {
 	cfg := onSwitch(t, func(p *profiles.Profile) {
 		p.Ring = profiles.Ring{Transport: profiles.TransportNone, Prefix: p.Ring.Prefix, MTU: 1500}
 	})
-	s := Snapshot{Links: []Link{{Index: 1, Name: "lo", Up: true}, {Index: 7, Name: "vmbr0", MTU: 9000}}}
-	if got := Diff(Desire(cfg, s, make([]LinkState, 4)), s); len(got) != 0 {
+	s := layout.Snapshot{Links: []layout.Link{{Index: 1, Name: "lo", Up: true}, {Index: 7, Name: "vmbr0", MTU: 9000}}}
+	if got := layout.Diff(layout.Desire(cfg, s, make([]layout.LinkState, 4)), s); len(got) != 0 {
 		t.Errorf("changes a device that is not the ring's: %v", got)
 	}
-	if got := Floor(cfg, nil); len(got) != 0 {
+	if got := layout.Floor(cfg, nil); len(got) != 0 {
 		t.Errorf("writes %v", got)
 	}
 	good := Sight{Port: "vmbr0", Present: true, Up: true, Carrier: true, Alive: true, FullSize: true, Known: true, Peer: "russell", PeerPort: "vmbr0", MTU: 1500, PeerMTU: 1500}

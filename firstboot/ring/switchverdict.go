@@ -1,13 +1,18 @@
 package ring
 
-import "fmt"
+import (
+	"fmt"
 
-// sentence is the verdict on one node behind a switch.
-func (s *Segment) sentence(x Sight, cfg Config) string {
+	"ringboot/firstboot/ring/layout"
+)
+
+// behindSwitch is the verdict on one node behind a switch.
+func (x Sight) behindSwitch(cfg layout.Config) string {
+	lent := cfg.Segment.Lent
 	switch {
-	case s.Lent && !(x.Present && x.Up):
+	case lent && !(x.Present && x.Up):
 		return fmt.Sprintf("%s is down, and the step management sets it up", x.Port)
-	case s.Lent && x.Alive && !x.FullSize && x.Tried:
+	case lent && x.Alive && !x.FullSize && x.Tried:
 		return fmt.Sprintf("packets of %d bytes do not pass the management network between %s and %s, short ones do: its switch passes no jumbo frames; set ring.mtu to 1500", cfg.MTU, cfg.Node, x.Peer)
 	case !x.Present:
 		return fmt.Sprintf("%s is not there: see driver, path or MAC of its port in the profile", x.Port)

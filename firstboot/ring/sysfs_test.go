@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"ringboot/firstboot/ring/layout"
 	"ringboot/profiles"
 )
 
@@ -171,7 +172,7 @@ func TestDeviceOf(t *testing.T) {
 }
 
 func TestFindPort(t *testing.T) {
-	links := []Link{
+	links := []layout.Link{
 		{Index: 1, Name: "lo"},
 		{Index: 2, Name: "wwan0", Path: "pci-0000:00:0d.2", Driver: "other"},
 		{Index: 3, Name: "thunderbolt1", Path: "pci-0000:00:0d.2", Driver: "thunderbolt-net"},
@@ -190,7 +191,7 @@ func TestFindPort(t *testing.T) {
 		{"kernel name", profiles.RingPort{Name: "en05", Interface: "ens19"}, 6},
 		{"no such path", profiles.RingPort{Name: "en06", Path: "pci-0000:00:0d.3"}, 0},
 	} {
-		got, ok := FindPort(row.port, links)
+		got, ok := layout.FindPort(row.port, links)
 		if got.Index != row.want || ok != (row.want != 0) {
 			t.Errorf("%s: device %d (%v), want %d", row.name, got.Index, ok, row.want)
 		}
@@ -232,14 +233,14 @@ func TestControllersThatAreNoUSB4(t *testing.T) {
 	if d := cmp.Diff(want, wireAt(all, second)); d != "" {
 		t.Error(d)
 	}
-	var links []Link
+	var links []layout.Link
 	for i, name := range []string{"thunderbolt0", "thunderbolt1"} {
-		l := Link{Index: i + 2, Name: name}
+		l := layout.Link{Index: i + 2, Name: name}
 		l.Path, l.Driver, l.SpeedMbit, l.Port = deviceOf(s, name)
 		links = append(links, l)
 	}
 	for p, want := range map[profiles.RingPort]string{first: "thunderbolt0", second: "thunderbolt1"} {
-		if l, ok := FindPort(p, links); !ok || l.Name != want {
+		if l, ok := layout.FindPort(p, links); !ok || l.Name != want {
 			t.Errorf("port %d is %q, want %q", p.Port, l.Name, want)
 		}
 	}

@@ -48,7 +48,7 @@ func (r *run) pulse(ctx context.Context, now time.Time) time.Duration {
 		l := r.core.links[i]
 		switch r.core.beat(i, n, now) {
 		case ask:
-			if peer, ok := r.core.cfg.peer(l.peer.Node); ok {
+			if peer, ok := r.core.cfg.Peer(l.peer.Node); ok {
 				w.Ask(peer.Addr) //nolint:errcheck // a question that cannot leave is not answered
 			}
 		case lost:

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"ringboot/firstboot/ring/layout"
 	"ringboot/firstboot/status"
 	"ringboot/profiles"
 )
@@ -50,9 +51,9 @@ type Thunderbolt struct {
 func (w Thunderbolt) slow() bool { return w.LaneGbit > 0 && w.LaneGbit < fullLane }
 
 // sentence is the verdict on one port: empty when all is well.
-func (s Sight) sentence(cfg Config) string {
+func (s Sight) sentence(cfg layout.Config) string {
 	if cfg.Segment != nil {
-		return cfg.Segment.sentence(s, cfg)
+		return s.behindSwitch(cfg)
 	}
 	cable := cfg.Node + " and " + s.Peer
 	switch {
@@ -103,7 +104,7 @@ func (s Sight) claimed() string {
 }
 
 // absent is the verdict on a port without a network device.
-func (s Sight) absent(cfg Config) string {
+func (s Sight) absent(cfg layout.Config) string {
 	if cfg.Transport.Controllers != profiles.ControllersUSB4 {
 		return fmt.Sprintf("there is no port %s: see its driver, path or MAC in the profile", s.Port)
 	}
@@ -131,7 +132,7 @@ func orUnknown(s string) string {
 
 // RingVerdict is the sentence on all links of one node. whole tells that each
 // carries traffic, and to another node.
-func RingVerdict(cfg Config, all []Sight) (verdict string, whole bool) {
+func RingVerdict(cfg layout.Config, all []Sight) (verdict string, whole bool) {
 	for i, b := range all {
 		for _, a := range all[:i] {
 			if a.Known && b.Known && a.Alive && b.Alive && a.Peer == b.Peer {
@@ -158,7 +159,7 @@ func RingVerdict(cfg Config, all []Sight) (verdict string, whole bool) {
 }
 
 // twice says that two cables lead to one node, and which one is missing.
-func twice(cfg Config, all []Sight, a, b Sight) string {
+func twice(cfg layout.Config, all []Sight, a, b Sight) string {
 	var known []string
 	for _, x := range all {
 		if x.Known && x.Alive {
@@ -166,7 +167,7 @@ func twice(cfg Config, all []Sight, a, b Sight) string {
 		}
 	}
 	missing := "another node"
-	if rest := cfg.rest(known...); len(rest) > 0 {
+	if rest := cfg.Rest(known...); len(rest) > 0 {
 		missing = rest[0]
 	}
 	return fmt.Sprintf("two cables lead from %s to %s (%s to %s, %s to %s): no cable between %s and %s; move one of them to %s",

@@ -16,7 +16,7 @@ import (
 
 	"ringboot/firstboot/host"
 	"ringboot/firstboot/pve"
-	"ringboot/firstboot/ring"
+	"ringboot/firstboot/ring/layout"
 	"ringboot/firstboot/status"
 	"ringboot/firstboot/step"
 	"ringboot/profiles"
@@ -38,12 +38,12 @@ type RingKeeper interface {
 // when the agent does not run.
 type Ring struct {
 	host   host.Host
-	cfg    ring.Config
+	cfg    layout.Config
 	keeper RingKeeper
 }
 
 // New returns the step ring.
-func New(h host.Host, cfg ring.Config, keeper RingKeeper) *Ring {
+func New(h host.Host, cfg layout.Config, keeper RingKeeper) *Ring {
 	return &Ring{host: h, cfg: cfg, keeper: keeper}
 }
 
@@ -72,7 +72,7 @@ type job struct {
 
 // Check compares the files, then asks the keeper.
 func (s *Ring) Check(ctx context.Context) (step.Verdict, error) {
-	if s.cfg.Routing == ring.RoutingOpenFabric && !s.exists(ring.FRRDaemonsFile) {
+	if s.cfg.Routing == layout.RoutingOpenFabric && !s.exists(layout.FRRDaemonsFile) {
 		return step.Wait("routing is openfabric, but FRR is not installed: apt install frr frr-pythontools, or set ring.routing to static"), nil
 	}
 	jobs, err := s.jobs(ctx)
@@ -147,7 +147,7 @@ func (s *Ring) jobs(ctx context.Context) ([]job, error) {
 	if seg := s.cfg.Segment; seg != nil && seg.Lent {
 		return nil, nil // there is nothing of the ring's own
 	}
-	files := ring.Floor(s.cfg, s.keeper.Peers())
+	files := layout.Floor(s.cfg, s.keeper.Peers())
 	var out []job
 	for _, f := range files {
 		j, err := s.file(f)
@@ -156,7 +156,7 @@ func (s *Ring) jobs(ctx context.Context) ([]job, error) {
 		}
 		out = append(out, j)
 	}
-	for _, m := range ring.Modules(s.cfg) {
+	for _, m := range layout.Modules(s.cfg) {
 		out = append(out, job{
 			change: step.Change{Object: "module " + m, Want: "loaded"},
 			needed: !s.exists("/sys/module/" + m),
@@ -166,16 +166,16 @@ func (s *Ring) jobs(ctx context.Context) ([]job, error) {
 	var links, rules strings.Builder
 	for _, f := range files {
 		switch {
-		case strings.HasSuffix(f.Path, ".link"), f.Path == ring.ModulesFile, f.Path == ring.ModuleFile:
+		case strings.HasSuffix(f.Path, ".link"), f.Path == layout.ModulesFile, f.Path == layout.ModuleFile:
 			links.WriteString(f.Content)
-		case f.Path == ring.UdevFile || f.Path == ring.FloorUnitFile:
+		case f.Path == layout.UdevFile || f.Path == layout.FloorUnitFile:
 			rules.WriteString(f.Content)
 		}
 	}
 	out = append(out,
 		s.once(ringUdevMark, rules.String()+links.String(), "udev and systemd", "reloaded", func(ctx context.Context) error {
 			errs := []error{s.run(ctx, time.Minute, "udevadm", "control", "--reload"), s.run(ctx, time.Minute, "systemctl", "daemon-reload")}
-			for _, argv := range ring.Triggers(s.cfg) {
+			for _, argv := range layout.Triggers(s.cfg) {
 				errs = append(errs, s.run(ctx, time.Minute, argv...))
 			}
 			return errors.Join(errs...)
@@ -190,7 +190,7 @@ func (s *Ring) jobs(ctx context.Context) ([]job, error) {
 			return s.run(ctx, initrdTimeout, "update-initramfs", "-u", "-k", "all")
 		}))
 	}
-	if s.cfg.Routing == ring.RoutingOpenFabric {
+	if s.cfg.Routing == layout.RoutingOpenFabric {
 		return s.fabric(out)
 	}
 	return out, nil
@@ -198,18 +198,18 @@ func (s *Ring) jobs(ctx context.Context) ([]job, error) {
 
 // filter loads the table that keeps the ring apart, unless the kernel has it. It
 // is looked for each time: whoever flushes all tables flushes this one, too.
-func (s *Ring) filter(ctx context.Context, files []ring.File) job {
+func (s *Ring) filter(ctx context.Context, files []layout.File) job {
 	text := ""
 	for _, f := range files {
-		if f.Path == ring.FilterFile {
+		if f.Path == layout.FilterFile {
 			text = f.Content
 		}
 	}
 	j := s.once(ringFilterMark, text, "the ring's own filter", "loaded", func(ctx context.Context) error {
-		return s.run(ctx, time.Minute, "nft", "-f", ring.FilterFile)
+		return s.run(ctx, time.Minute, "nft", "-f", layout.FilterFile)
 	})
 	if !j.needed {
-		res, err := s.host.Commands.Run(ctx, host.Cmd{Argv: []string{"nft", "list", "table", "ip", ring.FilterTable}, ReadOnly: true, Timeout: time.Minute})
+		res, err := s.host.Commands.Run(ctx, host.Cmd{Argv: []string{"nft", "list", "table", "ip", layout.FilterTable}, ReadOnly: true, Timeout: time.Minute})
 		j.needed = err != nil || res.Code != 0
 	}
 	return j
@@ -217,10 +217,10 @@ func (s *Ring) filter(ctx context.Context, files []ring.File) job {
 
 // segment brings up what the stanzas make of the ports on the switch. With cables
 // the keeper does it: there is nothing to be made there.
-func (s *Ring) segment(seg *ring.Segment, files []ring.File) job {
+func (s *Ring) segment(seg *layout.Segment, files []layout.File) job {
 	text := ""
 	for _, f := range files {
-		if f.Path == ring.StanzaFile {
+		if f.Path == layout.StanzaFile {
 			text = f.Content
 		}
 	}
@@ -233,22 +233,22 @@ func (s *Ring) segment(seg *ring.Segment, files []ring.File) job {
 
 // fabric adds FRR's part.
 func (s *Ring) fabric(out []job) ([]job, error) {
-	daemons, err := s.host.Files.ReadFile(ring.FRRDaemonsFile)
+	daemons, err := s.host.Files.ReadFile(layout.FRRDaemonsFile)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", ring.FRRDaemonsFile, err)
+		return nil, fmt.Errorf("read %s: %w", layout.FRRDaemonsFile, err)
 	}
-	conf := ring.FabricConfig(s.cfg)
+	conf := layout.FabricConfig(s.cfg)
 	all := ""
-	for _, f := range []ring.File{
-		{Path: ring.FRRDaemonsFile, Content: ring.FabricDaemons(string(daemons))},
-		{Path: ring.FRRFile, Content: conf}, {Path: ring.FRRLocalFile, Content: conf},
+	for _, f := range []layout.File{
+		{Path: layout.FRRDaemonsFile, Content: layout.FabricDaemons(string(daemons))},
+		{Path: layout.FRRFile, Content: conf}, {Path: layout.FRRLocalFile, Content: conf},
 	} {
 		j, err := s.file(f)
 		if err != nil {
 			return nil, err
 		}
 		// SDN owns the main file once it was applied, and merges the local one.
-		if f.Path == ring.FRRFile && j.needed && s.exists(pve.SDNConf) {
+		if f.Path == layout.FRRFile && j.needed && s.exists(pve.SDNConf) {
 			j.needed = false
 		}
 		out = append(out, j)
@@ -259,7 +259,7 @@ func (s *Ring) fabric(out []job) ([]job, error) {
 	})), nil
 }
 
-func (s *Ring) file(f ring.File) (job, error) {
+func (s *Ring) file(f layout.File) (job, error) {
 	have, err := s.host.Files.ReadFile(f.Path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return job{}, fmt.Errorf("read %s: %w", f.Path, err)

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ringboot/firstboot/host"
-	"ringboot/firstboot/ring"
+	"ringboot/firstboot/ring/layout"
 	"ringboot/firstboot/status"
 	"ringboot/firstboot/step"
 	"ringboot/profiles"
@@ -72,14 +72,14 @@ func (c ringTools) RunPartly(_ context.Context, cmd host.Cmd) {
 // Reboot forgets the modules.
 func (c ringTools) Reboot() { os.RemoveAll(filepath.Join(c.root, "sys/module")) }
 
-func ringOf(t *testing.T, routing string) ring.Config {
+func ringOf(t *testing.T, routing string) layout.Config {
 	t.Helper()
 	p := &profiles.Profile{Ring: profiles.Ring{Transport: profiles.TransportThunderbolt, MTU: 65520, Routing: routing, Ports: []profiles.RingPort{
 		{Name: "en05", Path: "pci-0000:00:0d.2", Driver: "thunderbolt-net"}, {Name: "en06", Path: "pci-0000:00:0d.3", Driver: "thunderbolt-net"}}}}
 	for i, n := range []string{"frege", "russell", "wittgenstein"} {
 		p.Nodes = append(p.Nodes, profiles.Node{Name: n, Ring: netip.AddrFrom4([4]byte{10, 203, 4, byte(11 + i)})})
 	}
-	cfg, err := ring.ConfigOf(p, "frege")
+	cfg, err := layout.ConfigOf(p, "frege")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,8 +157,8 @@ MTUBytes=65520
 		"\tup ip route replace 10.203.4.13/32 via 10.203.4.12 dev en05 onlink src 10.203.4.11 metric 3355447296 proto static\n",
 		"\tup ip route replace 10.203.4.13/32 dev en06 scope link src 10.203.4.11 metric 3355443300 proto static\n",
 	} {
-		if !strings.Contains(got[ring.StanzaFile], line) {
-			t.Errorf("%s lacks %q:\n%s", ring.StanzaFile, line, got[ring.StanzaFile])
+		if !strings.Contains(got[layout.StanzaFile], line) {
+			t.Errorf("%s lacks %q:\n%s", layout.StanzaFile, line, got[layout.StanzaFile])
 		}
 	}
 	// Crossed cables were learned: the floor follows.
@@ -166,7 +166,7 @@ MTUBytes=65520
 	if err := converge(t, s); err != nil {
 		t.Fatal(err)
 	}
-	if text := crash.Files(t, root)[ring.StanzaFile]; !strings.Contains(text, "10.203.4.12/32 dev en06 scope link") {
+	if text := crash.Files(t, root)[layout.StanzaFile]; !strings.Contains(text, "10.203.4.12/32 dev en06 scope link") {
 		t.Errorf("the floor still has the old cables:\n%s", text)
 	}
 }
@@ -257,21 +257,21 @@ func TestRingVerdicts(t *testing.T) {
 
 func TestOpenFabricOnTop(t *testing.T) {
 	root, m := ringMachine(t)
-	s := New(m.Host(), ringOf(t, ring.RoutingOpenFabric), &fakeKeeper{peers: []string{"russell", "wittgenstein"}})
+	s := New(m.Host(), ringOf(t, layout.RoutingOpenFabric), &fakeKeeper{peers: []string{"russell", "wittgenstein"}})
 	v, err := s.Check(t.Context())
 	const absent = "routing is openfabric, but FRR is not installed: apt install frr frr-pythontools, or set ring.routing to static"
 	if err != nil || v.State != step.Waiting || v.Reason != absent {
 		t.Fatalf("%+v, %v", v, err)
 	}
-	ringTools{root}.write(ring.FRRDaemonsFile, "# daemons\nbgpd=no\nfabricd=no\nvtysh_enable=yes\n")
+	ringTools{root}.write(layout.FRRDaemonsFile, "# daemons\nbgpd=no\nfabricd=no\nvtysh_enable=yes\n")
 	if err := converge(t, s); err != nil {
 		t.Fatal(err)
 	}
 	got := crash.Files(t, root)
-	if d := cmp.Diff("# daemons\nbgpd=no\nfabricd=yes\nvtysh_enable=yes\n", got[ring.FRRDaemonsFile]); d != "" {
+	if d := cmp.Diff("# daemons\nbgpd=no\nfabricd=yes\nvtysh_enable=yes\n", got[layout.FRRDaemonsFile]); d != "" {
 		t.Error(d)
 	}
-	if got[ring.FRRFile] != got[ring.FRRLocalFile] || !strings.Contains(got[ring.FRRFile], " net 49.0001.0000.0000.0001.00\n") {
-		t.Errorf("frr.conf:\n%s\nfrr.conf.local:\n%s", got[ring.FRRFile], got[ring.FRRLocalFile])
+	if got[layout.FRRFile] != got[layout.FRRLocalFile] || !strings.Contains(got[layout.FRRFile], " net 49.0001.0000.0000.0001.00\n") {
+		t.Errorf("frr.conf:\n%s\nfrr.conf.local:\n%s", got[layout.FRRFile], got[layout.FRRLocalFile])
 	}
 }

@@ -1,4 +1,4 @@
-package ring
+package layout
 
 import (
 	"fmt"
@@ -96,7 +96,7 @@ func routesTo(cfg Config, d Desired, states []LinkState, peer Peer) []Route {
 		out = append(out, Route{Dst: peer.Addr, Link: d.Ports[direct[0]], Src: cfg.Addr, Metric: MetricDirect})
 	}
 	for rank, i := range around {
-		via, _ := cfg.peer(states[i].Peer)
+		via, _ := cfg.Peer(states[i].Peer)
 		out = append(out, Route{Dst: peer.Addr, Link: d.Ports[i], Via: via.Addr, Src: cfg.Addr, Metric: MetricDetour + uint32(rank), Onlink: true})
 	}
 	switch {
@@ -118,7 +118,7 @@ func detours(cfg Config, d Desired, states []LinkState, peer string) []int {
 	var out []int
 	var taken []string
 	for i, st := range states {
-		_, ok := cfg.peer(st.Peer)
+		_, ok := cfg.Peer(st.Peer)
 		if ok && d.Ports[i] != 0 && !st.Foreign && st.Peer != peer && !slices.Contains(taken, st.Peer) {
 			out, taken = append(out, i), append(taken, st.Peer)
 		}
@@ -141,9 +141,12 @@ func detours(cfg Config, d Desired, states []LinkState, peer string) []int {
 }
 
 // ours reports whether a metric is that of a route which the keeper sets.
-func (c Config) ours(metric uint32) bool {
+func (c Config) Ours(metric uint32) bool {
 	return metric == MetricDirect || metric >= MetricDetour && metric < MetricDetour+uint32(max(len(c.Ports)-1, 1))
 }
+
+// Sysctls are the settings of a node that has all of its ports.
+func Sysctls(cfg Config) []Sysctl { return sysctls(cfg, allThere(cfg)) }
 
 func sysctls(cfg Config, d Desired) []Sysctl {
 	if cfg.Segment != nil {
@@ -177,15 +180,14 @@ type ActionKind int
 
 // The kinds, in the order in which actions are carried out.
 const (
-	Rename      ActionKind = iota // the device gets the port's name; it goes down for it
-	SetMTU                        // bytes
-	SetUp                         //
-	AddAddr                       //
-	SetSysctl                     //
-	AddRoute                      // or replace the one of the same destination and metric
-	DelRoute                      //
-	Bounce                        // down, then up: a step of the repair ladder
-	actionKinds                   // number of kinds
+	Rename    ActionKind = iota // the device gets the port's name; it goes down for it
+	SetMTU                      // bytes
+	SetUp                       //
+	AddAddr                     //
+	SetSysctl                   //
+	AddRoute                    // or replace the one of the same destination and metric
+	DelRoute                    //
+	Bounce                      // down, then up: a step of the repair ladder
 )
 
 // Action is one change of the kernel's state.

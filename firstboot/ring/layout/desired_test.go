@@ -1,4 +1,4 @@
-package ring
+package layout
 
 import (
 	"fmt"
@@ -7,10 +7,26 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"ringboot/profiles"
 )
 
-// ringAddr is the address of the i-th node on the ring.
-func ringAddr(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 203, 4, byte(11 + i)}) }
+// nodeAddr is the address of the i-th node on the ring.
+func nodeAddr(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 203, 4, byte(11 + i)}) }
+
+// overThunderbolt is frege's part of a ring over Thunderbolt.
+func overThunderbolt() Config {
+	p := &profiles.Profile{Ring: profiles.Ring{Transport: profiles.TransportThunderbolt, MTU: 65520, Ports: []profiles.RingPort{
+		{Name: "en05", Path: "pci-0000:00:0d.2", Driver: "thunderbolt-net"}, {Name: "en06", Path: "pci-0000:00:0d.3", Driver: "thunderbolt-net"}}}}
+	for i, n := range []string{"frege", "russell", "wittgenstein"} {
+		p.Nodes = append(p.Nodes, profiles.Node{Name: n, Ring: nodeAddr(i)})
+	}
+	cfg, err := ConfigOf(p, "frege")
+	if err != nil {
+		panic(err) // the profile above is fixed
+	}
+	return cfg
+}
 
 func TestMetricsStandBehindOpenFabric(t *testing.T) {
 	// The literal numbers, so that a change of the formula is seen.
@@ -48,7 +64,7 @@ func routes(all []Route) string {
 }
 
 func TestDesiredRoutes(t *testing.T) {
-	cfg := thunderboltConfig()
+	cfg := overThunderbolt()
 	straight := []LinkState{{Peer: "russell"}, {Peer: "wittgenstein"}}
 	for _, row := range []struct {
 		name   string
@@ -86,10 +102,10 @@ func TestDesiredRoutes(t *testing.T) {
 // TestDiffReachesWhatShouldBe applies the actions to a snapshot and wants
 // nothing left to do, whatever was there before.
 func TestDiffReachesWhatShouldBe(t *testing.T) {
-	cfg := thunderboltConfig()
+	cfg := overThunderbolt()
 	states := []LinkState{{Peer: "russell"}, {Peer: "wittgenstein"}}
-	stale := Route{Dst: ringAddr(1), Link: 9, Src: ringAddr(0), Metric: MetricDirect}
-	foreign := Route{Dst: ringAddr(2), Link: 9, Via: ringAddr(1), Metric: MetricDetour, Onlink: true, Src: ringAddr(0)}
+	stale := Route{Dst: nodeAddr(1), Link: 9, Src: nodeAddr(0), Metric: MetricDirect}
+	foreign := Route{Dst: nodeAddr(2), Link: 9, Via: nodeAddr(1), Metric: MetricDetour, Onlink: true, Src: nodeAddr(0)}
 	renamed := ports(Snapshot{})
 	renamed.Links[1].Name = "thunderbolt0"
 	for name, s := range map[string]Snapshot{

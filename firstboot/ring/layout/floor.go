@@ -1,4 +1,4 @@
-package ring
+package layout
 
 import (
 	"fmt"
@@ -103,7 +103,7 @@ func linkFile(cfg Config, p profiles.RingPort) string {
 func sysctlFile(cfg Config) string {
 	b := strings.Builder{}
 	b.WriteString(written)
-	for _, s := range sysctls(cfg, allThere(cfg)) {
+	for _, s := range Sysctls(cfg) {
 		fmt.Fprintf(&b, "-%s = %s\n", s.Path, s.Value)
 	}
 	return b.String()

@@ -1,4 +1,4 @@
-package ring
+package layout
 
 import (
 	"fmt"
@@ -83,23 +83,23 @@ func (s *Segment) Devices() []string {
 func (s *Segment) address(cfg Config) netip.Prefix { return netip.PrefixFrom(cfg.Addr, s.Bits) }
 
 // slot is a link's place: the port it goes over, and on a switch who is meant.
-type slot struct {
-	at   int
-	peer string
+type Slot struct {
+	At   int
+	Peer string
 }
 
 // slots are the links of a node: one for each cable, or on a switch one for each
 // other node over the same device.
-func (c Config) slots() []slot {
-	var out []slot
+func (c Config) Slots() []Slot {
+	var out []Slot
 	if c.Segment == nil {
 		for i := range c.Ports {
-			out = append(out, slot{at: i})
+			out = append(out, Slot{At: i})
 		}
 		return out
 	}
 	for _, p := range c.Peers {
-		out = append(out, slot{peer: p.Node})
+		out = append(out, Slot{Peer: p.Node})
 	}
 	return out
 }

@@ -1,4 +1,4 @@
-package ring
+package layout
 
 import (
 	"errors"
@@ -65,7 +65,7 @@ func DefaultTiming() Timing {
 	}
 }
 
-func (t Timing) orDefault() Timing {
+func (t Timing) OrDefault() Timing {
 	d := DefaultTiming()
 	for _, f := range []struct{ have, want *time.Duration }{
 		{&t.Probe, &d.Probe}, {&t.Dead, &d.Dead}, {&t.Calm, &d.Calm}, {&t.Rest, &d.Rest}, {&t.Quick, &d.Quick}, {&t.Grace, &d.Grace},
@@ -112,10 +112,10 @@ func ConfigOf(p *profiles.Profile, node string) (Config, error) {
 	if n := len(p.Nodes); n < row.MinNodes || n > row.MaxNodes {
 		return Config{}, fmt.Errorf("the profile has %d nodes, its transport joins %d to %d: choose another ring.transport", n, row.MinNodes, row.MaxNodes)
 	}
-	return cfg, cfg.check()
+	return cfg, cfg.Check()
 }
 
-func (c Config) check() error {
+func (c Config) Check() error {
 	if !c.Addr.Is4() {
 		return fmt.Errorf("node %s has no IPv4 address on the ring: write ring: for it", c.Node)
 	}
@@ -143,7 +143,7 @@ func (c Config) addrs() []netip.Addr {
 	return out
 }
 
-func (c Config) peer(node string) (Peer, bool) {
+func (c Config) Peer(node string) (Peer, bool) {
 	for _, p := range c.Peers {
 		if p.Node == node {
 			return p, true
@@ -153,7 +153,7 @@ func (c Config) peer(node string) (Peer, bool) {
 }
 
 // rest are the nodes that none of the named ones is, this node not among them.
-func (c Config) rest(named ...string) []string {
+func (c Config) Rest(named ...string) []string {
 	var out []string
 	for _, p := range c.Peers {
 		if !slices.Contains(named, p.Node) {
@@ -167,7 +167,7 @@ func (c Config) rest(named ...string) []string {
 // of each node leads to the last port of the next one, its second to the last
 // but one of the node after that. It is a guess until a hello was heard; any
 // other order is as good.
-func (c Config) expected(port int) string {
+func (c Config) Expected(port int) string {
 	for i, n := range c.Order {
 		if n != c.Node {
 			continue
