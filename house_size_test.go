@@ -26,7 +26,7 @@ var larger = map[string]struct {
 	"firstboot/acceptance":                 {3100, "two steps that share the record of the drills, and runs of some of them"},
 	"cmd/mkimage":                          {2950, "one file a command, and what they share"},
 	"profiles/change/table.go:Rows":        {110, "one table: a row for each key of a profile"},
-	"firstboot/ring":                       {3050, "wires, core and kernel of the keeper have no name of their own yet"},
+	"firstboot/ring":                       {2800, "one keeper: its core, the hellos, the kernel and the wires, all of which change together"},
 	"profiles":                             {3550, "validation and the tables that it reads"},
 	"rehearsal/sim":                        {2600, "one world: machines, corosync, pmxcfs and time"},
 	"rehearsal/tools":                      {2650, "one function for each stand-in"},

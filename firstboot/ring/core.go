@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ringboot/firstboot/ring/layout"
+	"ringboot/firstboot/ring/usb4"
 	"ringboot/firstboot/status"
 )
 
@@ -29,7 +30,7 @@ type core struct {
 	said    map[string]string // last event of each kind, against repetition
 	remark  func(status.Event)
 	learned []string // peers remembered from earlier runs
-	wires   []Thunderbolt
+	wires   []usb4.Port
 	called  time.Time // last announce
 	news    bool      // what the peers should learn at once
 }
@@ -60,7 +61,7 @@ func newCore(cfg layout.Config, me *session, remark func(status.Event)) *core {
 		c.links = append(c.links, &link{port: cfg.Ports[s.At].Name, at: s.At, fixed: s.Peer, timing: cfg.Timing, pulse: pulse{timing: cfg.Timing}})
 		c.repairs = append(c.repairs, ladder{timing: cfg.Timing})
 	}
-	c.learned, c.wires = make([]string, len(c.links)), make([]Thunderbolt, len(c.links))
+	c.learned, c.wires = make([]string, len(c.links)), make([]usb4.Port, len(c.links))
 	return c
 }
 

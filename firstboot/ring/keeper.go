@@ -9,6 +9,7 @@ import (
 
 	"ringboot/firstboot/host"
 	"ringboot/firstboot/ring/layout"
+	"ringboot/firstboot/ring/usb4"
 	"ringboot/firstboot/status"
 	"ringboot/profiles"
 )
@@ -256,12 +257,12 @@ func (r *run) sysfs() {
 	if r.opt.Sys == nil || r.opt.Config.Transport.Controllers == profiles.ControllersNone {
 		return
 	}
-	all, err := ReadThunderbolt(r.opt.Sys)
+	all, err := usb4.Read(r.opt.Sys)
 	if err != nil {
 		return
 	}
 	for i, p := range r.opt.Config.Ports {
-		r.core.wires[i] = wireAt(all, p)
+		r.core.wires[i] = usb4.PortAt(all, p)
 	}
 }
 

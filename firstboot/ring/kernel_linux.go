@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ringboot/firstboot/ring/layout"
+	"ringboot/firstboot/ring/usb4"
 )
 
 // routeProtocol marks our routes as set by an administrator. zebra takes
@@ -108,7 +109,7 @@ func (k *netlinkKernel) link(a *netlink.LinkAttrs) layout.Link {
 		Up: a.Flags&net.FlagUp != 0, Carrier: a.RawFlags&unix.IFF_RUNNING != 0 && a.RawFlags&unix.IFF_LOWER_UP != 0,
 	}
 	if k.sys != nil {
-		l.Path, l.Driver, l.SpeedMbit, l.Port = deviceOf(k.sys, a.Name)
+		l.Path, l.Driver, l.SpeedMbit, l.Port = usb4.DeviceOf(k.sys, a.Name)
 	}
 	return l
 }

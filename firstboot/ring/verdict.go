@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ringboot/firstboot/ring/layout"
+	"ringboot/firstboot/ring/usb4"
 	"ringboot/firstboot/status"
 	"ringboot/profiles"
 )
@@ -29,26 +30,11 @@ type Sight struct {
 	Loop      string // own port at the other end
 	MTU       int
 	PeerMTU   int
-	Reachable bool        // the third node reaches the peer
-	Moving    bool        // packets come in, if no hello does
-	Kernel    bool        // the kernel at the other end answers
-	Wire      Thunderbolt // what the controller says; zero for Ethernet
+	Reachable bool      // the third node reaches the peer
+	Moving    bool      // packets come in, if no hello does
+	Kernel    bool      // the kernel at the other end answers
+	Wire      usb4.Port // what the controller says; zero for Ethernet
 }
-
-// Thunderbolt is what sysfs says of the controller behind one port.
-type Thunderbolt struct {
-	Controller bool    // the controller is on the PCI bus
-	Driver     bool    // its driver is bound
-	Cable      bool    // another machine is at the other end
-	Service    bool    // that machine offers a network
-	Lanes      int     // in use; 0: not known
-	LaneGbit   float64 // speed of each; 0: not known, or of a controller that knows no faster one
-	Name       string
-	Loop       bool // the machine at the other end is this one
-}
-
-// slow reports whether the lanes run below what the controller can.
-func (w Thunderbolt) slow() bool { return w.LaneGbit > 0 && w.LaneGbit < fullLane }
 
 // sentence is the verdict on one port: empty when all is well.
 func (s Sight) sentence(cfg layout.Config) string {
@@ -75,8 +61,8 @@ func (s Sight) sentence(cfg layout.Config) string {
 		return fmt.Sprintf("packets of %d bytes do not pass between %s, short ones do: check the MTU at both ends of %s, or use another cable", cfg.MTU, cable, s.Port)
 	case s.Alive && s.Wire.Lanes == 1:
 		return fmt.Sprintf("the cable between %s runs on one lane of two, at half its speed: reseat it, or use one of at most 0.8 m", cable)
-	case s.Alive && s.Wire.slow():
-		return fmt.Sprintf("the cable between %s runs at %g Gbit/s a lane instead of %d, at half its speed: use a cable marked 40 Gbit/s (without electronics at most 0.8 m), or another port", cable, s.Wire.LaneGbit, fullLane)
+	case s.Alive && s.Wire.Slow():
+		return fmt.Sprintf("the cable between %s runs at %g Gbit/s a lane instead of %d, at half its speed: use a cable marked 40 Gbit/s (without electronics at most 0.8 m), or another port", cable, s.Wire.LaneGbit, usb4.FullLane)
 	case s.Alive:
 		return ""
 	case s.Answers:
@@ -208,7 +194,7 @@ func (c *core) view() status.RingView {
 		s := sights[i]
 		p := status.RingPort{
 			Name: l.port, Present: s.Present, Up: s.Up, Carrier: s.Carrier, Alive: s.Alive,
-			MTU: l.mtu, SpeedMbit: l.speed, Lanes: s.Wire.Lanes, LaneGbit: s.Wire.LaneGbit, Slow: s.Wire.Lanes == 1 || s.Wire.slow(), FullSize: s.FullSize, Proven: s.Alive && s.FullSize,
+			MTU: l.mtu, SpeedMbit: l.speed, Lanes: s.Wire.Lanes, LaneGbit: s.Wire.LaneGbit, Slow: s.Wire.Lanes == 1 || s.Wire.Slow(), FullSize: s.FullSize, Proven: s.Alive && s.FullSize,
 			RTT:  float64(l.rtt) / float64(time.Millisecond),
 			Lost: l.lost, Sent: l.sent, Changes: l.changes, Since: l.changedAt, Verdict: s.sentence(c.cfg),
 		}

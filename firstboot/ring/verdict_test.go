@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"ringboot/firstboot/ring/layout"
+	"ringboot/firstboot/ring/usb4"
 	"ringboot/profiles"
 )
 
@@ -41,7 +42,7 @@ func thunderboltConfig() layout.Config {
 }
 
 func TestVerdictOnOnePort(t *testing.T) {
-	seen := Thunderbolt{Controller: true, Driver: true, Cable: true, Service: true, Lanes: 2}
+	seen := usb4.Port{Controller: true, Driver: true, Cable: true, Service: true, Lanes: 2}
 	good := Sight{Port: "en05", Present: true, Up: true, Carrier: true, Alive: true, FullSize: true, Known: true,
 		Peer: "russell", PeerPort: "en06", MTU: 65520, PeerMTU: 65520, Wire: seen}
 	with := func(change func(*Sight)) Sight { s := good; change(&s); return s }
@@ -54,15 +55,15 @@ func TestVerdictOnOnePort(t *testing.T) {
 		{"all is well", good, false, ""},
 		{"no controller", Sight{Port: "en05", Peer: "russell"}, false,
 			"the controller of en05 is not on the PCI bus: switch USB4/Thunderbolt on in the BIOS, or update the BIOS"},
-		{"no driver", Sight{Port: "en05", Peer: "russell", Wire: Thunderbolt{Controller: true}}, false,
+		{"no driver", Sight{Port: "en05", Peer: "russell", Wire: usb4.Port{Controller: true}}, false,
 			"the controller of en05 has no driver: load the module thunderbolt (modprobe thunderbolt)"},
-		{"no cable", Sight{Port: "en05", Peer: "russell", Wire: Thunderbolt{Controller: true, Driver: true}}, false,
+		{"no cable", Sight{Port: "en05", Peer: "russell", Wire: usb4.Port{Controller: true, Driver: true}}, false,
 			"no cable between frege and russell: en05 sees nothing; plug it in (a Thunderbolt cable, not USB only), or start russell"},
-		{"no module on the peer", Sight{Port: "en05", Peer: "russell", Wire: Thunderbolt{Controller: true, Driver: true, Cable: true, Name: "proxmox\x1b[2J"}}, false,
+		{"no module on the peer", Sight{Port: "en05", Peer: "russell", Wire: usb4.Port{Controller: true, Driver: true, Cable: true, Name: "proxmox\x1b[2J"}}, false,
 			"the machine at en05 (it calls itself proxmox?[2J) offers no network yet: it loads the module thunderbolt_net when its agent starts; plug the cable anew if that lasts"},
 		{"no module here", Sight{Port: "en05", Peer: "russell", Wire: seen}, false,
 			"en05 has a cable, but no network device: load the module thunderbolt_net (modprobe thunderbolt_net)"},
-		{"loop, told by the controller", Sight{Port: "en05", Peer: "russell", Wire: Thunderbolt{Controller: true, Driver: true, Cable: true, Loop: true}}, false,
+		{"loop, told by the controller", Sight{Port: "en05", Peer: "russell", Wire: usb4.Port{Controller: true, Driver: true, Cable: true, Loop: true}}, false,
 			"the cable at en05 leads back to this node: move one end to russell"},
 		{"loop, told by the hello", with(func(s *Sight) { s.Alive, s.Loop = false, "en06" }), true,
 			"the cable at en05 leads back to this node's own en06: move one end to russell"},
@@ -132,7 +133,7 @@ func TestVerdictOnTheRing(t *testing.T) {
 	if v, whole := RingVerdict(cfg, []Sight{a, narrow}); !whole || !strings.Contains(v, "one lane") {
 		t.Errorf("one lane: whole %v, %q", whole, v)
 	}
-	cut := Sight{Port: "en06", Peer: "wittgenstein", Wire: Thunderbolt{Controller: true, Driver: true}}
+	cut := Sight{Port: "en06", Peer: "wittgenstein", Wire: usb4.Port{Controller: true, Driver: true}}
 	if v, whole := RingVerdict(cfg, []Sight{a, cut}); whole || !strings.HasPrefix(v, "no cable between frege and wittgenstein: ") {
 		t.Errorf("cut: whole %v, %q", whole, v)
 	}

@@ -16,7 +16,7 @@ import (
 
 	"ringboot/firstboot/host"
 	"ringboot/firstboot/inventory"
-	"ringboot/firstboot/ring"
+	"ringboot/firstboot/ring/usb4"
 	"ringboot/firstboot/status"
 	"ringboot/profiles"
 )
@@ -38,7 +38,7 @@ type Report struct {
 	MTU         int               `json:"mtu"`
 	Nodes       int               `json:"nodes"`
 	Verdict     string            `json:"verdict"` // what the keeper says of the whole
-	Controllers []ring.Controller `json:"controllers"`
+	Controllers []usb4.Controller `json:"controllers"`
 	Ports       []Port            `json:"ports"`
 	Events      []string          `json:"events"` // what the keeper has told of the ring, the newest last
 	Log         []string          `json:"kernel_log"`
@@ -99,11 +99,11 @@ func Make(ctx context.Context, r Request) Report {
 		}
 	}
 	var err error
-	if out.Controllers, err = ring.ReadThunderbolt(r.Sys); err != nil {
+	if out.Controllers, err = usb4.Read(r.Sys); err != nil {
 		out.Missing = append(out.Missing, "controllers: "+err.Error())
 	}
 	if out.Controllers == nil {
-		out.Controllers = []ring.Controller{}
+		out.Controllers = []usb4.Controller{}
 	}
 	out.ports(r, word)
 	for _, e := range r.Status.Events[max(0, len(r.Status.Events)-maxEvents):] {
@@ -172,7 +172,7 @@ func serials(inv inventory.Inventory) []string {
 
 // names are what machines, people and networks are called here, each with what
 // stands in its place.
-func names(r Request, controllers []ring.Controller, own string) map[string]string {
+func names(r Request, controllers []usb4.Controller, own string) map[string]string {
 	out := map[string]string{own: "this-machine"}
 	for _, c := range controllers {
 		for _, x := range c.Peers {

@@ -1,4 +1,9 @@
-package ring
+// Package usb4 reads what the machine says of its Thunderbolt and USB4 ports:
+// the host controllers, who is at the other end of each cable, how many lanes
+// it has, and which network device goes over it.
+//
+// It reads /sys and nothing else, and judges nothing.
+package usb4
 
 import (
 	"io/fs"
@@ -80,9 +85,9 @@ func portOf(name string, form *regexp.Regexp) int {
 	return int(port)
 }
 
-// ReadThunderbolt reads all host controllers from the file system below /sys,
+// Read reads all host controllers from the file system below /sys,
 // sorted by PCI address. A part that is not there is left empty.
-func ReadThunderbolt(sys fs.FS) ([]Controller, error) {
+func Read(sys fs.FS) ([]Controller, error) {
 	entries, err := fs.ReadDir(sys, "bus/pci/devices")
 	if err != nil {
 		return nil, nil // no PCI bus, no controller
@@ -159,8 +164,23 @@ func readXDomain(sys fs.FS, name string, devices []fs.DirEntry) XDomain {
 	return x
 }
 
-// wireAt is what the controllers say of a port of the profile.
-func wireAt(all []Controller, p profiles.RingPort) Thunderbolt {
+// Port is what sysfs says of the controller behind one port.
+type Port struct {
+	Controller bool    // the controller is on the PCI bus
+	Driver     bool    // its driver is bound
+	Cable      bool    // another machine is at the other end
+	Service    bool    // that machine offers a network
+	Lanes      int     // in use; 0: not known
+	LaneGbit   float64 // speed of each; 0: not known, or of a controller that knows no faster one
+	Name       string
+	Loop       bool // the machine at the other end is this one
+}
+
+// Slow reports whether the lanes run below what the controller can.
+func (w Port) Slow() bool { return w.LaneGbit > 0 && w.LaneGbit < FullLane }
+
+// PortAt is what the controllers say of a port of the profile.
+func PortAt(all []Controller, p profiles.RingPort) Port {
 	own := map[string]bool{}
 	for _, c := range all {
 		own[c.UUID] = c.UUID != ""
@@ -169,7 +189,7 @@ func wireAt(all []Controller, p profiles.RingPort) Thunderbolt {
 		if !strings.EqualFold(c.Path, p.Path) {
 			continue
 		}
-		w := Thunderbolt{Controller: true, Driver: c.Driver != ""}
+		w := Port{Controller: true, Driver: c.Driver != ""}
 		for _, x := range c.Peers {
 			if p.Port != 0 && p.Port != x.Port {
 				continue
@@ -183,12 +203,13 @@ func wireAt(all []Controller, p profiles.RingPort) Thunderbolt {
 		}
 		return w
 	}
-	return Thunderbolt{}
+	return Port{}
 }
 
+// Speeds of lanes.
 const (
 	thunderbolt3 = 3  // the first generation with lanes of 20 Gbit/s
-	fullLane     = 20 // Gbit/s
+	FullLane     = 20 // Gbit/s, of one that runs as fast as it can
 )
 
 // laneGbit reads the speed of a lane, such as "20.0 Gb/s"; 0 if it is not told.
@@ -201,10 +222,10 @@ func laneGbit(text string) float64 {
 	return v
 }
 
-// deviceOf reads what sysfs says of one network device: its path as udev writes
+// DeviceOf reads what sysfs says of one network device: its path as udev writes
 // it, its driver, its speed, and the port of a Thunderbolt controller that it
 // goes over.
-func deviceOf(sys fs.FS, name string) (udevPath, driver string, speed, port int) {
+func DeviceOf(sys fs.FS, name string) (udevPath, driver string, speed, port int) {
 	base := "class/net/" + name
 	at := readLink(sys, base)
 	if at == "" {

@@ -1,4 +1,4 @@
-package ring
+package usb4
 
 import (
 	"fmt"
@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"ringboot/firstboot/ring/layout"
 	"ringboot/profiles"
 )
 
@@ -67,39 +66,39 @@ func newTree() tree { return tree{fstest.MapFS{}} }
 
 func TestThunderboltTrees(t *testing.T) {
 	const one, two = "0000:00:0d.2", "0000:00:0d.3"
-	good := Thunderbolt{Controller: true, Driver: true, Cable: true, Service: true, LaneGbit: 20, Lanes: 2, Name: "russell"}
+	good := Port{Controller: true, Driver: true, Cable: true, Service: true, LaneGbit: 20, Lanes: 2, Name: "russell"}
 	for _, row := range []struct {
 		name  string
 		build func(tree)
-		want  []Thunderbolt
+		want  []Port
 	}{
 		{"two peers", func(s tree) {
 			s.controller(one, 0, "own-a")
 			s.controller(two, 1, "own-b")
 			s.peer(one, 0, "r-1", "russell", "2", "thunderbolt0")
 			s.peer(two, 1, "w-1", "wittgenstein", "2", "thunderbolt1")
-		}, []Thunderbolt{good, {Controller: true, Driver: true, Cable: true, Service: true, LaneGbit: 20, Lanes: 2, Name: "wittgenstein"}}},
+		}, []Port{good, {Controller: true, Driver: true, Cable: true, Service: true, LaneGbit: 20, Lanes: 2, Name: "wittgenstein"}}},
 		{"domains in the other order", func(s tree) {
 			s.controller(one, 1, "own-a")
 			s.controller(two, 0, "own-b")
 			s.peer(one, 1, "r-2", "russell", "2", "thunderbolt1")
-		}, []Thunderbolt{good, {Controller: true, Driver: true}}},
+		}, []Port{good, {Controller: true, Driver: true}}},
 		{"no peers", func(s tree) { s.controller(one, 0, "own-a"); s.controller(two, 1, "own-b") },
-			[]Thunderbolt{{Controller: true, Driver: true}, {Controller: true, Driver: true}}},
-		{"off in the BIOS", func(s tree) { s.file("devices/pci0000:00/0000:00:02.0/class", "0x030000") }, make([]Thunderbolt, Ports)},
-		{"one controller missing", func(s tree) { s.controller(one, 0, "own-a") }, []Thunderbolt{{Controller: true, Driver: true}, {}}},
+			[]Port{{Controller: true, Driver: true}, {Controller: true, Driver: true}}},
+		{"off in the BIOS", func(s tree) { s.file("devices/pci0000:00/0000:00:02.0/class", "0x030000") }, make([]Port, 2)},
+		{"one controller missing", func(s tree) { s.controller(one, 0, "own-a") }, []Port{{Controller: true, Driver: true}, {}}},
 		{"module not loaded", func(s tree) { s.controller(one, -1, ""); s.controller(two, -1, "") },
-			[]Thunderbolt{{Controller: true}, {Controller: true}}},
+			[]Port{{Controller: true}, {Controller: true}}},
 		{"one lane", func(s tree) { s.controller(one, 0, "own-a"); s.peer(one, 0, "r-1", "russell", "1", "thunderbolt0") },
-			[]Thunderbolt{{Controller: true, Driver: true, Cable: true, Service: true, LaneGbit: 20, Lanes: 1, Name: "russell"}, {}}},
+			[]Port{{Controller: true, Driver: true, Cable: true, Service: true, LaneGbit: 20, Lanes: 1, Name: "russell"}, {}}},
 		{"no module at the peer, stale name", func(s tree) { s.controller(one, 0, "own-a"); s.peer(one, 0, "r-1", "proxmox", "2", "") },
-			[]Thunderbolt{{Controller: true, Driver: true, Cable: true, LaneGbit: 20, Lanes: 2, Name: "proxmox"}, {}}},
+			[]Port{{Controller: true, Driver: true, Cable: true, LaneGbit: 20, Lanes: 2, Name: "proxmox"}, {}}},
 		{"cable to itself", func(s tree) {
 			s.controller(one, 0, "own-a")
 			s.controller(two, 1, "own-b")
 			s.peer(one, 0, "own-b", "frege", "2", "")
 			s.peer(two, 1, "own-a", "frege", "2", "")
-		}, []Thunderbolt{{Controller: true, Driver: true, Cable: true, LaneGbit: 20, Lanes: 2, Name: "frege", Loop: true},
+		}, []Port{{Controller: true, Driver: true, Cable: true, LaneGbit: 20, Lanes: 2, Name: "frege", Loop: true},
 			{Controller: true, Driver: true, Cable: true, LaneGbit: 20, Lanes: 2, Name: "frege", Loop: true}}},
 		// One machine has two controllers and so two ids: they do not tell machines apart.
 		{"the same machine twice", func(s tree) {
@@ -107,22 +106,22 @@ func TestThunderboltTrees(t *testing.T) {
 			s.controller(two, 1, "own-b")
 			s.peer(one, 0, "r-1", "russell", "2", "thunderbolt0")
 			s.peer(two, 1, "r-2", "russell", "2", "thunderbolt1")
-		}, []Thunderbolt{good, good}},
+		}, []Port{good, good}},
 		{"a dock, no machine", func(s tree) {
 			s.controller(one, 0, "own-a")
 			s.thunderbolt("devices/pci0000:00/"+one+"/domain0/0-0", "0-1", map[string]string{"unique_id": "dock", "device_name": "dock"})
-		}, []Thunderbolt{{Controller: true, Driver: true}, {}}},
+		}, []Port{{Controller: true, Driver: true}, {}}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			s := newTree()
 			row.build(s)
-			all, err := ReadThunderbolt(s)
+			all, err := Read(s)
 			if err != nil {
 				t.Fatal(err)
 			}
-			var got []Thunderbolt
-			for _, p := range thunderboltConfig().Ports {
-				got = append(got, wireAt(all, p))
+			var got []Port
+			for _, p := range []profiles.RingPort{{Path: "pci-0000:00:0d.2", Driver: "thunderbolt-net"}, {Path: "pci-0000:00:0d.3", Driver: "thunderbolt-net"}} {
+				got = append(got, PortAt(all, p))
 			}
 			if d := cmp.Diff(row.want, got); d != "" {
 				t.Error(d)
@@ -132,15 +131,15 @@ func TestThunderboltTrees(t *testing.T) {
 }
 
 func TestNewIdsAtEachBootChangeNothing(t *testing.T) {
-	build := func(suffix string) []Thunderbolt {
+	build := func(suffix string) []Port {
 		s := newTree()
 		s.controller("0000:00:0d.2", 0, "own"+suffix)
 		s.peer("0000:00:0d.2", 0, "russell"+suffix, "russell", "2", "thunderbolt0")
-		all, err := ReadThunderbolt(s)
+		all, err := Read(s)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return []Thunderbolt{wireAt(all, profiles.RingPort{Path: "pci-0000:00:0d.2"})}
+		return []Port{PortAt(all, profiles.RingPort{Path: "pci-0000:00:0d.2"})}
 	}
 	if d := cmp.Diff(build("-1"), build("-2")); d != "" {
 		t.Error(d)
@@ -164,36 +163,9 @@ func TestDeviceOf(t *testing.T) {
 		{"lo", "", "", 0},
 		{"absent", "", "", 0},
 	} {
-		path, driver, speed, port := deviceOf(s, row.name)
+		path, driver, speed, port := DeviceOf(s, row.name)
 		if path != row.path || driver != row.driver || speed != 0 || port != row.port {
 			t.Errorf("%s: path %q driver %q speed %d port %d, want %q %q 0 %d", row.name, path, driver, speed, port, row.path, row.driver, row.port)
-		}
-	}
-}
-
-func TestFindPort(t *testing.T) {
-	links := []layout.Link{
-		{Index: 1, Name: "lo"},
-		{Index: 2, Name: "wwan0", Path: "pci-0000:00:0d.2", Driver: "other"},
-		{Index: 3, Name: "thunderbolt1", Path: "pci-0000:00:0d.2", Driver: "thunderbolt-net"},
-		{Index: 4, Name: "bond0", MAC: "58:47:ca:00:00:01"},
-		{Index: 5, Name: "enp2s0f0np0", MAC: "58:47:ca:00:00:01", PermMAC: "58:47:ca:00:00:02", Driver: "i40e"},
-		{Index: 6, Name: "ens19"},
-	}
-	for _, row := range []struct {
-		name string
-		port profiles.RingPort
-		want int
-	}{
-		{"path and driver", profiles.RingPort{Name: "en05", Path: "pci-0000:00:0d.2", Driver: "thunderbolt-net"}, 3},
-		{"permanent address, in capitals", profiles.RingPort{Name: "en05", MAC: "58:47:CA:00:00:02"}, 5},
-		{"address of the bond, not the port", profiles.RingPort{Name: "en05", MAC: "58:47:ca:00:00:01", Driver: "i40e"}, 4},
-		{"kernel name", profiles.RingPort{Name: "en05", Interface: "ens19"}, 6},
-		{"no such path", profiles.RingPort{Name: "en06", Path: "pci-0000:00:0d.3"}, 0},
-	} {
-		got, ok := layout.FindPort(row.port, links)
-		if got.Index != row.want || ok != (row.want != 0) {
-			t.Errorf("%s: device %d (%v), want %d", row.name, got.Index, ok, row.want)
 		}
 	}
 }
@@ -219,34 +191,29 @@ func TestControllersThatAreNoUSB4(t *testing.T) {
 	s.link(service+"/driver", "../../../../../../../bus/thunderbolt/drivers/thunderbolt-net")
 	s.link("class/net/thunderbolt1", "../../"+service+"/net/thunderbolt1")
 	s.file(service+"/net/thunderbolt1/mtu", "1500")
-	all, err := ReadThunderbolt(s)
+	all, err := Read(s)
 	if err != nil || len(all) != 1 {
 		t.Fatalf("%d controllers, %v; want 1", len(all), err)
 	}
 	first := profiles.RingPort{Name: "en05", Path: "pci-" + nhi, Driver: "thunderbolt-net", Port: 1}
 	second := profiles.RingPort{Name: "en06", Path: "pci-" + nhi, Driver: "thunderbolt-net", Port: 3}
-	want := Thunderbolt{Controller: true, Driver: true, Cable: true, Service: true, LaneGbit: 20, Lanes: 2, Name: "russell"}
-	if d := cmp.Diff(want, wireAt(all, first)); d != "" {
+	want := Port{Controller: true, Driver: true, Cable: true, Service: true, LaneGbit: 20, Lanes: 2, Name: "russell"}
+	if d := cmp.Diff(want, PortAt(all, first)); d != "" {
 		t.Error(d)
 	}
 	want.Name, want.LaneGbit = "wittgenstein", 10
-	if d := cmp.Diff(want, wireAt(all, second)); d != "" {
+	if d := cmp.Diff(want, PortAt(all, second)); d != "" {
 		t.Error(d)
 	}
-	var links []layout.Link
-	for i, name := range []string{"thunderbolt0", "thunderbolt1"} {
-		l := layout.Link{Index: i + 2, Name: name}
-		l.Path, l.Driver, l.SpeedMbit, l.Port = deviceOf(s, name)
-		links = append(links, l)
-	}
-	for p, want := range map[profiles.RingPort]string{first: "thunderbolt0", second: "thunderbolt1"} {
-		if l, ok := layout.FindPort(p, links); !ok || l.Name != want {
-			t.Errorf("port %d is %q, want %q", p.Port, l.Name, want)
+	for name, want := range map[string]profiles.RingPort{"thunderbolt0": first, "thunderbolt1": second} {
+		path, driver, _, port := DeviceOf(s, name)
+		if got := (profiles.RingPort{Name: want.Name, Path: path, Driver: driver, Port: port}); got != want {
+			t.Errorf("%s is found as %+v, want %+v", name, got, want)
 		}
 	}
 	// Without its driver it is known by what it is.
 	delete(s.MapFS, "devices/pci0000:00/"+nhi+"/driver")
-	if all, err = ReadThunderbolt(s); err != nil || len(all) != 1 || all[0].Driver != "" {
+	if all, err = Read(s); err != nil || len(all) != 1 || all[0].Driver != "" {
 		t.Errorf("without its driver: %+v, %v", all, err)
 	}
 }
