@@ -146,7 +146,7 @@ func LastStatus(o Options) (status.Status, error) {
 func (a *Agent) filled(s status.Status) status.Status {
 	p := a.Parts
 	s.Node, s.ClusterID, s.Agent = p.Seed.Node, p.Seed.ClusterID, p.Version
-	s.Plan, s.PlanNode = p.Seed.Plan.Cluster, p.Seed.Plan.Node
+	s.Plan, s.PlanNode, s.Key = p.Seed.Plan.Cluster, p.Seed.Plan.Node, p.place
 	if p.mark != nil && p.request == nil {
 		s.Settled = p.mark.At
 	}

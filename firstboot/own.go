@@ -17,7 +17,7 @@ import (
 // by the book of which key counts for whom. An agent that only looks, and finds
 // no own key, is who its stick says, and has no book.
 func identityOf(p *Parts) (*trust.Identity, *bindings.Book, error) {
-	own, err := ownOf(p)
+	own, place, err := ownOf(p)
 	if errors.Is(err, errNotEnrolled) {
 		id, err := voucherOf(p)
 		return id, nil, err
@@ -25,6 +25,7 @@ func identityOf(p *Parts) (*trust.Identity, *bindings.Book, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	p.place = place
 	id, err := own.Identity()
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", profiles.OwnFile, err)
@@ -49,48 +50,31 @@ func identityOf(p *Parts) (*trust.Identity, *bindings.Book, error) {
 // errNotEnrolled says that a node has no key of its own yet.
 var errNotEnrolled = errors.New("this node has no key of its own yet")
 
-// ownOf reads the node's own key. An agent that goes to work makes it, once:
-// it lies on the disk before anybody sees it.
-func ownOf(p *Parts) (trust.Own, error) {
-	var own trust.Own
+// ownOf reads the node's own key, and says where it lies. An agent that goes to
+// work makes it, once: it lies on the disk before anybody sees it.
+func ownOf(p *Parts) (own trust.Own, place string, err error) {
 	text, err := p.Host.Files.ReadFile(profiles.OwnFile)
 	switch {
 	case err == nil:
-		err := json.Unmarshal(text, &own)
-		if err == nil && own.Version > trust.OwnVersion {
-			return own, host.Newer(profiles.OwnFile, own.Version, trust.OwnVersion)
+		k, err := parseKept(p, profiles.OwnFile, text)
+		if err == nil {
+			own, err = k.open(p)
 		}
-		if err == nil && own.Version != trust.OwnVersion {
-			err = fmt.Errorf("version %d", own.Version)
-		}
-		if err != nil {
-			return own, fmt.Errorf("%s is damaged (%w): on another member run sudo firstboot revoke %s, and install this machine anew from a new stick", profiles.OwnFile, err, p.Node.Name)
-		}
-		return own, nil
+		return own, k.place(), err
 	case !errors.Is(err, fs.ErrNotExist):
-		return own, err
+		return own, "", err
 	case !p.enrol:
-		return own, errNotEnrolled
+		return own, "", errNotEnrolled
 	}
 	id, err := voucherOf(p)
 	if err != nil {
-		return own, err
+		return own, "", err
 	}
 	if own, err = id.Enrol(); err != nil {
-		return own, err
+		return own, "", err
 	}
-	return own, writeOwn(p, own)
-}
-
-func writeOwn(p *Parts, own trust.Own) error {
-	text, err := json.Marshal(own)
-	if err != nil {
-		return err
-	}
-	if err := p.Host.Files.WriteFile(profiles.OwnFile, append(text, '\n'), 0o600); err != nil {
-		return fmt.Errorf("keep the node's own key: %w", err)
-	}
-	return p.Host.Files.Sync()
+	k := keep(p, own)
+	return own, k.place(), k.write(p, profiles.OwnFile)
 }
 
 // voucherOf is who the stick says that this node is.

@@ -50,6 +50,7 @@ type Parts struct {
 	identity   *trust.Identity
 	book       *bindings.Book   // which key each node is bound to; nil for an agent that only looks
 	enrol      bool             // it may make the node's own key
+	place      string           // where that lies, for people
 	mark       *settled.Mark    // nil: the node is being formed
 	request    *settled.Request // nil: nobody asked for the builder
 	facts      *gate.LocalFacts

@@ -20,11 +20,17 @@ import (
 // assembled is an agent of the default profile below a root, with its plan.
 func assembled(t *testing.T) (*Parts, []string) {
 	t.Helper()
-	root := t.TempDir()
 	pki, err := testpki.New()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return assembledOf(t, pki)
+}
+
+// assembledOf is an agent of a cluster's first node.
+func assembledOf(t *testing.T, pki *testpki.PKI) (*Parts, []string) {
+	t.Helper()
+	root := t.TempDir()
 	p := profiles.Default()
 	cert, key, err := pki.Issue(p.Founder().Name)
 	if err != nil {

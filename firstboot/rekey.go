@@ -2,7 +2,6 @@ package firstboot
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -99,7 +98,7 @@ func (p *Parts) renew() (fingerprint string, err error) {
 	if p.book == nil {
 		return "", errNotEnrolled
 	}
-	own, err := ownOf(p)
+	own, place, err := ownOf(p)
 	if err != nil {
 		return "", err
 	}
@@ -107,14 +106,11 @@ func (p *Parts) renew() (fingerprint string, err error) {
 	if err != nil {
 		return "", err
 	}
-	text, err := json.Marshal(next)
-	if err != nil {
-		return "", err
+	k := keep(p, next)
+	if k.Sealed == nil && place == sealedHere {
+		return "", fault.Precondition.Errorf("the node's key is sealed to the TPM, which does not seal another one (%s): the old key still counts; power the machine off and on, and run firstboot renew again", k.Bare)
 	}
-	if err := p.Host.Files.WriteFile(nextOwnFile, append(text, '\n'), 0o600); err != nil {
-		return "", fmt.Errorf("keep the node's next key: %w", err)
-	}
-	if err := p.Host.Files.Sync(); err != nil {
+	if err := k.write(p, nextOwnFile); err != nil {
 		return "", err
 	}
 	if err := p.book.Renew(public, p.identity.Key); err != nil {
@@ -133,18 +129,21 @@ func (p *Parts) renew() (fingerprint string, err error) {
 const nextOwnFile = profiles.OwnFile + ".next"
 
 // finishRenewal puts the next key into its place if it is the one that counts.
+// That is seen by its certificate, so that no TPM has to open it for that.
 func (p *Parts) finishRenewal() error {
 	text, err := p.Host.Files.ReadFile(nextOwnFile)
 	if err != nil {
 		return nil // no renewal is under way
 	}
-	var next trust.Own
-	if json.Unmarshal(text, &next) == nil {
-		if id, err := next.Identity(); err == nil && p.book != nil {
-			if key, ok := p.book.Bound(p.Node.Name); ok && key.Equal(id.Key.Public()) {
-				if err := writeOwn(p, next); err != nil {
-					return err
-				}
+	next, err := parseKept(p, nextOwnFile, text)
+	if next.Version > keptVersion {
+		return err // a newer agent's: it may be the key that counts
+	}
+	if err == nil && p.book != nil {
+		cert, err := trust.ParseCertificate(next.Chain)
+		if key, ok := p.book.Bound(p.Node.Name); err == nil && ok && key.Equal(cert.PublicKey) {
+			if err := next.write(p, profiles.OwnFile); err != nil {
+				return err
 			}
 		}
 	}

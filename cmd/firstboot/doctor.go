@@ -66,6 +66,9 @@ func doctor(ctx context.Context, t *terminal) error {
 			s.Plans[i] = status.StepStatus{Name: o.Step, State: step.Todo.String()}
 		}
 	}
+	if agent != nil {
+		s.Key = agent.Status().Key
+	}
 	if s.Phase == status.PhaseFormed {
 		if s.Acceptance, err = accepted(t.root); err != nil {
 			return err
@@ -97,6 +100,9 @@ func diagnose(t *terminal, s status.Status) error {
 		fmt.Fprintln(t.Stdout, "do this: nothing")
 	}
 	closing(t.Stdout, v, s.Acceptance)
+	if s.Key != "" {
+		fmt.Fprintln(t.Stdout, "the key of this node is "+s.Key)
+	}
 	if v.State == status.StateNotAccepted {
 		for _, reason := range s.Acceptance.Reasons {
 			fmt.Fprintln(t.Stdout, "because: "+reason)

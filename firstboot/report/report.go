@@ -100,6 +100,7 @@ type Node struct {
 	CPU      string            `json:"cpu,omitempty"`
 	MemoryMB int               `json:"memory_mb,omitempty"`
 	Watchdog string            `json:"watchdog,omitempty"` // kernel driver
+	Key      string            `json:"key,omitempty"`      // where its own key lies
 	Versions map[string]string `json:"versions"`
 	Disks    []Disk            `json:"disks"`
 }

@@ -62,6 +62,7 @@ type Status struct {
 	Looked    time.Time    `json:"looked,omitzero"`  // when that was
 	Events    []Event      `json:"events,omitempty"` // last ones, oldest first
 	Verdict   string       `json:"verdict"`          // one line
+	Key       string       `json:"key,omitempty"`    // where the node's own key lies
 	// Acceptance is how the tests came out, once their report lies on the node.
 	Acceptance *Acceptance `json:"acceptance,omitempty"`
 }

@@ -26,11 +26,11 @@ const OwnVersion = 1
 
 // Own is what a node keeps of its own key. The voucher's key is not in it.
 type Own struct {
-	Version int    `json:"version"` // OwnVersion
-	Key     []byte `json:"key"`     // PEM
-	Chain   []byte `json:"chain"`   // PEM: the certificate of the own key, then the voucher
-	CA      []byte `json:"ca"`      // PEM
-	Word    []byte `json:"word"`    // the own public key and the voucher's signature
+	Version int    `json:"version"`       // OwnVersion
+	Key     []byte `json:"key,omitempty"` // PEM; not there where a TPM holds it
+	Chain   []byte `json:"chain"`         // PEM: the certificate of the own key, then the voucher
+	CA      []byte `json:"ca"`            // PEM
+	Word    []byte `json:"word"`          // the own public key and the voucher's signature
 }
 
 // WhoOf is what a node says of the keys that it goes by.
