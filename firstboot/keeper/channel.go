@@ -176,7 +176,7 @@ func (c *Resident) serve(ctx context.Context) error {
 	}
 	c.server = trust.NewServer(trust.ServerOptions{
 		Identity: c.id, Nodes: names, Log: c.o.Log,
-		Heard: func(node, _ string) { c.tracker.Poke(node) },
+		Heard: func(node, _ string) { c.tracker.Poke(node) }, Home: c.home,
 		Hello: c.hello, Greeted: func(node string, g trust.Greeting) { c.heardOf(node, g.Bindings) }, Methods: c.o.Methods, Unknown: c.o.Unknown,
 	})
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", ":"+strconv.Itoa(c.o.Profile.Agent.Port))
@@ -184,6 +184,13 @@ func (c *Resident) serve(ctx context.Context) error {
 		return fmt.Errorf("%w: see what holds the port (ss -ltnp), or choose another agent.port in the profile", err)
 	}
 	return c.server.Serve(ctx, listener)
+}
+
+// home reports whether an address is a node's own, by the plan.
+func (c *Resident) home(node, ip string) bool {
+	n, ok := c.o.Profile.Node(node)
+	addr, err := netip.ParseAddr(ip)
+	return ok && err == nil && (addr.Unmap() == n.Address || addr.Unmap() == n.Ring)
 }
 
 // hello adds to the answer how far this node is.

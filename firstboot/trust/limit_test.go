@@ -4,7 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"strconv"
 	"testing"
+	"time"
+
+	"ringboot/firstboot/trust/testpki"
 )
 
 // queue is a listener at which connections from addresses of its own arrive.
@@ -127,5 +132,62 @@ func TestProvenConnectionsOfOneLeaveRoom(t *testing.T) {
 	}
 	if gone != 2 {
 		t.Errorf("%d connections gave way to two", gone)
+	}
+}
+
+// A key is counted once, from however many addresses it asks: who has a node's
+// key and many addresses gets no more than with one, and nothing of what is left
+// for the node itself.
+func TestAKeyIsCountedOnceFromAllItsAddresses(t *testing.T) {
+	p := newPKI(t)
+	at := time.Now()
+	frege := identity(t, p, "frege")
+	addr := serve(t, NewServer(ServerOptions{Identity: identity(t, p, "russell"), Nodes: three, Now: func() time.Time { return at },
+		Home: func(node, ip string) bool { return node == "frege" && ip == "127.0.0.1" }}))
+	asks := func(from string, id *Identity, times int) (answered int) {
+		t.Helper()
+		way := &http.Transport{TLSClientConfig: id.clientConfig("russell", time.Now), DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}).DialContext}
+		defer way.CloseIdleConnections()
+		for range times {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+addr+pathCall+MethodHello, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set(headerProto, strconv.Itoa(ProtocolVersion))
+			answer, err := way.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer.Body.Close()
+			switch answer.StatusCode {
+			case http.StatusOK:
+				answered++
+			case http.StatusTooManyRequests:
+			default:
+				t.Fatal(answer.Status)
+			}
+		}
+		return answered
+	}
+	got := 0
+	for i := range 6 {
+		got += asks(fmt.Sprintf("127.0.0.%d", 2+i), frege, 30)
+	}
+	if got != allCalls.Times {
+		t.Errorf("a key was answered %d times from six addresses, want %d as from one", got, allCalls.Times)
+	}
+	if got := asks("127.0.0.1", frege, allCalls.Times+1); got != allCalls.Times {
+		t.Errorf("the node itself was answered %d times meanwhile, want %d", got, allCalls.Times)
+	}
+	if got := asks("127.0.0.2", identity(t, p, "wittgenstein"), 1); got != 1 {
+		t.Error("another node's key was counted with it")
+	}
+	operator := identity(t, p, "laptop", testpki.Operator)
+	got = 0
+	for i := range 4 {
+		got += asks(fmt.Sprintf("127.0.0.%d", 2+i), operator, 30)
+	}
+	if got != allCalls.Times {
+		t.Errorf("a reader's key was answered %d times from four addresses, want %d", got, allCalls.Times)
 	}
 }

@@ -26,7 +26,7 @@ type Methods struct {
 type Party struct {
 	As   []Asker // what it may be
 	Name string  // of the node, or the role
-	At   string  // its address; "" on the node itself
+	At   string  // what its requests are counted by beside the name; "" on the node itself
 }
 
 // Live says what the node is doing when it is asked.

@@ -36,6 +36,7 @@ type ServerOptions struct {
 	Identity *Identity
 	Nodes    []string                      // names of the profile's nodes
 	Log      func(line string)             // refused connections and the like, a bounded number of lines; may be nil
+	Home     func(node, ip string) bool    // whether an address is a node's own; nil: none is known
 	Heard    func(node, ip string)         // called for each authenticated connection of a node; may be nil
 	Hello    func(*Hello)                  // fills in what the node says of itself; may be nil
 	Greeted  func(node string, g Greeting) // called with what a node says along with its hello; may be nil
@@ -160,7 +161,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		proven(conn)
 	}
 	ip, _, _ := net.SplitHostPort(r.RemoteAddr)
-	if !s.rates.take(peer+" "+ip, allCalls) {
+	by := Party{askersOver(peer), peer, s.place(leaf, peer, ip)}
+	if !s.rates.take(by.Name+" "+by.At, allCalls) {
 		s.refuse(w, http.StatusTooManyRequests, refusal{codeBusy, fmt.Errorf("more than %d requests in %s", allCalls.Times, allCalls.Per)})
 		return
 	}
@@ -187,12 +189,26 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), handleTimeout)
 	defer cancel()
-	out, err := s.Answer(ctx, Party{askersOver(peer), peer, ip}, method, in)
+	out, err := s.Answer(ctx, by, method, in)
 	if err != nil {
 		s.refuse(w, http.StatusOK, err)
 		return
 	}
 	writeEnvelope(w, http.StatusOK, envelope{Version: ProtocolVersion, Result: out})
+}
+
+// place is what a party's requests are counted by beside its name: one count for
+// each key, from however many addresses it asks. What comes from the node's own
+// addresses has a count for itself, so that a thief of its key, on another
+// machine, does not use up what the node is to be heard with.
+func (s *Server) place(leaf *x509.Certificate, peer, ip string) string {
+	switch {
+	case peer == RoleOperator:
+		return Fingerprint(leaf)
+	case s.opts.Home != nil && s.opts.Home(peer, ip):
+		return "at home"
+	}
+	return "elsewhere"
 }
 
 func (s *Server) refuse(w http.ResponseWriter, status int, err error) {
