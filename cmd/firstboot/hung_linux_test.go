@@ -125,3 +125,36 @@ func TestALookAtAnEtcPveThatHangs(t *testing.T) {
 		t.Errorf("after %s: %s%s", took, stdout, stderr)
 	}
 }
+
+// A settled node starts while the cluster's file system hangs: its keeper does not
+// wait for that, makes the ring, tells what the look of root's found within ten
+// seconds, and stops within ten.
+func TestTheKeeperStartsWhileEtcPveHangs(t *testing.T) {
+	need.Slow(t)
+	need.Root(t)
+	need.Tools(t, "unshare:util-linux", "setpriv:util-linux", "ip:iproute2", "go")
+	root := room(t, keys(t), "frege")
+	build(t, root)
+	settleNode(t, root)
+	back := hang(t, root)
+	defer back()
+	cmd := keepAlone(t, root)
+	whole := func(s status.Status) bool { return len(s.Ring.Ports) == 2 && s.Ring.Ports[0].Up && s.Ring.Ports[1].Up }
+	says(t, root, whole)
+	began := time.Now()
+	call(t, "--root", root, "drift", "--silent")
+	says(t, root, func(s status.Status) bool {
+		return whole(s) && slices.ContainsFunc(s.Risks, func(r string) bool { return strings.HasPrefix(r, "/etc/pve/.members has not answered since ") })
+	})
+	told := time.Since(began)
+	began = time.Now()
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	if stopped := time.Since(began); told > hangLimit || stopped > hangLimit {
+		t.Errorf("told after %s, stopped after %s", told, stopped)
+	}
+}
