@@ -11,7 +11,7 @@ SETUP   := rehearsal/base/embedded/installer
 GO      ?= go
 export GOFLAGS ?= -buildvcs=false
 
-.PHONY: all help bin image practice-iso test check bench fuzz figures pictures rehearse lint dist clean FORCE
+.PHONY: all help bin image practice-iso test test-busy check bench fuzz figures pictures rehearse lint dist clean FORCE
 
 all: bin ## build mkimage, rehearse, firstboot and peers into build/bin
 
@@ -65,6 +65,9 @@ check: $(AGENT) $(STANDIN) $(SETUP) ## fast tests for every save, under three mi
 	$(GO) vet ./...
 	GOOS=darwin $(GO) build ./... && GOOS=windows $(GO) build ./cmd/mkimage ./cmd/peers
 	$(GO) test -short ./...
+
+test-busy: bin ## every test three times in a row beside a load of 8: make test-busy [GROUP=ring] [SHORT=1]
+	.ci/busy
 
 bench: bin ## measure: ratios against a peer or the limit, in one run
 	.ci/bench
