@@ -29,6 +29,17 @@ type act struct {
 	apply func(ctx context.Context) error
 	looks int
 	did   int
+	more  sync.Cond // told of each time that it is done
+}
+
+// awaits returns once the step was done so often.
+func (a *act) awaits(times int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.more.L = &a.mu
+	for a.did < times {
+		a.more.Wait()
+	}
 }
 
 func (a *act) Name() string { return a.name }
@@ -43,6 +54,7 @@ func (a *act) Check(context.Context) (step.Verdict, error) {
 func (a *act) Apply(ctx context.Context) error {
 	a.mu.Lock()
 	a.did++
+	a.more.Broadcast()
 	f := a.apply
 	a.mu.Unlock()
 	if f == nil {
@@ -269,9 +281,7 @@ func TestWhyAStepDidNotGetDone(t *testing.T) {
 			h := hear(nil)
 			e, _ := engineOf(t, virtual(), h, s)
 			stop := start(t, e)
-			for _, did := s.counts(); did < 5; _, did = s.counts() {
-				time.Sleep(time.Millisecond)
-			}
+			s.awaits(5)
 			stop()
 			got := e.Status().Plans[0]
 			if got.State != c.state || got.Reason != c.reason {
@@ -297,9 +307,7 @@ func TestAStepThatComesUndoneIsDoneAgain(t *testing.T) {
 	e, _ := engineOf(t, virtual(), h, s, &act{name: "ring", check: func(int) (step.Verdict, error) { return step.Wait("no cable"), nil }})
 	stop := start(t, e)
 	h.wait(t)
-	for _, did := s.counts(); did < 1; _, did = s.counts() {
-		time.Sleep(time.Millisecond)
-	}
+	s.awaits(1)
 	stop()
 }
 

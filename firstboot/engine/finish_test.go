@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"time"
 
 	"ringboot/firstboot/status"
 	"ringboot/firstboot/step"
@@ -36,9 +35,7 @@ func TestAFinishedStepStaysFinished(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	e.Doubt("base")
-	for _, did := undone.counts(); did == 0; _, did = undone.counts() {
-		time.Sleep(time.Millisecond)
-	}
+	undone.awaits(1)
 	stop()
 }
 
