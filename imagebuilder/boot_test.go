@@ -23,18 +23,24 @@ import (
 // bootable writes frege's image of a skeleton that boots, with a serial console.
 func bootable(t *testing.T, root profiles.Disk) (path string, image *imagebuilder.Image) {
 	t.Helper()
+	return bootableOf(t, "frege", func(r *imagebuilder.Request) { r.Profile.Nodes[0].RootDisk = root })
+}
+
+// bootableOf is bootable for a node, or for all where none is named.
+func bootableOf(t *testing.T, node string, change func(*imagebuilder.Request)) (path string, image *imagebuilder.Image) {
+	t.Helper()
 	need.Tools(t, "qemu-system-x86_64:qemu-system-x86", "sgdisk:gdisk", "mcopy:mtools", "grub-mkimage:grub-common")
 	need.File(t, "/usr/share/OVMF/OVMF_CODE_4M.fd", "ovmf")
-	r := request(t, openBase(t, skeleton(t, base.SkeletonOptions{Boots: true})), "frege", t.TempDir())
+	r := request(t, openBase(t, skeleton(t, base.SkeletonOptions{Boots: true})), node, t.TempDir())
 	r.Serial = true
-	r.Profile.Nodes[0].RootDisk = root
 	program, err := agent.Preflight()
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
 	r.Preflight = preflight(t, r.Base, program)
+	change(&r)
 	image = build(t, r)
-	path = filepath.Join(t.TempDir(), "frege.iso")
+	path = filepath.Join(t.TempDir(), "stick.iso")
 	f, err := os.Create(path)
 	if err != nil {
 		t.Fatal(err)

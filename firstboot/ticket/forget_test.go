@@ -2,10 +2,15 @@ package ticket
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
+	"ringboot/profiles"
 	"ringboot/profiles/medium"
+	"ringboot/rehearsal/need"
 )
 
 // stick is a medium with places: ticket, seed, answer, the store of a node, and
@@ -66,4 +71,107 @@ func TestOnlyTheOwnStickForgets(t *testing.T) {
 	if _, err := Forget(worn, frege); err == nil {
 		t.Error("a stick that loses writes is believed")
 	}
+}
+
+const sector = 512
+
+// failing is a medium that loses power after a number of sectors: of what was
+// not synced, any sector may be there.
+type failing struct {
+	*memory
+	cached map[int64][]byte // by sector
+	left   int
+	writes int
+}
+
+var errCut = errors.New("the power is cut")
+
+func (f *failing) ReadAt(b []byte, at int64) (int, error) {
+	n, err := f.memory.ReadAt(b, at)
+	for s, content := range f.cached {
+		for i, c := range content {
+			if p := s*sector + int64(i) - at; p >= 0 && p < int64(n) {
+				b[p] = c
+			}
+		}
+	}
+	return n, err
+}
+
+func (f *failing) WriteAt(b []byte, at int64) (int, error) {
+	if at%sector != 0 {
+		return 0, fmt.Errorf("a write at %d does not begin with a sector", at)
+	}
+	for i := 0; i < len(b); i += sector {
+		if f.left == 0 {
+			return i, f.cut()
+		}
+		f.left--
+		f.writes++
+		f.cached[(at+int64(i))/sector] = bytes.Clone(b[i:min(i+sector, len(b))])
+	}
+	return len(b), nil
+}
+
+func (f *failing) Sync() error {
+	if f.left == 0 {
+		return f.cut()
+	}
+	f.keep(func() bool { return true })
+	return nil
+}
+
+func (f *failing) cut() error {
+	f.keep(func() bool { return rand.IntN(2) == 0 })
+	return errCut
+}
+
+func (f *failing) keep(which func() bool) {
+	for s, content := range f.cached {
+		if which() {
+			copy(f.bytes[s*sector:], content)
+		}
+	}
+	clear(f.cached)
+}
+
+// TestForgettingCutAtEveryWrite takes the power away at every sector that the
+// agent writes to its stick. Nothing of an armed stick is gone, a spent one stays
+// spent, and the agent's next start finishes what was begun.
+func TestForgettingCutAtEveryWrite(t *testing.T) {
+	whole, _ := stick(t, "frege", "c0ffee")
+	never := &failing{memory: whole, cached: map[int64][]byte{}, left: -1}
+	if _, err := Forget(never, frege); err != nil {
+		t.Fatal(err)
+	}
+	cuts, wrong := 0, 0
+	for i := range 3 * never.writes {
+		at := i % never.writes // another part of what was not synced is there each time
+		m, _ := stick(t, "frege", "c0ffee")
+		fresh := bytes.Clone(m.bytes)
+		_, err := Forget(&failing{memory: m, cached: map[int64][]byte{}, left: at}, frege)
+		problem := ""
+		found, findErr := Find(m, frege)
+		switch {
+		case !errors.Is(err, errCut):
+			problem = fmt.Sprintf("it says %v", err)
+		case findErr != nil:
+			problem = fmt.Sprintf("the ticket is gone: %v", findErr)
+		case found.Ticket.State != profiles.TicketSpent && !bytes.Equal(m.bytes, fresh):
+			problem = "the ticket is armed, and something else is overwritten"
+		}
+		if _, err := Forget(m, frege); err != nil && problem == "" {
+			problem = fmt.Sprintf("the next start says %v", err)
+		}
+		if !bytes.Equal(m.bytes, whole.bytes) && problem == "" {
+			problem = "the next start leaves something"
+		}
+		cuts++
+		if problem != "" {
+			wrong++
+			t.Errorf("cut at sector %d: %s", at, problem)
+		}
+	}
+	need.Figure("onestick.agent_cuts", cuts, "count")
+	need.Figure("onestick.agent_wrong", wrong, "count")
 }

@@ -72,7 +72,8 @@ type Machine struct {
 	Kernel    string // boot this kernel without firmware's boot order; for probes and trials
 	Initrd    string // its initial file system, if any
 	Append    string
-	NoReboot  bool // a reboot of the guest ends the machine
+	NoReboot  bool   // a reboot of the guest ends the machine
+	Serial    string // number that the firmware says of the machine; empty: none
 	// Port is a serial port of virtio that leads to a unix socket of the host.
 	Port, Socket string
 }
@@ -121,6 +122,9 @@ func (m Machine) Args(dir string) ([]string, error) {
 	}
 	if m.NoReboot {
 		args = append(args, "-no-reboot")
+	}
+	if m.Serial != "" {
+		args = append(args, "-smbios", "type=1,serial="+escape(m.Serial))
 	}
 	if m.Firmware == UEFI {
 		args = append(args,
