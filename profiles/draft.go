@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"ringboot/profiles/spelling"
@@ -27,6 +28,10 @@ type Draft struct {
 	Keyboard Guess[string]
 	KeyFiles Guess[[]string]
 	Hardware []Hardware // of the nodes, in their order
+	// Ring are the ring's ports by their paths, where all nodes have them, and
+	// Transport what they are made of.
+	Ring      Guess[[]RingPort]
+	Transport Guess[string]
 }
 
 // Guess is a value, and where it is from; empty where a person said it.
@@ -67,6 +72,7 @@ func (d Draft) Text(name string) ([]byte, error) {
 	e.set("  dns:", list(d.DNS.Value), d.DNS.From)
 	ring := ringPrefix(base.Ring.Prefix, prefix)
 	e.after("ring:").set("  prefix:", ring.String(), "")
+	e.ring(d)
 	if err := e.nodes(d, prefix, ring); err != nil {
 		return nil, err
 	}
@@ -187,6 +193,26 @@ type Hardware struct {
 	Serial  string // of the disk to erase
 	Disk    string // that disk in a few words
 	MACs    []string
+	Ring    []RingPort // by path, where they are not those of all
+}
+
+// ring names the ports of all nodes' rings, and what the ring is made of.
+func (e *editor) ring(d Draft) {
+	if t, ok := TransportOf(d.Transport.Value); ok {
+		e.after("ring:").set("  transport:", t.Name, d.Transport.From)
+		e.after("ring:").set("  mtu:", strconv.Itoa(t.MTU), "")
+	}
+	for _, p := range d.Ring.Value {
+		e.set("    - {name: "+p.Name+",", strings.TrimPrefix(p.line(), "{name: "+p.Name+", "), d.Ring.From)
+	}
+}
+
+func (p RingPort) line() string {
+	driver := ""
+	if p.Driver != "" {
+		driver = ", driver: " + p.Driver
+	}
+	return fmt.Sprintf("{name: %s, path: %q%s}", p.Name, p.Path, driver)
 }
 
 // lines are those of a node about its machine.
@@ -206,10 +232,19 @@ func (h Hardware) lines() []string {
 	} else {
 		out = append(out, commented("    # root_disk: {serial: S649NX0R123456}", "", "else the only blank one of the smallest size"))
 	}
+	ports := "    ports: [{driver: igc}]"
 	if len(h.MACs) > 1 {
-		return append(out, commented(fmt.Sprintf("    ports: [{mac: %q}, {mac: %q}]", h.MACs[0], h.MACs[1]), "", "the two for people, not the ring's?"))
+		ports = commented(fmt.Sprintf("    ports: [{mac: %q}, {mac: %q}]", h.MACs[0], h.MACs[1]), "", "the two for people, not the ring's?")
 	}
-	return append(out, "    ports: [{driver: igc}]")
+	out = append(out, ports)
+	if len(h.Ring) > 0 {
+		var each []string
+		for _, p := range h.Ring {
+			each = append(each, p.line())
+		}
+		out = append(out, commented("    ring_ports: ["+strings.Join(each, ", ")+"]", "", "not where the others have them"))
+	}
+	return out
 }
 
 // hosts are n addresses of a network that nobody is known to have.

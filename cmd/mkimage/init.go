@@ -103,11 +103,9 @@ func (b *beginning) draft(file string) ([]byte, profiles.Draft, error) {
 		}
 	}
 	if len(b.from) > 0 {
-		known, err := hardware(b.t, b.from, d.Nodes)
-		if err != nil {
+		if err := learned(b.t, b.from, &d); err != nil {
 			return nil, d, err
 		}
-		d.Hardware = known
 	}
 	if b.prefix != "" {
 		p, err := netip.ParsePrefix(b.prefix)

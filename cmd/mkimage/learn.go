@@ -26,15 +26,14 @@ func meanings(t *cli.Terminal, c cluster, nodes, inventories []string, asJSON bo
 	return verdict
 }
 
-// hardware is what a profile can say of machines that were seen.
-func hardware(t *cli.Terminal, from, nodes []string) ([]profiles.Hardware, error) {
+// learned puts what can be said of machines that were seen into a draft.
+func learned(t *cli.Terminal, from []string, d *profiles.Draft) error {
 	machines, err := learn.Read(from)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	known, notes := learn.Hardware(nodes, machines)
-	for _, n := range notes {
+	for _, n := range learn.Into(d, machines) {
 		t.Warn("%s", n)
 	}
-	return known, nil
+	return nil
 }

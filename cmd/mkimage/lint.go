@@ -9,20 +9,23 @@ import (
 
 	"ringboot/cmd/cli"
 	"ringboot/imagebuilder/answer"
+	"ringboot/imagebuilder/learn"
 	"ringboot/profiles/fault"
 )
 
 func newLint(t *cli.Terminal) *cobra.Command {
-	var inventory, release, format string
+	var release, format string
+	var inventories []string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "lint ANSWER.toml",
 		Short: "Check anyone's answer file for the unattended installer",
 		Long: "lint finds what the installer would stop at, and what it would do that was not\n" +
-			"meant. With an inventory of the machine it works out which disk and which NIC\n" +
-			"the installer would take, as the installer does.",
+			"meant. With an inventory of a machine, or of several, it works out which disk\n" +
+			"and which NIC the installer would take on each, as the installer does.",
 		Example: "  mkimage lint answer.toml\n" +
 			"  mkimage lint --release 9.1 --inventory device-info.json answer.toml\n" +
+			"  mkimage lint --inventory /dev/sdb answer.toml   # every machine that a stick saw\n" +
 			"  mkimage lint --format github answer.toml",
 		Args: cli.One("ANSWER.toml"),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -37,15 +40,15 @@ func newLint(t *cli.Terminal) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			machine, err := readInventory(t, inventory)
+			seen, err := learn.Inventories(inventories, t.ReadFile)
 			if err != nil {
 				return err
 			}
-			r := answer.Lint(args[0], text, v, machine)
+			r, machines := learn.Lint(args[0], text, v, seen)
 			if asJSON {
 				format = "json"
 			}
-			if err := showLint(t, r, format); err != nil {
+			if err := showLint(t, r, machines, format); err != nil {
 				return err
 			}
 			if r.Wrong() {
@@ -54,18 +57,15 @@ func newLint(t *cli.Terminal) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&inventory, "inventory", "", "the machine's disks and NICs (firstboot inventory --json, or device-info of the official tool)")
+	cmd.Flags().StringArrayVar(&inventories, "inventory", nil, "a machine's disks and NICs (firstboot inventory --json, or device-info of the official tool), or a stick that was started on machines; may be repeated")
 	cmd.Flags().StringVar(&release, "release", "9.2", "release of Proxmox VE that the file is for")
 	cmd.Flags().StringVar(&format, "format", "text", "text, json, or github: annotations for a workflow there")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "the same as --format json")
 	return cmd
 }
 
-// readInventory reads an inventory of a machine; without a file there is none.
+// readInventory reads an inventory of a machine.
 func readInventory(t *cli.Terminal, file string) (*answer.Inventory, error) {
-	if file == "" {
-		return nil, nil
-	}
 	raw, err := t.ReadFile(file)
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func annotation(f answer.Finding) string {
 	return fmt.Sprintf("::%s %s::%s", kind, where, text.Replace(strings.TrimSpace(f.Path+" "+f.Text)))
 }
 
-func showLint(t *cli.Terminal, r answer.Report, format string) error {
+func showLint(t *cli.Terminal, r answer.Report, machines []learn.Report, format string) error {
 	switch format {
 	case "github":
 		for _, f := range r.Findings {
@@ -102,23 +102,49 @@ func showLint(t *cli.Terminal, r answer.Report, format string) error {
 		if findings == nil {
 			findings = []answer.Finding{}
 		}
-		return cli.JSON(t.Stdout, struct {
-			Version  int              `json:"version"`
-			Findings []answer.Finding `json:"findings"`
-			Disks    []string         `json:"disks,omitempty"`
-			NIC      []string         `json:"nic,omitempty"`
-		}{1, findings, taken(r.Disks), taken(r.NIC)})
+		return cli.JSON(t.Stdout, lintJSON(findings, machines))
 	}
 	for _, f := range r.Findings {
 		fmt.Fprintln(t.Stdout, f)
 	}
-	for _, d := range taken(r.Disks) {
-		fmt.Fprintln(t.Stdout, "the installer would erase", d)
-	}
-	for _, n := range taken(r.NIC) {
-		fmt.Fprintln(t.Stdout, "the installer would use", n)
+	for _, m := range machines {
+		on := ""
+		if m.Name != "" {
+			on = " on " + m.Name
+		}
+		for _, d := range taken(m.Disks) {
+			fmt.Fprintln(t.Stdout, "the installer would erase", d+on)
+		}
+		for _, n := range taken(m.NIC) {
+			fmt.Fprintln(t.Stdout, "the installer would use", n+on)
+		}
 	}
 	return nil
+}
+
+// choice is what the installer would take of one machine.
+type choice struct {
+	Machine string   `json:"machine,omitempty"`
+	Disks   []string `json:"disks,omitempty"`
+	NIC     []string `json:"nic,omitempty"`
+}
+
+// lintJSON has the choice of the only machine beside the findings, and those of
+// several by their names.
+func lintJSON(findings []answer.Finding, machines []learn.Report) any {
+	out := struct {
+		Version  int              `json:"version"`
+		Findings []answer.Finding `json:"findings"`
+		choice
+		Machines []choice `json:"machines,omitempty"`
+	}{Version: 1, Findings: findings}
+	for _, m := range machines {
+		out.Machines = append(out.Machines, choice{m.Name, taken(m.Disks), taken(m.NIC)})
+	}
+	if len(out.Machines) == 1 {
+		out.choice, out.Machines = out.Machines[0], nil
+	}
+	return out
 }
 
 func taken(s *answer.Selection) []string {

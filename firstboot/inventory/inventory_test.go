@@ -134,3 +134,18 @@ func TestRootOnBtrfsIsFoundOnAllItsDisks(t *testing.T) {
 		t.Errorf("root disks %+v", got)
 	}
 }
+
+// Before the installer no driver knows of a USB4 controller; its place is seen
+// all the same, and once.
+func TestControllersWithoutADriver(t *testing.T) {
+	tree := filepath.Join(t.TempDir(), "a.tree")
+	text := "/sys/bus/pci/devices/0000:00:0d.2/class = 0x0c0340\n/sys/bus/pci/devices/0000:00:0d.3/class = 0x0c0340\n/sys/bus/pci/devices/0000:00:14.0/class = 0x0c0330\n" +
+		"/sys/bus/thunderbolt/devices/domain0 -> ../../../devices/pci0000:00/0000:00:0d.2/domain0\n/sys/devices/pci0000:00/0000:00:0d.2/domain0/security = none\n"
+	if err := os.WriteFile(tree, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := inventory.Read(t.Context(), plant(t, tree)).Thunderbolt
+	if len(got) != 2 || got[0].PCI != "0000:00:0d.2" || got[0].Domain != "domain0" || got[1].PCI != "0000:00:0d.3" || got[1].Domain != "" {
+		t.Errorf("%+v", got)
+	}
+}

@@ -60,7 +60,7 @@ func lastPCI(target string) string {
 
 // Thunderbolt is one controller with its port.
 type Thunderbolt struct {
-	Domain     string `json:"domain"`     // domain0; the number is not stable
+	Domain     string `json:"domain"`     // domain0; the number is not stable; empty without a driver
 	PCI        string `json:"pci"`        // of the controller: stable
 	Generation string `json:"generation"` // Thunderbolt 3, USB4 (Thunderbolt 4)
 	Security   string `json:"security,omitempty"`
@@ -109,7 +109,23 @@ func (r reader) thunderbolt() []Thunderbolt {
 		}
 		out = append(out, t)
 	}
-	return out
+	return r.driverless(out)
+}
+
+// usb4Class is that of a USB4 host interface (PCI Code and ID Assignment, 1.13).
+const usb4Class = "0x0c0340"
+
+// driverless adds the controllers that no driver has taken: what looks before
+// the installer has no driver for them, and their places are all that is asked.
+func (r reader) driverless(known []Thunderbolt) []Thunderbolt {
+	const bus = "/sys/bus/pci/devices"
+	for _, pci := range r.names(bus) {
+		taken := slices.ContainsFunc(known, func(t Thunderbolt) bool { return t.PCI == pci })
+		if !taken && r.word(bus, pci, "class") == usb4Class {
+			known = append(known, Thunderbolt{PCI: pci, Peers: []Peer{}})
+		}
+	}
+	return known
 }
 
 func (r reader) peer(port string, all []string) Peer {

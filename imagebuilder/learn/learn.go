@@ -45,8 +45,12 @@ type Seen struct {
 		Serial  string `json:"serial"`
 		UUID    string `json:"uuid"`
 	} `json:"machine"`
-	Disks []Disk `json:"disks"`
-	NICs  []NIC  `json:"nics"`
+	Disks       []Disk `json:"disks"`
+	NICs        []NIC  `json:"nics"`
+	Thunderbolt []struct {
+		PCI string `json:"pci"` // of the controller
+	} `json:"thunderbolt"`
+	JSON []byte `json:"-"` // the inventory itself
 }
 
 // String is the machine in a few words.
@@ -60,7 +64,7 @@ func (s Seen) String() string {
 
 // Parse reads an inventory as "firstboot inventory --json" prints it.
 func Parse(from string, text []byte) (Seen, error) {
-	s := Seen{From: from}
+	s := Seen{From: from, JSON: text}
 	if err := json.Unmarshal(text, &s); err != nil {
 		return s, fault.Precondition.Errorf("%s: the inventory is no JSON: %w: make it with firstboot inventory --json", from, err)
 	}
@@ -103,6 +107,16 @@ func read(name string) ([]Seen, error) {
 	}
 	one, err := Parse(name, text)
 	return []Seen{one}, err
+}
+
+// isMedium reports whether a name is that of an installation medium or image.
+func isMedium(name string) bool {
+	f, err := os.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return medium.Volume(f) != ""
 }
 
 // OnMedium returns the machines that a medium was started on, in that order,

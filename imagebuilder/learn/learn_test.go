@@ -37,8 +37,8 @@ func seen(t *testing.T, texts ...[]byte) []Seen {
 func drafted(t *testing.T, machines []Seen) (*profiles.Profile, string) {
 	t.Helper()
 	nodes := []string{"frege", "russell", "wittgenstein"}
-	known, notes := Hardware(nodes, machines)
-	d := profiles.Draft{Name: "philosophers", Nodes: nodes, Hardware: known}
+	d := profiles.Draft{Name: "philosophers", Nodes: nodes}
+	notes := Into(&d, machines)
 	d.Prefix.Value = netip.MustParsePrefix("10.20.0.0/24")
 	text, err := d.Text("p.yaml")
 	if err != nil {
@@ -68,6 +68,42 @@ func TestAProfileOfWhatWasSeen(t *testing.T) {
 		if !strings.Contains(notes, want) {
 			t.Errorf("nothing says %q:\n%s", want, notes)
 		}
+	}
+}
+
+// The ring's ports are where the machines have them: one place for all, and an
+// own line for the machine that differs.
+func TestTheRingIsWhereItWasSeen(t *testing.T) {
+	with := func(n int, more string) []byte {
+		return []byte(strings.Replace(string(inventory(n, "")), `"disks":`, more+`"disks":`, 1))
+	}
+	usb4 := func(a, b string) string {
+		return fmt.Sprintf(`"thunderbolt":[{"domain":"","pci":"0000:%s"},{"domain":"","pci":"0000:%s"}],`, a, b)
+	}
+	p, notes := drafted(t, seen(t, with(1, usb4("00:0d.3", "00:0d.2")), with(2, usb4("25:00.0", "81:00.0")), with(3, "")))
+	if p.Ring.Transport != profiles.TransportThunderbolt || p.Ring.Ports[0].Path != "pci-0000:00:0d.2" || len(p.Nodes[0].RingPorts) != 0 || len(p.Nodes[2].RingPorts) != 0 {
+		t.Errorf("the ring is %+v, frege's %+v", p.Ring, p.Nodes[0].RingPorts)
+	}
+	if own := p.Nodes[1].RingPorts; len(own) != 2 || own[0].Path != "pci-0000:25:00.0" || own[1].Name != "en06" || own[1].Path != "pci-0000:81:00.0" {
+		t.Errorf("russell's own ports are %+v", own)
+	}
+	if !strings.Contains(notes, "wittgenstein: no two ports for a ring were seen") {
+		t.Errorf("the notes are\n%s", notes)
+	}
+
+	sfp := func(n int) []byte {
+		return []byte(strings.Replace(string(inventory(n, "")), `"driver":"i40e"}`, fmt.Sprintf(`"driver":"i40e","pci":"0000:0%d:00.0"},{"name":"eth3","mac":"58:47:ca:00:00:3%[1]d","driver":"i40e","pci":"0000:0%[1]d:00.1"}`, n), 1))
+	}
+	p, notes = drafted(t, seen(t, sfp(1), sfp(2), sfp(3)))
+	if p.Ring.Transport != profiles.TransportEthernet || p.Ring.MTU != 9000 || p.Ring.Ports[1].Path != "pci-0000:01:00.1" || p.Ring.Ports[1].Driver != "" || p.Nodes[2].RingPorts[0].Path != "pci-0000:03:00.0" {
+		t.Errorf("the ring is %+v, wittgenstein's %+v", p.Ring, p.Nodes[2].RingPorts)
+	}
+	if !strings.Contains(notes, "no machine has two Thunderbolt controllers") {
+		t.Errorf("the notes are\n%s", notes)
+	}
+	// One machine without them is enough to leave the ring as it is.
+	if p, _ = drafted(t, seen(t, sfp(1), inventory(2, ""))); p.Ring.Transport != profiles.TransportThunderbolt || len(p.Nodes[0].RingPorts) != 0 {
+		t.Errorf("the ring is %+v", p.Ring)
 	}
 }
 

@@ -15,9 +15,11 @@ const minRoot = 10 << 30
 // a faster port the ring may be made.
 var management = []string{"igc", "igb", "e1000e", "e1000", "r8169", "tg3", "virtio_net"}
 
-// Hardware is what a profile can say of the machines, in the order in which they
-// were seen. notes are sentences about what was guessed, or could not be.
-func Hardware(nodes []string, machines []Seen) (known []profiles.Hardware, notes []string) {
+// Into puts into a draft what a profile can say of the machines, in the order in
+// which they were seen. notes are sentences about what was guessed, or could not be.
+func Into(d *profiles.Draft, machines []Seen) (notes []string) {
+	nodes := d.Nodes
+	var known []profiles.Hardware
 	for i, m := range machines[:min(len(machines), len(nodes))] {
 		note := func(format string, args ...any) {
 			notes = append(notes, nodes[i]+": "+fmt.Sprintf(format, args...))
@@ -37,13 +39,15 @@ func Hardware(nodes []string, machines []Seen) (known []profiles.Hardware, notes
 		}
 		known = append(known, h)
 	}
+	d.Hardware = known
+	notes = append(notes, ring(d, machines[:len(known)])...)
 	for _, n := range nodes[len(known):] {
 		notes = append(notes, n+": no machine was seen for it, so nothing is known of it")
 	}
 	for _, m := range machines[len(known):] {
 		notes = append(notes, fmt.Sprintf("%s: it is one machine more than there are nodes, and is left out", m))
 	}
-	return known, notes
+	return notes
 }
 
 // root is the only built-in disk of the smallest size.
@@ -74,4 +78,52 @@ func (s Seen) ports() []string {
 		}
 	}
 	return out
+}
+
+// ring says where the ring's ports are. The first machine's are those of all, and
+// a node with others gets its own. Network ports make the ring only where every
+// machine has two that are not for people.
+func ring(d *profiles.Draft, machines []Seen) (notes []string) {
+	controllers, ports := make([][]string, len(machines)), make([][]string, len(machines))
+	for i, m := range machines {
+		for _, t := range m.Thunderbolt {
+			controllers[i] = append(controllers[i], t.PCI)
+		}
+		for _, n := range m.NICs {
+			if n.PCI != "" && n.Driver != "" && !slices.Contains(management, n.Driver) {
+				ports[i] = append(ports[i], n.PCI)
+			}
+		}
+	}
+	usual, found := profiles.Default().Ring.Ports, controllers
+	two := func(pci []string) bool {
+		slices.Sort(pci)
+		return len(slices.Compact(slices.Clone(pci))) == len(usual) && len(pci) == len(usual)
+	}
+	fewer := func(pci []string) bool { return !two(pci) }
+	if !slices.ContainsFunc(controllers, two) && !slices.ContainsFunc(ports, fewer) {
+		found = ports
+		d.Transport = profiles.Guess[string]{Value: profiles.TransportEthernet, From: "two fast network ports were seen, and no two Thunderbolt controllers"}
+		notes = append(notes, "no machine has two Thunderbolt controllers, and each has two fast network ports: the ring is made of them")
+		for i := range usual {
+			usual[i].Driver = ""
+		}
+	}
+	for i, pci := range found {
+		if !two(pci) {
+			notes = append(notes, d.Nodes[i]+": no two ports for a ring were seen: they are taken to be where the others, or an MS-01, have them")
+			continue
+		}
+		own := slices.Clone(usual)
+		for j := range own {
+			own[j].Path = "pci-" + pci[j]
+		}
+		switch {
+		case d.Ring.Value == nil:
+			d.Ring = profiles.Guess[[]profiles.RingPort]{Value: own, From: "where " + d.Nodes[i] + " has them"}
+		case !slices.Equal(own, d.Ring.Value):
+			d.Hardware[i].Ring = own
+		}
+	}
+	return notes
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"ringboot/imagebuilder/locale"
 )
@@ -27,6 +28,10 @@ type SkeletonOptions struct {
 	// the file system that the installer runs from is filler, and cannot be read.
 	Lists string
 }
+
+// skeletonNICs are drivers of network ports, of which a skeleton's initrd has
+// some: one for people, one for a ring.
+var skeletonNICs = []string{"virtio_net", "vmxnet3"}
 
 // skeletonPool are the names in the package pool that tell an installer's version.
 var skeletonPool = []string{"proxmox-first-boot_9.2.7_amd64.deb", "zfs-initramfs_2.3.4-pve1_all.deb", "adduser_3.152_all.deb", "pve-manager_9.2.2_all.deb"}
@@ -110,7 +115,7 @@ func skeletonBoot(ctx context.Context, tree, cdID string, boots bool) error {
 	if err := linkOrCopy(kernel.Image(), kernelFile); err != nil {
 		return err
 	}
-	return kernel.writeInitrd(ctx, initrdFileName, mediumModules, nil, []initrdFile{
+	return kernel.writeInitrd(ctx, initrdFileName, append(slices.Clone(mediumModules), skeletonNICs...), nil, []initrdFile{
 		{"init", 0o755, mediumInit},
 		{".pve-cd-id.txt", 0o644, []byte(cdID + "\n")},
 		{".cd-info", 0o644, nil},
