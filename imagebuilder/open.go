@@ -61,6 +61,9 @@ type Opened struct {
 	file *os.File
 }
 
+// File is the file itself, to read.
+func (o *Opened) File() *os.File { return o.file }
+
 // Close closes the file.
 func (o *Opened) Close() error { return o.file.Close() }
 

@@ -40,6 +40,7 @@ type making struct {
 	force    bool
 	probe    bool // make a medium that only looks
 	blind    bool // nothing looks at the machine before the installer
+	batch    output.Batch
 }
 
 func newMake(t *cli.Terminal) *cobra.Command {
@@ -123,7 +124,7 @@ func (m *making) check(nodes []string) error {
 	return nil
 }
 
-func (m *making) run(ctx context.Context) error {
+func (m *making) run(ctx context.Context) (err error) {
 	c, err := loadProfile(m.t, m.profile)
 	if err != nil {
 		return err
@@ -159,7 +160,10 @@ func (m *making) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer base.Close()
+	defer func() { err = errors.Join(err, m.batch.Close(), base.Close()) }()
+	if m.stick == "" {
+		m.batch.Begin(ctx, m.target(c, nodes[0], len(nodes) > 1), base.File(), base.Size, output.Options{Replace: true})
+	}
 	look, err := m.preflight(base)
 	if err != nil {
 		return err
@@ -243,13 +247,12 @@ func (m *making) toFiles(ctx context.Context, c cluster, nodes []string, images 
 // writeAll writes the images one after the other; each one is flushed to the disk
 // and gets its name while the next is written. It returns those that are finished.
 func (m *making) writeAll(ctx context.Context, c cluster, nodes []string, images []*imagebuilder.Image) (done []made, err error) {
-	var batch output.Batch
-	defer func() { err = errors.Join(err, batch.Close()) }()
+	defer func() { err = errors.Join(err, m.batch.Close()) }()
 	finished, errs := make([]*made, len(nodes)), make([]error, len(nodes))
 	var wait sync.WaitGroup
 	for i, node := range nodes {
 		dst := m.target(c, node, len(nodes) > 1)
-		unfinished, err := m.fill(ctx, &batch, dst, images[i])
+		unfinished, err := m.fill(ctx, dst, images[i])
 		if err != nil {
 			errs[i] = err
 			break
@@ -265,10 +268,10 @@ func (m *making) writeAll(ctx context.Context, c cluster, nodes []string, images
 	return done, errors.Join(errs...)
 }
 
-func (m *making) fill(ctx context.Context, batch *output.Batch, dst string, image *imagebuilder.Image) (*output.Unfinished, error) {
+func (m *making) fill(ctx context.Context, dst string, image *imagebuilder.Image) (*output.Unfinished, error) {
 	p := m.t.Progress("writing "+dst, stick.Bytes)
 	defer p.End()
-	return batch.Fill(ctx, dst, image.Patched, output.Options{Replace: true, Progress: p.At})
+	return m.batch.Fill(ctx, dst, image.Patched, output.Options{Replace: true, Progress: p.At})
 }
 
 // finish gives an image its name and its manifest.

@@ -17,6 +17,7 @@ type Batch struct {
 	create func(string, fs.FileMode) (*pending, error) // nil: the system's way
 	first  source
 	all    []*Unfinished
+	ahead  *ahead // of the first one; nil: its base is copied by Fill
 }
 
 // source is a filled file that others may share blocks with.
@@ -37,25 +38,34 @@ type Unfinished struct {
 // time, beside any number of Finishes: while one image is flushed to the disk the
 // next one is written.
 func (b *Batch) Fill(ctx context.Context, dst string, p *iso9660.Patched, o Options) (*Unfinished, error) {
-	if o.Mode == 0 {
-		o.Mode = 0o600
-	}
-	dst, err := target(dst, p, o)
+	base, size := p.Base()
+	dst, err := target(dst, baseFile(p), o)
 	if err != nil {
 		return nil, err
 	}
-	removeStale(dst)
-	unnamed := b.create
-	if unnamed == nil {
-		unnamed = create
+	said := func(done int64) {
+		if o.Progress != nil {
+			o.Progress(done, p.Size())
+		}
 	}
-	tmp, err := unnamed(dst, o.Mode)
-	if err != nil {
+	var tmp *pending
+	begun := b.ahead.takes(dst, base, size)
+	if begun {
+		tmp, b.ahead.tmp = b.ahead.tmp, nil
+	} else if tmp, err = b.pending(dst, o); err != nil {
 		return nil, explain(dst, p, err)
 	}
 	u := &Unfinished{pending: tmp, dst: dst, image: p, replace: o.Replace}
 	b.all = append(b.all, u)
-	if err := fill(ctx, tmp.File, p, b.first, o.Progress); err != nil {
+	if begun {
+		err = b.ahead.wait(ctx, said)
+	} else {
+		err = copyOrShare(ctx, tmp.File, base, size, said)
+	}
+	if err == nil {
+		err = fill(ctx, tmp.File, p, b.first, said)
+	}
+	if err != nil {
 		return nil, explain(dst, p, err)
 	}
 	if b.first.file == nil {
@@ -81,11 +91,11 @@ func (u *Unfinished) Finish(ctx context.Context) error {
 
 // Close discards what was not finished. No Finish runs any more.
 func (b *Batch) Close() error {
-	var errs []error
+	errs := []error{b.ahead.end()}
 	for _, u := range b.all {
 		errs = append(errs, u.discard())
 	}
-	b.all, b.first = nil, source{}
+	b.all, b.first, b.ahead = nil, source{}, nil
 	return errors.Join(errs...)
 }
 

@@ -105,3 +105,55 @@ func TestABatchKeepsWhatIsFinishedAndNothingElse(t *testing.T) {
 		})
 	}
 }
+
+// A base that is copied before the rest of its image is known makes the same
+// file, and leaves nothing where it is not taken.
+func TestABaseIsCopiedAhead(t *testing.T) {
+	for name, way := range ways {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			image := siblings(t, filepath.Join(t.TempDir(), "base.iso"), bytes.Repeat([]byte("agent"), 400_001))[0]
+			base, size := image.Base()
+			dst, other := filepath.Join(dir, "0.iso"), filepath.Join(dir, "1.iso")
+			b := Batch{create: way}
+			b.Begin(t.Context(), dst, base, size, Options{})
+			var at int64
+			u, err := b.Fill(t.Context(), dst, image, Options{Progress: func(done, _ int64) { at = done }})
+			if err != nil || at != image.Size() {
+				t.Fatalf("%v, at %d", err, at)
+			}
+			if err := errors.Join(u.Finish(t.Context()), b.Close()); err != nil {
+				t.Fatal(err)
+			}
+			checkHolds(t, dst, want(t, image))
+
+			// Another place, another image, or none at all.
+			b.Begin(t.Context(), other, base, size, Options{})
+			if _, err := b.Fill(t.Context(), filepath.Join(dir, "2.iso"), image, Options{}); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.Close(); err != nil {
+				t.Fatal(err)
+			}
+			checkOnly(t, dir, "0.iso")
+			stopped, stop := context.WithCancel(t.Context())
+			b.Begin(stopped, other, base, size, Options{})
+			stop()
+			if _, err := b.Fill(stopped, other, image, Options{}); !errors.Is(err, context.Canceled) {
+				t.Errorf("%v", err)
+			}
+			if err := b.Close(); err != nil {
+				t.Fatal(err)
+			}
+			checkOnly(t, dir, "0.iso")
+			// A file that must not be replaced is refused by Fill, in its own words.
+			b.Begin(t.Context(), dst, base, size, Options{})
+			if _, err := b.Fill(t.Context(), dst, image, Options{}); !errors.Is(err, os.ErrExist) {
+				t.Errorf("%v", err)
+			}
+			if err := b.Close(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}

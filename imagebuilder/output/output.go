@@ -42,6 +42,13 @@ type Options struct {
 	Progress func(done, total int64)
 }
 
+func (o Options) mode() fs.FileMode {
+	if o.Mode == 0 {
+		return 0o600
+	}
+	return o.Mode
+}
+
 // ErrNoRoom says that the file system is full.
 var ErrNoRoom = fault.Precondition.New("not enough room")
 
@@ -56,7 +63,7 @@ func File(ctx context.Context, dst string, p *iso9660.Patched, o Options) (err e
 }
 
 // target says where to write: links are followed, what is no file is refused.
-func target(dst string, p *iso9660.Patched, o Options) (string, error) {
+func target(dst string, base *os.File, o Options) (string, error) {
 	if real, err := filepath.EvalSymlinks(dst); err == nil {
 		dst = real
 	}
@@ -70,7 +77,7 @@ func target(dst string, p *iso9660.Patched, o Options) (string, error) {
 	if !have.Mode().IsRegular() {
 		return "", fmt.Errorf("%s is not a regular file: name a file, or write a stick with --stick", dst)
 	}
-	if base := baseFile(p); base != nil && !o.OverBase {
+	if base != nil && !o.OverBase {
 		if st, err := base.Stat(); err == nil && os.SameFile(st, have) {
 			return "", fmt.Errorf("%s is the base image itself: name another output", dst)
 		}
@@ -96,19 +103,17 @@ func explain(dst string, p *iso9660.Patched, err error) error {
 	return fmt.Errorf("writing %s: %w", dst, err)
 }
 
-// fill writes the base and then what differs from it.
-func fill(ctx context.Context, w *os.File, p *iso9660.Patched, there source, progress func(done, total int64)) error {
-	said := func(done int64) {
-		if progress != nil {
-			progress(done, p.Size())
-		}
+// copyOrShare writes the base, which shares its blocks where that is possible.
+func copyOrShare(ctx context.Context, w *os.File, base io.ReaderAt, size int64, said func(int64)) error {
+	if src, ok := base.(*os.File); ok && shareBlocks(w, src, size) {
+		return nil
 	}
-	base, size := p.Base()
-	if src := baseFile(p); src == nil || !shareBlocks(w, src, size) {
-		if err := copyBase(ctx, w, base, size, said); err != nil {
-			return err
-		}
-	}
+	return copyBase(ctx, w, base, size, said)
+}
+
+// fill writes what differs from the base.
+func fill(ctx context.Context, w *os.File, p *iso9660.Patched, there source, said func(int64)) error {
+	_, size := p.Base()
 	for _, s := range p.Segments() {
 		if err := fillSegment(ctx, w, s, there); err != nil {
 			return err
@@ -151,6 +156,7 @@ func copyBase(ctx context.Context, w *os.File, base io.ReaderAt, size int64, sai
 				return err
 			}
 			if ok {
+				startWriting(w, done, n)
 				done += n
 				said(done)
 				continue
@@ -169,6 +175,7 @@ func copyBase(ctx context.Context, w *os.File, base io.ReaderAt, size int64, sai
 		if err := writeAt(w, buf[:want], done); err != nil {
 			return err
 		}
+		startWriting(w, done, want)
 		done += want
 		said(done)
 	}
