@@ -254,7 +254,7 @@ func TestAnArmedImageInstallsABlankMachine(t *testing.T) {
 				enter(t, vm)
 			}
 			looked := expect(t, ctx, vm, `^preflight: looked for ([0-9.]+) s`)
-			need.Figure(fmt.Sprintf("preflight.adds_s.%s_%s", way.firmware, way.kind), looked.Groups[1], "s")
+			need.Figure(fmt.Sprintf("preflight.looks_s.%s_%s", way.firmware, way.kind), looked.Groups[1], "s")
 			expect(t, ctx, vm, `INSTALLS frege AND ERASES sd[ab]: `, `in  8 s. Any key stops.`)
 			if i > 0 { // the first one waits for the countdown to end
 				if err := vm.Console.Send(" "); err != nil {

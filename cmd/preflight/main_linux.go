@@ -72,11 +72,10 @@ func judge(console *early.Console, again bool) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), settle)
 	defer cancel()
-	err = early.Settle(ctx, func() bool { return time.Since(begun) > findMedium || look.Found(plan.Image) })
+	seen, err := lookAt(ctx, plan, begun)
 	if err != nil {
-		return fmt.Errorf("the devices of this machine do not come to rest: %w", err)
+		return err
 	}
-	seen := look.Machine(plan)
 	seen.Again = again
 	known, err := inventoryOf(seen)
 	if err != nil {
@@ -108,6 +107,29 @@ func judge(console *early.Console, again bool) error {
 	}
 	wait(console)
 	return nil
+}
+
+// lookAt looks at the machine when its devices are there. That nothing follows is
+// waited for while it looks; what does is looked at with all the rest.
+func lookAt(ctx context.Context, plan medium.Plan, begun time.Time) (look.Seen, error) {
+	search, err := early.NewSearch()
+	if err != nil {
+		return look.Seen{}, err
+	}
+	for {
+		err := search.Until(ctx, func() bool { return time.Since(begun) > findMedium || look.Found(plan.Image) })
+		seen, quiet := look.Seen{}, false
+		if err == nil {
+			seen = look.Machine(plan)
+			quiet, err = search.Quiet(ctx)
+		}
+		if err != nil {
+			return seen, fmt.Errorf("the devices of this machine do not come to rest: %w", err)
+		}
+		if quiet {
+			return seen, nil
+		}
+	}
 }
 
 // inventoryOf reads the inventory as the agent does. What udev would have noted
