@@ -155,6 +155,7 @@ func (a *Agent) filled(s status.Status) status.Status {
 			s.Acceptance, _ = status.ReadAcceptance(text) // one that cannot be read is written anew
 		}
 	}
+	s.HostKeys = keeper.HostKeys(p.Host.Files)
 	s.Risks = append(p.hung(), s.Risks...)
 	if p.Ring != nil {
 		s.Ring = p.Ring()

@@ -18,9 +18,9 @@ import (
 
 // upgrading is what the command line asks for.
 type upgrading struct {
-	dry, pause, goOn, forget, asJSON bool
-	nodes                            []string
-	agent                            string // package of the agent, alone
+	dry, pause, goOn, follow, forget, asJSON bool
+	nodes                                    []string
+	agent                                    string // package of the agent, alone
 }
 
 func newUpgrade(t *terminal) *cobra.Command {
@@ -47,6 +47,9 @@ The exit code is 0 when all nodes are done, and 8 when it stopped.`,
 			if u.goOn {
 				return goOn(cmd.Context(), t)
 			}
+			if u.follow {
+				return u.show(cmd.Context(), t)
+			}
 			if u.agent != "" {
 				return u.agents(cmd.Context(), t)
 			}
@@ -57,6 +60,7 @@ The exit code is 0 when all nodes are done, and 8 when it stopped.`,
 	cmd.Flags().StringSliceVar(&u.nodes, "node", nil, "take this `node` only; may be given again")
 	cmd.Flags().BoolVar(&u.pause, "pause", false, "let the upgrade that is under way stop before the next node")
 	cmd.Flags().BoolVar(&u.forget, "forget", false, "give up an upgrade that has stopped; maintenance and noout stay as they are")
+	cmd.Flags().BoolVar(&u.follow, "follow", false, "show the last upgrade that was begun here, to its end, and begin none")
 	cmd.Flags().BoolVar(&u.asJSON, "json", false, "write the plan, or how far it is, as JSON, and change nothing")
 	cmd.Flags().StringVar(&u.agent, "agent", "", "bring the agents of the nodes to this package `file` of mkimage package")
 	cmd.Flags().BoolVar(&u.goOn, "go-on", false, "what the unit runs")
@@ -121,6 +125,21 @@ func (u upgrading) run(ctx context.Context, t *terminal) error {
 	}
 	if err := firstboot.StartUpgrade(ctx, firstboot.Options{Root: t.root}); err != nil {
 		return err
+	}
+	return follow(ctx, t, f)
+}
+
+// show shows what there is, and begins nothing.
+func (u upgrading) show(ctx context.Context, t *terminal) error {
+	f := host.New(t.root).Files
+	o, err := upgrade.ReadOrder(f)
+	switch {
+	case err != nil:
+		return err
+	case o == nil:
+		return fault.Precondition.New("no upgrade was begun on this node: it is shown where it was begun")
+	case u.asJSON:
+		return cli.JSON(t.Stdout, o)
 	}
 	return follow(ctx, t, f)
 }

@@ -26,6 +26,7 @@ type cluster struct {
 	addresses map[string][]string // host:port
 	lan       map[string]string   // addresses as the profile has them
 	port      int
+	admin     string   // who of the profile may become root with a key and no password, "" if nobody
 	further   []string // addresses of the profile that may be any node's
 }
 
@@ -64,6 +65,11 @@ func (c *cluster) readProfile(file string) error {
 		return fault.Usage.Errorf("--cluster is %s and %s is for %s", c.name, file, p.Cluster.Name)
 	}
 	c.name, c.port, c.further = p.Cluster.Name, p.Agent.Port, p.Agent.Peers
+	for _, u := range p.Users {
+		if c.admin == "" && u.Sudo == "nopasswd" && len(u.Keys)+len(u.KeyFiles) > 0 {
+			c.admin = u.Name
+		}
+	}
 	for _, n := range p.Nodes {
 		c.nodes = append(c.nodes, n.Name)
 		c.lan[n.Name] = n.Address.String()

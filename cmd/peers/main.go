@@ -66,7 +66,7 @@ func newRoot(t *cli.Terminal) *cobra.Command {
 			return show(cmd.Context(), w, t)
 		},
 	}
-	cmd.AddCommand(newReport(&w, t), newOpen(&w, t), newExplain(t))
+	cmd.AddCommand(newReport(&w, t), newOpen(&w, t), newUpgrade(&w, t), newPush(&w, t), newExplain(t))
 	f := cmd.Flags()
 	all := cmd.PersistentFlags()
 	all.StringVar(&w.keyring, "keyring", "", "`directory` of the cluster's keyring (default: the only one of this user)")

@@ -65,6 +65,9 @@ type Status struct {
 	Key       string       `json:"key,omitempty"`    // where the node's own key lies
 	// Acceptance is how the tests came out, once their report lies on the node.
 	Acceptance *Acceptance `json:"acceptance,omitempty"`
+	// HostKeys are the public keys of its sshd, as known_hosts has them: who asks
+	// over the trusted channel needs to believe no first connection.
+	HostKeys []string `json:"host_keys,omitempty"`
 }
 
 // StepStatus is one step of the plan.
