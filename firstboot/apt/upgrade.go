@@ -91,12 +91,12 @@ func (s System) Upgrade(ctx context.Context, pins string) error {
 }
 
 // pinned has apt take a file in place of /etc/apt/preferences; the directory
-// beside it counts as before.
+// beside it counts as before. A set of versions may be older than what is there.
 func pinned(file string) []string {
 	if file == "" {
 		return nil
 	}
-	return []string{"-o", "Dir::Etc::preferences=" + file}
+	return []string{"-o", "Dir::Etc::preferences=" + file, "--allow-downgrades"}
 }
 
 // Pins is a file of apt_preferences(5) that takes exactly these versions and

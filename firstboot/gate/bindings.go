@@ -63,7 +63,7 @@ func (s *Gate) own(all []told) told {
 // lies with the other nodes.
 func (s *Gate) Apply(ctx context.Context) error {
 	if s.update {
-		return s.o.Packages.Make(ctx)
+		return s.o.Packages.Make(ctx, s.set)
 	}
 	if s.o.Book == nil || s.o.Book.Agreed() {
 		return nil

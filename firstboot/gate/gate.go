@@ -50,7 +50,8 @@ type Options struct {
 type Gate struct {
 	o      Options
 	before []string
-	update bool // the last Check wants the packages brought up to date
+	update bool              // the last Check wants the packages brought up to date
+	set    map[string]string // and these of them to their versions
 }
 
 // New returns step 5.
@@ -93,10 +94,11 @@ func (s *Gate) Check(ctx context.Context) (step.Verdict, error) {
 	case own.Cluster != "":
 		return step.Stop(fmt.Sprintf("%s is in cluster %s, not in %s: take it out of there, or install it anew", s.o.Node, own.Cluster, name)), nil
 	}
-	if s.update = s.o.Packages != nil && s.o.Packages.Due(false); s.update {
+	all := s.ask(ctx)
+	s.set = nil
+	if s.update = s.o.Packages != nil && s.o.Packages.Due(false) && !s.cluster(all); s.update {
 		return step.Do("this node brings its packages up to date", step.Change{Object: "packages", Want: "what the package sources have"}), nil
 	}
-	all := s.ask(ctx)
 	for i := range all {
 		if all[i].node == s.o.Node {
 			all[i].facts, all[i].ring = own, s.o.Ring()
@@ -136,7 +138,7 @@ func (s *Gate) Check(ctx context.Context) (step.Verdict, error) {
 
 // risks are what does not keep the gate shut, and should be known.
 func (s *Gate) risks(all []told) (out []string) {
-	if s.o.Packages != nil {
+	if s.o.Packages != nil && len(members(all)) == 0 {
 		if why := s.o.Packages.Stuck(); why != "" {
 			out = append(out, fmt.Sprintf("the packages of %s may not be the newest (%s): update the nodes one after the other when the cluster is up", s.o.Node, why))
 		}

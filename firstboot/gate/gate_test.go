@@ -113,7 +113,7 @@ func TestGate(t *testing.T) {
 			w.facts["frege"].Versions["pve-manager"] = "9.2.2"
 			w.facts["russell"].Cluster, w.facts["wittgenstein"].Cluster = "principia", "principia"
 			w.step.o.Packages = &packages{behind: true}
-		}, step.Todo, "versions differ: pve-manager want 9.2.11 (russell), have 9.2.2 (frege): this node brings its packages up to date"},
+		}, step.Todo, "versions differ: pve-manager want 9.2.11 (russell), have 9.2.2 (frege): this node takes over the packages of the cluster"},
 		{"another agent of one protocol", func(w *gateWorld) { w.facts["russell"].Versions["ringboot"] = "v2" }, step.Done,
 			"3/3 present and trusted, same plan 8f14e45f, same versions, clocks within 0 ms, ring proven from both ends"},
 		{"another protocol", func(w *gateWorld) { w.facts["russell"].Protocol, w.facts["russell"].Versions["ringboot"] = 2, "v9" }, step.Stopped,

@@ -18,14 +18,29 @@ type Packages interface {
 	Due(behind bool) bool
 	// Stuck says why this node has nothing newer, "" if nothing keeps it back.
 	Stuck() string
-	Make(ctx context.Context) error
+	// Make brings them to what the sources have, and those that set names to its versions.
+	Make(ctx context.Context, set map[string]string) error
 }
 
 // mostNamed is how many packages a sentence names.
 const mostNamed = 4
 
+// cluster reports whether there is a cluster already, which has its set of
+// packages. A node that says so and is not trusted yet keeps this one from
+// taking newer ones meanwhile, and no more.
+func (s *Gate) cluster(all []told) bool {
+	return len(members(all)) > 0 || slices.ContainsFunc(s.o.Peers(), func(p status.PeerStatus) bool { return p.Phase == status.PhaseFormed })
+}
+
+func members(all []told) []told {
+	return slices.DeleteFunc(slices.Clone(all), func(t told) bool { return t.facts.Cluster == "" })
+}
+
 // sets compares the packages of all nodes. The measure is the newest of each;
-// for a machine that takes a place in a cluster, the newest of its members.
+// for a machine that takes a place in a cluster, the newest of its members: it
+// takes over their set, back to an older version, too. Where its sources do not
+// have that any more it goes in with a newer one, because the cluster is
+// upgraded only when none of its nodes is missing.
 // Kernels that differ are a risk: a node runs the one that it was started with.
 func (s *Gate) sets(all []told) (v step.Verdict, ok bool) {
 	if stop := otherProtocol(all); stop != "" {
@@ -33,37 +48,50 @@ func (s *Gate) sets(all []told) (v step.Verdict, ok bool) {
 	}
 	v.Risks = kernelRisks(all)
 	measure := all
-	if joined := slices.DeleteFunc(slices.Clone(all), func(t told) bool { return t.facts.Cluster == "" }); len(joined) > 0 {
+	joined := members(all)
+	if len(joined) > 0 {
 		measure = joined
 	}
 	var wrong, ahead []string
+	set, own := map[string]string{}, false // of the members; this node has another
 	behind := map[string]string{} // node to why it stays so
 	for _, name := range packagesOf(all) {
 		want := newest(measure, name)
 		for _, t := range all {
 			have := t.facts.Versions[name]
+			set[name] = want.facts.Versions[name]
 			words := fmt.Sprintf("%s want %s (%s), have %s (%s)", name, want.facts.Versions[name], want.node, known(have), t.node)
 			switch order := apt.Compare(have, want.facts.Versions[name]); {
 			case have == "" && !slices.Contains(must, name), order == 0:
 			case order > 0:
 				ahead = append(ahead, words)
+				own = own || t.node == s.o.Node
 			default:
+				own = own || t.node == s.o.Node
 				wrong = append(wrong, words)
 				behind[t.node] = t.facts.Stuck
 			}
 		}
 	}
+	text := "versions differ: " + few(append(slices.Clone(wrong), ahead...))
+	if own && s.o.Packages != nil && s.o.Packages.Due(true) {
+		if s.update = true; len(joined) == 0 {
+			return step.Do(text+": this node brings its packages up to date", step.Change{Object: "packages", Want: "those of all nodes"}), false
+		}
+		s.set = set
+		return step.Do(text+": this node takes over the packages of the cluster", step.Change{Object: "packages", Want: "those of the cluster"}), false
+	}
 	if len(ahead) > 0 {
-		v.Risks = append(v.Risks, "newer than the cluster: "+few(ahead)+": update the other nodes one after the other")
+		why := ""
+		if own && s.o.Packages != nil && s.o.Packages.Stuck() != "" {
+			why = " (" + s.o.Packages.Stuck() + ")"
+		}
+		v.Risks = append(v.Risks, "newer than the cluster: "+few(ahead)+why+": firstboot upgrade brings the other nodes to it when all are members")
 	}
 	if len(wrong) == 0 {
 		return v, true
 	}
-	text := "versions differ: " + few(wrong)
-	if _, own := behind[s.o.Node]; own && s.o.Packages != nil && s.o.Packages.Due(true) {
-		s.update = true
-		return step.Do(text+": this node brings its packages up to date", step.Change{Object: "packages", Want: "those of all nodes"}), false
-	}
+	text = "versions differ: " + few(wrong)
 	for _, node := range slices.Sorted(maps.Keys(behind)) {
 		if why := behind[node]; why != "" {
 			return step.Stop(fmt.Sprintf("%s: %s could not follow (%s): connect it to the package sources, or run apt full-upgrade there", text, node, why)), false

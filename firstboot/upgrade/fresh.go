@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"ringboot/firstboot/apt"
@@ -71,11 +73,12 @@ func (f *Fresh) Due(behind bool) bool {
 	return false
 }
 
-// Make reads the sources and installs what they have. Its error means that the
-// outcome could not be kept.
-func (f *Fresh) Make(ctx context.Context) error {
+// Make reads the sources and installs what they have; of the packages that set
+// names, these versions and no other, where the sources still have them. Its
+// error means that the outcome could not be kept.
+func (f *Fresh) Make(ctx context.Context, set map[string]string) error {
 	t := tried{Version: 1}
-	if err := f.update(ctx); err != nil {
+	if err := f.update(ctx, set); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -92,23 +95,53 @@ func (f *Fresh) Make(ctx context.Context) error {
 	return f.Host.Files.WriteFile(TriedFile, append(text, '\n'), 0o644)
 }
 
-func (f *Fresh) update(ctx context.Context) error {
+func (f *Fresh) update(ctx context.Context, set map[string]string) error {
 	s := apt.System{Host: f.Host}
 	if err := s.Refresh(ctx); err != nil {
 		return err
 	}
-	changes, err := s.Changes(ctx, "")
-	if err != nil || len(changes) == 0 {
+	pins := ""
+	if len(set) > 0 {
+		own, err := host.ReadOptional(f.Host.Files, "/etc/apt/preferences")
+		if err != nil {
+			return err
+		}
+		if err := f.Host.Files.WriteFile(pinsFile, []byte(apt.Pins(set, string(own))), 0o644); err != nil {
+			return err
+		}
+		pins = pinsFile
+	}
+	changes, err := s.Changes(ctx, pins)
+	if err != nil {
 		return err
 	}
-	if err := s.Upgrade(ctx, ""); err != nil {
+	if len(changes) > 0 {
+		if err := s.Upgrade(ctx, pins); err != nil {
+			return err
+		}
+		switch left, err := s.Changes(ctx, pins); {
+		case err != nil:
+			return err
+		case len(left) > 0:
+			return fmt.Errorf("%d packages are left, the first is %s: run apt full-upgrade by hand", len(left), left[0])
+		}
+	}
+	return gone(ctx, s, set)
+}
+
+// gone names what the sources do not have any more.
+func gone(ctx context.Context, s apt.System, set map[string]string) error {
+	if len(set) == 0 {
+		return nil
+	}
+	have, err := s.Installed(ctx)
+	if err != nil {
 		return err
 	}
-	switch left, err := s.Changes(ctx, ""); {
-	case err != nil:
-		return err
-	case len(left) > 0:
-		return fmt.Errorf("%d packages are left, the first is %s: run apt full-upgrade by hand", len(left), left[0])
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		if have[name] != "" && have[name] != set[name] {
+			return fmt.Errorf("the package sources have no %s %s any more, and %s is here", name, set[name], have[name])
+		}
 	}
 	return nil
 }

@@ -13,14 +13,18 @@ import (
 )
 
 // Where the stand-in of apt and dpkg keeps what it knows, a line for each
-// package: installed with its one version, sources and lists with all of them.
+// package: installed with its one version, sources and lists with all of them,
+// the oldest first. One with the mark of what is gone can be had no more.
 const (
 	PackagesFile = "/var/lib/dpkg/standin"
 	SourcesFile  = "/var/lib/pvestandin/sources"
 	listsFile    = "/var/lib/apt/lists/standin"
 )
 
-const half = "half"
+const (
+	half = "half"
+	gone = "!"
+)
 
 // table reads such a file.
 func table(c *sim.Call, path string) (names []string, values map[string][]string) {
@@ -99,12 +103,22 @@ func fullUpgrade(c *sim.Call, pins string, simulate bool) int {
 		if len(list) == 0 {
 			continue
 		}
-		to := list[len(list)-1]
+		to := strings.TrimPrefix(list[len(list)-1], gone)
+		age := func(version string) int { // -1: older than all
+			return slices.IndexFunc(list, func(v string) bool { return strings.TrimPrefix(v, gone) == version })
+		}
+		if age(have[name][0]) > age(to) {
+			to = have[name][0] // nothing goes back by itself
+		}
 		if p := pinned[name]; slices.Contains(list, p) {
 			to = p
 		}
 		if to == have[name][0] && !slices.Contains(have[name], half) {
 			continue
+		}
+		if age(to) < age(have[name][0]) && !slices.Contains(c.Argv, "--allow-downgrades") {
+			c.Errf("E: Packages were downgraded and -y was used without --allow-downgrades.\n")
+			return 100
 		}
 		if simulate {
 			c.Outf("Inst %s [%s] (%s Proxmox:stable [amd64])\n", name, have[name][0], to)

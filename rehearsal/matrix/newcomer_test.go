@@ -1,0 +1,77 @@
+package matrix_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"ringboot/rehearsal/tools/debian"
+)
+
+// ofDebian gives a node packages, and sources of them.
+func (s *sim) ofDebian(node, packages, sources string) {
+	s.t.Helper()
+	f := s.w.Node(node).Files()
+	for file, text := range map[string]string{debian.PackagesFile: packages, debian.SourcesFile: sources} {
+		if err := f.WriteFile(file, []byte(text), 0o644); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	if err := f.Sync(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// TestANewMachineTakesOverTheSetOfPackages: the sources have moved on since the
+// cluster was updated, and the new machine's medium is older or newer than it. It
+// gets what the members have. What cannot be had any more keeps it out for no
+// time, because the cluster cannot be upgraded while a node is missing.
+func TestANewMachineTakesOverTheSetOfPackages(t *testing.T) {
+	const (
+		older = "corosync 3.1.9-pve1\nlibpve-storage-perl 9.1.7\npve-manager 9.2.2\n"
+		newer = "corosync 3.1.10-pve3\nlibpve-storage-perl 9.2.0\npve-manager 9.2.20\n"
+		moved = "corosync 3.1.9-pve1 3.1.10-pve3\nlibpve-storage-perl 9.1.9 9.2.0\npve-manager 9.2.14 9.2.20\n"
+	)
+	for name, c := range map[string]struct{ medium, sources, want, risk string }{
+		"older": {older, moved, packagesAfter, ""},
+		"newer": {newer, moved, packagesAfter, ""},
+		"gone": {older, strings.Replace(moved, "9.2.14", "!9.2.14", 1), strings.Replace(packagesAfter, "9.2.14", "9.2.20", 1),
+			"newer than the cluster: pve-manager want 9.2.14 (frege), have 9.2.20 (russell) (the package sources have no pve-manager 9.2.14 any more, and 9.2.20 is here)"},
+		"offline": {packagesAfter, "", packagesAfter, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSim(t, 1)
+			defer s.close()
+			s.gate = true
+			for _, n := range s.w.Names() {
+				s.ofDebian(n, packagesBefore, offered)
+			}
+			s.startAll()
+			if !s.runUntil(2*time.Hour, s.allFormed) {
+				t.Fatalf("no cluster:\n%s", s.tail(60))
+			}
+			s.reinstall("russell")
+			s.ofDebian("russell", c.medium, c.sources)
+			s.runUntil(3*time.Minute, func() bool { return false })
+			s.admit("frege", "russell")
+			risk := ""
+			if !s.runUntil(2*time.Hour, func() bool {
+				for _, r := range s.agents["russell"].engine.Status().Risks {
+					if strings.HasPrefix(r, "newer than the cluster") {
+						risk = r
+					}
+				}
+				return s.allFormed()
+			}) {
+				t.Fatalf("not in: %v\n%s", s.agents, s.tail(60))
+			}
+			raw, err := s.w.Node("russell").Files().ReadFile(debian.PackagesFile)
+			if err != nil || string(raw) != c.want {
+				t.Errorf("russell has %q, want %q: %v", raw, c.want, err)
+			}
+			if !strings.HasPrefix(risk, c.risk) || c.risk == "" && risk != "" {
+				t.Errorf("the risk is %q, want %q", risk, c.risk)
+			}
+		})
+	}
+}
