@@ -44,11 +44,13 @@ func Playbook(p *profiles.Profile, k *keyring.Keyring, agent *io.SectionReader, 
 		}
 		out = append(out, PlaybookFile{"secrets/" + n.Name + ".yml", nodeSecrets(n.Name, k.CA, own, peers), 0o600})
 	}
-	packed, err := deb.Agent(builder, agent, time.Unix(0, 0).UTC()).Build()
+	pkg := deb.Agent(builder, agent, time.Unix(0, 0).UTC())
+	packed, err := pkg.Build()
 	if err != nil {
 		return nil, err
 	}
-	out = append(out, PlaybookFile{"ringboot.deb", packed, 0o644})
+	says := fmt.Sprintf("---\n# Which agent ringboot.deb has: what the nodes have is compared with it.\n# Written by mkimage ansible.\nringboot_agent_version: %q\n", pkg.Version)
+	out = append(out, PlaybookFile{"ringboot.deb", packed, 0o644}, PlaybookFile{"inventory/group_vars/all.yml", []byte(says), 0o644})
 	slices.SortFunc(out, func(a, b PlaybookFile) int { return strings.Compare(a.Path, b.Path) })
 	return out, nil
 }
