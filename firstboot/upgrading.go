@@ -2,17 +2,12 @@ package firstboot
 
 import (
 	"context"
-	"fmt"
 
-	"ringboot/firstboot/host"
 	"ringboot/firstboot/status"
 	"ringboot/firstboot/trust"
 	"ringboot/firstboot/upgrade"
 	"ringboot/profiles/fault"
 )
-
-// upgradeUnit goes on with an upgrade after a power cut.
-const upgradeUnit = "ringboot-upgrade.service"
 
 // Upgrade returns what takes the cluster of this node to one set of packages.
 // log gets a line for each thing that it does.
@@ -34,13 +29,4 @@ func (a *Agent) Upgrade(log func(string)) (*upgrade.Upgrade, error) {
 		return "", nil
 	}
 	return upgrade.New(upgrade.Options{Host: p.Host, Profile: p.Profile, Node: p.Node.Name, Ring: ring, Log: log}), nil
-}
-
-// StartUpgrade has the unit of the upgrade go on with the order on the disk.
-func StartUpgrade(ctx context.Context, o Options) error {
-	h := host.New(o.Root)
-	if _, err := host.Run(ctx, h.Commands, host.Cmd{Argv: []string{"systemctl", "start", "--no-block", upgradeUnit}}); err != nil {
-		return fmt.Errorf("%w: see journalctl -u %s", err, upgradeUnit)
-	}
-	return nil
 }

@@ -22,7 +22,7 @@ import (
 
 // replacing is what the command line asks for.
 type replacing struct {
-	dry, forget, asJSON bool
+	dry, forget, asJSON, goOn bool
 }
 
 func newReplaceDisk(t *terminal) *cobra.Command {
@@ -35,8 +35,9 @@ func newReplaceDisk(t *terminal) *cobra.Command {
 OSD is the dead one, SERIAL that of the new disk, which must be blank. The dead
 one gets no more data, the new disk gets an OSD, the copies are made, and when
 every placement group is clean and Ceph calls the dead one safe to destroy, it
-is removed. It stops with a sentence at the first doubt; the same command goes
-on from there, and after an interruption or a power cut.
+is removed. It stops with a sentence at the first doubt, and the same command
+goes on from there; after a power cut it goes on by itself, and the terminal may
+be closed.
 
 Refused is what could cost data: an OSD that runs, another one that is down, a
 disk that holds anything, placement groups that are not available.
@@ -44,12 +45,15 @@ The exit code is 0 when it is done, and 8 when it stopped.`,
 		Example: "  ceph osd tree                                       # which one is down\n  firstboot replace-disk osd.2 S6P8NX0W900001 --dry-run\n  firstboot replace-disk osd.2 S6P8NX0W900001\n" +
 			"  firstboot replace-disk --forget                     # give up what has stopped",
 		Args: func(_ *cobra.Command, args []string) error {
-			if r.forget && len(args) == 0 || len(args) == 2 {
+			if (r.forget || r.goOn) && len(args) == 0 || len(args) == 2 {
 				return nil
 			}
 			return fault.Usage.New("two words are needed: the dead OSD, and the serial number of the new disk (firstboot replace-disk osd.2 S6P8NX0W900001)")
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if r.goOn {
+				return goOnReplacing(cmd.Context(), t)
+			}
 			if r.forget {
 				return forgetReplacement(t)
 			}
@@ -63,6 +67,8 @@ The exit code is 0 when it is done, and 8 when it stopped.`,
 	cmd.Flags().BoolVar(&r.dry, "dry-run", false, "look whether it may be begun, and change nothing")
 	cmd.Flags().BoolVar(&r.forget, "forget", false, "give up a replacement that has stopped; what is out stays out")
 	cmd.Flags().BoolVar(&r.asJSON, "json", false, "write the order, or how far it is, as JSON, and change nothing")
+	cmd.Flags().BoolVar(&r.goOn, "go-on", false, "what the unit runs")
+	_ = cmd.Flags().MarkHidden("go-on")
 	return cmd
 }
 
@@ -80,15 +86,34 @@ func finishedNode(t *terminal) (base.Own, host.Host, error) {
 	return own, h, err
 }
 
+// replacement is what replaces a disk of this node.
+func replacement(own base.Own, h host.Host, log func(string)) *replacedisk.Replacement {
+	return replacedisk.New(replacedisk.Options{Host: h, Node: own.Node.Name, Encrypted: own.Profile.Ceph.Encrypted, Log: log})
+}
+
+// goOnReplacing is the unit: it works until the end or a stop.
+func goOnReplacing(ctx context.Context, t *terminal) error {
+	o, err := replacedisk.ReadOrder(host.New(t.root).Files)
+	if err != nil || o == nil || o.Stopped != "" || !o.Ended.IsZero() {
+		return err
+	}
+	own, h, err := finishedNode(t)
+	if err != nil {
+		return err
+	}
+	return replacement(own, h, told(t, h.Files, replacedisk.Errand())).Run(ctx, o)
+}
+
 func (r replacing) run(ctx context.Context, t *terminal, osd int, serial string) error {
 	own, h, err := finishedNode(t)
 	if err != nil {
 		return err
 	}
-	d := replacedisk.New(replacedisk.Options{Host: h, Node: own.Node.Name, Encrypted: own.Profile.Ceph.Encrypted, Log: func(text string) {
-		fmt.Fprintln(t.Stdout, time.Now().Format("15:04:05 ")+text)
-	}})
-	o, err := d.Begin(ctx, osd, serial)
+	before, err := replacedisk.ReadOrder(h.Files)
+	if err != nil {
+		return err
+	}
+	o, err := replacement(own, h, nil).Begin(ctx, osd, serial)
 	if err != nil {
 		return err
 	}
@@ -100,14 +125,32 @@ func (r replacing) run(ctx context.Context, t *terminal, osd int, serial string)
 		return nil
 	}
 	fmt.Fprintf(t.Stdout, "replaces %s\n", o.Of())
-	if err := o.Write(h.Files); err != nil {
+	if before == nil || !before.Asked.Equal(o.Asked) {
+		if err := h.Files.Remove(replacedisk.LogFile); err != nil { // of an earlier one
+			return err
+		}
+		before = nil
+	}
+	if before == nil || before.Stopped != "" { // what the unit works at, it writes alone
+		if err := o.Write(h.Files); err != nil {
+			return err
+		}
+	}
+	if err := replacedisk.Errand().Start(ctx, h.Commands); err != nil {
 		return err
 	}
-	if err := d.Run(ctx, o); err != nil {
+	err = follow(ctx, t, h.Files, replacedisk.LogFile, func() (bool, error) {
+		now, err := replacedisk.ReadOrder(h.Files)
+		if err != nil || now == nil {
+			return true, err
+		}
+		if o = now; o.Stopped != "" {
+			err = fault.Partial.Errorf("the replacement stopped: %s; firstboot replace-disk osd.%d %s goes on", o.Stopped, osd, serial)
+		}
+		return !o.Ended.IsZero(), err
+	})
+	if err != nil || o.Ended.IsZero() {
 		return err
-	}
-	if o.Stopped != "" {
-		return fault.Partial.Errorf("the replacement stopped: %s; firstboot replace-disk osd.%d %s goes on", o.Stopped, osd, serial)
 	}
 	replaced(t.Stdout, own.Node, o)
 	return nil
@@ -137,6 +180,8 @@ func forgetReplacement(t *terminal) error {
 		return err
 	case o == nil || !o.Ended.IsZero():
 		return fault.Precondition.New("no replacement is under way on this node")
+	case o.Stopped == "":
+		return fault.Precondition.Errorf("the replacement is at work: systemctl stop %s first", replacedisk.Errand().Unit)
 	}
 	if err := h.Files.Remove(replacedisk.OrderFile); err != nil {
 		return err

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"ringboot/firstboot/host"
 	"ringboot/firstboot/replacedisk"
@@ -32,8 +35,57 @@ func TestReplaceDisk(t *testing.T) {
 	}
 	is(6, "another replacement is under way, of osd.2 of frege (Maker_Model_OLD) by the disk NEW", "osd.3", "NEW")
 	is(0, "would replace osd.2 of frege (Maker_Model_OLD) by the disk NEW", "2", "NEW", "--dry-run")
+	// The unit works at it alone, and stops with its order.
+	is(0, "", "--go-on")
+	o.Stopped = ""
+	if err := o.Write(f); err != nil {
+		t.Fatal(err)
+	}
+	is(4, "the replacement is at work: systemctl stop ringboot-replace-disk.service first", "--forget")
+	is(6, "goes on with it", "osd.3", "NEW")
+	o.Stopped = "a doubt"
+	if err := o.Write(f); err != nil {
+		t.Fatal(err)
+	}
 	is(0, "given up: osd.2 of frege (Maker_Model_OLD) by the disk NEW. What is done stays", "--forget")
 	if host.Exists(f, replacedisk.OrderFile) {
 		t.Error("the order is still there")
+	}
+}
+
+// The command writes the order, has the unit work at it, and shows what that
+// says to the end. The unit is a stand-in of systemctl.
+func TestReplaceDiskIsShownToItsEnd(t *testing.T) {
+	root := room(t, keys(t), "frege")
+	marked(t, root)
+	f := host.New(root).Files
+	for stopped, want := range map[string]struct {
+		code int
+		text string
+	}{
+		"":              {0, "replaces osd.2 of frege (Maker_Model_OLD) by the disk NEW\n03:04:05 osd.7 is up\nreplaced osd.2 of frege"},
+		"another doubt": {8, "the replacement stopped: another doubt; firstboot replace-disk osd.2 NEW goes on"},
+	} {
+		o := replacedisk.Order{Version: 1, Node: "frege", OSD: 2, Old: "Maker_Model_OLD", Serial: "NEW", Asked: time.Unix(1, 0).UTC(), Stopped: "a doubt"}
+		if err := o.Write(f); err != nil {
+			t.Fatal(err)
+		}
+		end := `s/"asked"/"ended": "2026-01-02T03:04:05Z", "asked"/`
+		if stopped != "" {
+			end = `s/"asked"/"stopped": "` + stopped + `", "asked"/`
+		}
+		bin := filepath.Join(root, "usr/bin")
+		if err := os.MkdirAll(bin, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		script := "#!/bin/sh\nPATH=/usr/bin:/bin\n[ \"$*\" = 'start --no-block ringboot-replace-disk.service' ] || exit 1\ngrep -q stopped " + root + replacedisk.OrderFile + " && exit 1\n" +
+			"echo '03:04:05 osd.7 is up' >" + root + replacedisk.LogFile + "\nsed -i '" + end + "' " + root + replacedisk.OrderFile + "\n"
+		if err := os.WriteFile(filepath.Join(bin, "systemctl"), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		code, stdout, stderr := call(t, "replace-disk", "--root", root, "osd.2", "NEW")
+		if code != want.code || !strings.Contains(stdout+stderr, want.text) {
+			t.Errorf("exit %d, %s%s", code, stdout, stderr)
+		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -80,11 +79,7 @@ func goOn(ctx context.Context, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	u, err := a.Upgrade(func(text string) {
-		line := time.Now().Format("15:04:05 ") + text
-		fmt.Fprintln(t.Stdout, line)
-		_ = f.Append(upgrade.LogFile, []byte(line+"\n"), 0o600) // the journal has it
-	})
+	u, err := a.Upgrade(told(t, f, upgrade.Errand()))
 	if err != nil {
 		return err
 	}
@@ -123,10 +118,10 @@ func (u upgrading) run(ctx context.Context, t *terminal) error {
 	if err := o.Write(f); err != nil {
 		return err
 	}
-	if err := firstboot.StartUpgrade(ctx, firstboot.Options{Root: t.root}); err != nil {
+	if err := upgrade.Errand().Start(ctx, host.New(t.root).Commands); err != nil {
 		return err
 	}
-	return follow(ctx, t, f)
+	return u.show(ctx, t)
 }
 
 // show shows what there is, and begins nothing.
@@ -141,7 +136,13 @@ func (u upgrading) show(ctx context.Context, t *terminal) error {
 	case u.asJSON:
 		return cli.JSON(t.Stdout, o)
 	}
-	return follow(ctx, t, f)
+	return follow(ctx, t, f, upgrade.LogFile, func() (bool, error) {
+		o, err := upgrade.ReadOrder(f)
+		if err == nil && o != nil && o.Stopped != "" {
+			err = fault.Partial.Errorf("the upgrade stopped: %s; firstboot upgrade goes on", o.Stopped)
+		}
+		return o == nil || !o.Ended.IsZero(), err
+	})
 }
 
 func (u upgrading) plan(ctx context.Context, t *terminal) (*upgrade.Order, error) {
@@ -173,37 +174,6 @@ func printPlan(w io.Writer, o *upgrade.Order) {
 		fmt.Fprintf(w, "%d. %s: %d packages%s\n", i+1, n, len(o.Plan[n]), restart)
 		for _, c := range o.Plan[n] {
 			fmt.Fprintf(w, "   %s\n", c)
-		}
-	}
-}
-
-// follow shows what the unit says until it has ended. Whoever leaves does not stop it.
-func follow(ctx context.Context, t *terminal, f host.Files) error {
-	shown := 0
-	for {
-		text, err := host.ReadOptional(f, upgrade.LogFile)
-		if err != nil {
-			return err
-		}
-		if at := strings.LastIndexByte(string(text), '\n') + 1; at > shown {
-			fmt.Fprint(t.Stdout, string(text[shown:at]))
-			shown = at
-		}
-		o, err := upgrade.ReadOrder(f)
-		switch {
-		case err != nil:
-			return err
-		case o == nil:
-			return nil
-		case o.Stopped != "":
-			return fault.Partial.Errorf("the upgrade stopped: %s; firstboot upgrade goes on", o.Stopped)
-		case !o.Ended.IsZero():
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Second):
 		}
 	}
 }

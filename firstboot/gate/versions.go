@@ -54,7 +54,7 @@ func (s *Gate) sets(all []told) (v step.Verdict, ok bool) {
 	}
 	var wrong, ahead []string
 	set, own := map[string]string{}, false // of the members; this node has another
-	behind := map[string]string{} // node to why it stays so
+	behind := map[string]string{}          // node to why it stays so
 	for _, name := range packagesOf(all) {
 		want := newest(measure, name)
 		for _, t := range all {

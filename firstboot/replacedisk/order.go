@@ -1,20 +1,26 @@
 package replacedisk
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
+	"ringboot/firstboot/errand"
 	"ringboot/firstboot/host"
 )
 
 // OrderFile is the replacement that is under way on this node.
 const OrderFile = "/var/lib/ringboot/replace-disk.json"
 
-// orderVersion is the form of OrderFile. An older one is read, a newer one refused.
+// LogFile holds what the replacement said.
+const LogFile = "/var/lib/ringboot/replace-disk.log"
+
+// orderVersion is the form of OrderFile.
 const orderVersion = 1
+
+// Errand is a replacement as work that outlives a power cut.
+func Errand() errand.Kind {
+	return errand.Kind{File: OrderFile, Log: LogFile, Unit: "ringboot-replace-disk.service", Version: orderVersion}
+}
 
 // Order is a replacement: what was asked for, and what of it cannot be seen.
 type Order struct {
@@ -34,32 +40,10 @@ type Order struct {
 }
 
 // ReadOrder reads the order; nil and no error where there is none.
-func ReadOrder(f host.Files) (*Order, error) {
-	text, err := f.ReadFile(OrderFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var o Order
-	if err := json.Unmarshal(text, &o); err != nil {
-		return nil, fmt.Errorf("%s is damaged (%w): remove it and ask anew", OrderFile, err)
-	}
-	if err := host.Newer(OrderFile, o.Version, orderVersion); err != nil {
-		return nil, err
-	}
-	return &o, nil
-}
+func ReadOrder(f host.Files) (*Order, error) { return errand.Read[Order](f, Errand()) }
 
 // Write keeps the order. After a power cut there is the old one or the new one.
-func (o *Order) Write(f host.Files) error {
-	text, err := json.MarshalIndent(o, "", "  ")
-	if err != nil {
-		return err
-	}
-	return f.WriteFile(OrderFile, append(text, '\n'), 0o600)
-}
+func (o *Order) Write(f host.Files) error { return Errand().Write(f, o) }
 
 // Of says what is replaced by what.
 func (o *Order) Of() string {

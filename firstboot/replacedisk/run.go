@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"ringboot/firstboot/errand"
 	"ringboot/firstboot/host"
 	"ringboot/firstboot/pve"
 	"ringboot/profiles/fault"
@@ -24,15 +25,16 @@ type Options struct {
 
 // Replacement is one dead disk on its way out.
 type Replacement struct {
-	o      Options
-	ceph   pve.Ceph
-	waited string // what is waited for now
-	since  time.Time
+	o    Options
+	ceph pve.Ceph
+	wait errand.Patience
 }
 
 // New returns a replacement that has not begun.
 func New(o Options) *Replacement {
-	return &Replacement{o: o, ceph: pve.Ceph{Shell: pve.Shell{Host: o.Host, Node: o.Node}}}
+	r := &Replacement{o: o, ceph: pve.Ceph{Shell: pve.Shell{Host: o.Host, Node: o.Node}}}
+	r.wait = errand.Patience{Clock: o.Host.Clock, Say: r.say, Moving: true}
+	return r
 }
 
 // Begin returns the order for what is asked: the one that is under way, or that
@@ -105,21 +107,16 @@ func (r *Replacement) Run(ctx context.Context, o *Order) error {
 	return nil
 }
 
-// patience turns a wait in which nothing moves into a stop.
+// patience turns a wait in which nothing moves into a stop, or into what helps.
 func (r *Replacement) patience(d decision) decision {
-	now := r.o.Host.Clock.Now()
-	if d.act != actWait {
-		r.waited = ""
-		return d
-	}
-	if r.waited != d.reason {
-		r.waited, r.since = d.reason, now
-		r.say("waits: %s", d.reason)
-	}
-	switch over := now.Sub(r.since) > d.limit; {
-	case over && d.after != actWait:
-		d.act, d.reason, r.waited = d.after, fmt.Sprintf("osd.%d did not come up by itself and is started", d.osd), ""
-	case over:
+	switch {
+	case d.act != actWait:
+		r.wait.Works()
+	case !r.wait.Over(d.reason, d.limit):
+	case d.after != actWait:
+		d.act, d.reason = d.after, fmt.Sprintf("osd.%d did not come up by itself and is started", d.osd)
+		r.wait.Works()
+	default:
 		d.act, d.reason = actStop, fmt.Sprintf("%s, for %s: look there, then go on", d.reason, d.limit)
 	}
 	return d

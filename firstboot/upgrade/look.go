@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"ringboot/firstboot/apt"
+	"ringboot/firstboot/errand"
 	"ringboot/firstboot/host"
 	"ringboot/firstboot/pve"
 )
@@ -65,7 +66,7 @@ func (u *Upgrade) rival(ctx context.Context) (string, error) {
 		case r.Code != 0:
 			continue // it has none
 		}
-		o, err := parseOrder(r.Stdout)
+		o, err := errand.Parse[Order](r.Stdout, Errand())
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", n.Name, err)
 		}

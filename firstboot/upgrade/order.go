@@ -1,15 +1,13 @@
 package upgrade
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 	"time"
 
 	"ringboot/firstboot/apt"
+	"ringboot/firstboot/errand"
 	"ringboot/firstboot/host"
 )
 
@@ -20,8 +18,13 @@ const OrderFile = "/var/lib/ringboot/upgrade.json"
 // LogFile holds what the upgrade said, a line with its time for each thing.
 const LogFile = "/var/lib/ringboot/upgrade.log"
 
-// orderVersion is the form of OrderFile. An older one is read, a newer one refused.
+// orderVersion is the form of OrderFile.
 const orderVersion = 1
+
+// Errand is an upgrade as work that outlives a power cut.
+func Errand() errand.Kind {
+	return errand.Kind{File: OrderFile, Log: LogFile, Unit: "ringboot-upgrade.service", Version: orderVersion}
+}
 
 // Order is an upgrade: what was planned, and how far it is.
 type Order struct {
@@ -49,36 +52,10 @@ type Turn struct {
 }
 
 // ReadOrder reads the order; nil and no error where there is none.
-func ReadOrder(f host.Files) (*Order, error) {
-	text, err := f.ReadFile(OrderFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return parseOrder(text)
-}
-
-func parseOrder(text []byte) (*Order, error) {
-	var o Order
-	if err := json.Unmarshal(text, &o); err != nil {
-		return nil, fmt.Errorf("%s is damaged (%w): remove it and plan anew", OrderFile, err)
-	}
-	if err := host.Newer(OrderFile, o.Version, orderVersion); err != nil {
-		return nil, err
-	}
-	return &o, nil
-}
+func ReadOrder(f host.Files) (*Order, error) { return errand.Read[Order](f, Errand()) }
 
 // Write keeps the order. After a power cut there is the old one or the new one.
-func (o *Order) Write(f host.Files) error {
-	text, err := json.MarshalIndent(o, "", "  ")
-	if err != nil {
-		return err
-	}
-	return f.WriteFile(OrderFile, append(text, '\n'), 0o600)
-}
+func (o *Order) Write(f host.Files) error { return Errand().Write(f, o) }
 
 // live reports whether the order is being carried out.
 func (o *Order) live() bool { return o.Stopped == "" && o.Ended.IsZero() }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ringboot/firstboot/apt"
+	"ringboot/firstboot/errand"
 	"ringboot/firstboot/host"
 	"ringboot/firstboot/pve"
 	"ringboot/profiles"
@@ -38,13 +39,16 @@ type Options struct {
 
 // Upgrade takes the nodes of a cluster to one set of packages.
 type Upgrade struct {
-	o      Options
-	waited string // what is waited for now
-	since  time.Time
+	o    Options
+	wait errand.Patience
 }
 
 // New returns an upgrade that has not begun.
-func New(o Options) *Upgrade { return &Upgrade{o: o} }
+func New(o Options) *Upgrade {
+	u := &Upgrade{o: o}
+	u.wait = errand.Patience{Clock: o.Host.Clock, Say: u.say}
+	return u
+}
 
 func (u *Upgrade) shell(node string) pve.Shell {
 	h := u.o.Host
@@ -130,19 +134,9 @@ func (u *Upgrade) Run(ctx context.Context, o *Order) error {
 
 // patience turns a wait that took too long into a stop.
 func (u *Upgrade) patience(d decision) decision {
-	now := u.o.Host.Clock.Now()
 	if d.act != actWait {
-		u.waited = ""
-		return d
-	}
-	if u.waited != d.reason {
-		if u.waited == "" {
-			u.since = now
-		}
-		u.waited = d.reason
-		u.say("waits: %s", d.reason)
-	}
-	if now.Sub(u.since) > d.limit {
+		u.wait.Works()
+	} else if u.wait.Over(d.reason, d.limit) {
 		d.act, d.reason = actStop, fmt.Sprintf("%s, for %s: look there, then go on", d.reason, d.limit)
 	}
 	return d

@@ -29,6 +29,8 @@ var (
 	orderPath []byte
 	//go:embed files/ringboot-upgrade.service
 	upgradeUnit []byte
+	//go:embed files/ringboot-replace-disk.service
+	replaceUnit []byte
 	//go:embed files/45_ringboot
 	grubScript []byte
 	//go:embed files/update/preinst
@@ -49,6 +51,7 @@ const (
 	DriftUnit    = "ringboot-drift.service"
 	DriftTimer   = "ringboot-drift.timer"
 	UpgradeUnit  = "ringboot-upgrade.service"
+	ReplaceUnit  = "ringboot-replace-disk.service"
 	TellUnit     = "ringboot-tell.service"
 	TellPath     = "ringboot-tell.path"
 	OrderUnit    = "ringboot-order.service"
@@ -79,6 +82,8 @@ func Agent(version string, binary *io.SectionReader, at time.Time) Package {
 			{Path: unitDir + DriftTimer, Mode: 0o644, Content: driftTimer},
 			{Path: unitDir + UpgradeUnit, Mode: 0o644, Content: upgradeUnit},
 			{Path: wantsDir + UpgradeUnit, Target: unitDir + UpgradeUnit},
+			{Path: unitDir + ReplaceUnit, Mode: 0o644, Content: replaceUnit},
+			{Path: wantsDir + ReplaceUnit, Target: unitDir + ReplaceUnit},
 			{Path: unitDir + TellUnit, Mode: 0o644, Content: tellUnit},
 			{Path: unitDir + TellPath, Mode: 0o644, Content: tellPath},
 			{Path: wantsDir + TellPath, Target: unitDir + TellPath},

@@ -161,7 +161,7 @@ func TestAnUpdateEnablesNothing(t *testing.T) {
 			}
 		}
 	}
-	if links != 6 {
+	if links != 7 {
 		t.Errorf("%d links of units", links)
 	}
 }
@@ -172,7 +172,7 @@ func TestAPurgeLeavesTheFloorOfTheRing(t *testing.T) {
 	x := settledNode(t)
 	x.install(Update("1.1", binary("two"), day))
 	told := x.dpkg("--purge", "ringboot")
-	want := []string{"stop ringboot-drift.timer ringboot-tell.path ringboot-order.path ringboot-upgrade.service ringboot.service ringboot-keeper.service",
+	want := []string{"stop ringboot-drift.timer ringboot-tell.path ringboot-order.path ringboot-upgrade.service ringboot-replace-disk.service ringboot.service ringboot-keeper.service",
 		"daemon-reload", "daemon-reload", "reset-failed ringboot*"}
 	if !slices.Equal(told, want) {
 		t.Errorf("systemctl was told %q, want %q", told, want)
