@@ -344,11 +344,7 @@ func (s Shell) exists(p string) bool {
 }
 
 // decode is json.Unmarshal for parsers that are tested on texts.
-func decode[T any](text []byte) (T, error) {
-	var v T
-	err := json.Unmarshal(text, &v)
-	return v, err
-}
+func decode[T any](text []byte) (v T, err error) { err = json.Unmarshal(text, &v); return v, err }
 
 // SetNoOut has OSDs that are down stay in, or not.
 func (c Ceph) SetNoOut(ctx context.Context, on bool) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -78,13 +79,20 @@ func telling(r host.Result) string {
 	return strings.Join(lines, "; ")
 }
 
+// noNumber is a float that is none, as Ceph prints a score or a ratio of nothing.
+var noNumber = regexp.MustCompile(`([:\[,]\s*)-?(?:inf|nan)\b`)
+
 // readJSON runs a tool and decodes what it prints.
 func (s Shell) readJSON(ctx context.Context, out any, argv ...string) error {
 	r, err := s.read(ctx, argv...)
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(r.Stdout, out); err != nil {
+	text := r.Stdout
+	if !json.Valid(text) {
+		text = noNumber.ReplaceAll(text, []byte("${1}null"))
+	}
+	if err := json.Unmarshal(text, out); err != nil {
 		return fmt.Errorf("%s printed no JSON: %w", strings.Join(argv[:min(3, len(argv))], " "), err)
 	}
 	return nil

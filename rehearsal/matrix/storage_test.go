@@ -239,17 +239,19 @@ func TestTheAcceptanceRunsAgain(t *testing.T) {
 	}
 }
 
-// One whole run to the report in the words of every release, with the Ceph that
-// is its default.
+// One whole run to the report in the words of every release, with every Ceph
+// that it installs.
 func TestFromProofToReport(t *testing.T) {
 	for _, r := range profiles.Releases() {
-		t.Run(r.Name, func(t *testing.T) { proofToReport(t, r) })
+		for _, c := range r.Ceph {
+			t.Run(r.Name+" with "+c.Name, func(t *testing.T) { proofToReport(t, r, c) })
+		}
 	}
 }
 
-func proofToReport(t *testing.T, release profiles.Release) {
+func proofToReport(t *testing.T, release profiles.Release, storage profiles.CephRelease) {
 	p := storageProfile()
-	p.Ceph.Version = release.Ceph[0].Name
+	p.Ceph.Version = storage.Name
 	b := newBench(t, 1, p)
 	defer b.close()
 	if err := tools.Speak(b.w, release.Name); err != nil {

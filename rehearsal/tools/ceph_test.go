@@ -1,10 +1,14 @@
 package tools
 
 import (
+	"encoding/json"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"ringboot/profiles"
 	"ringboot/rehearsal/sim"
 	"ringboot/rehearsal/tools/ceph"
 	"ringboot/rehearsal/tools/shell"
@@ -54,6 +58,13 @@ func stored(t *testing.T, seed int64) *sim.World {
 		m := w.Node(n).Machine()
 		ceph.InstallPrograms(m)
 	}
+	store(t, w)
+	return w
+}
+
+// store makes Ceph of installed programs.
+func store(t *testing.T, w *sim.World) {
+	t.Helper()
 	must(t, w, "frege", "pveceph init --network 10.203.4.0/24")
 	for _, n := range w.Names() {
 		must(t, w, n, "pveceph mon create")
@@ -66,7 +77,6 @@ func stored(t *testing.T, seed int64) *sim.World {
 		_ = w.Node(n).Files().Sync()
 	}
 	must(t, w, "frege", "pveceph pool create vm --size 3 --min_size 2 --pg_num 32 --pg_autoscale_mode on --application rbd --add_storages 1")
-	return w
 }
 
 func TestStorageComesUpAndSurvivesANode(t *testing.T) {
@@ -169,4 +179,82 @@ func TestMaintenanceMovesOutAndBack(t *testing.T) {
 	if at := guestAt(w.Node("frege").Machine(), "100"); at != "russell" {
 		t.Errorf("the guest is on %s and did not come back", at)
 	}
+}
+
+// keysOf lists the paths of a JSON value; the elements of a list count as one.
+func keysOf(v any, at string, into map[string]bool) {
+	switch x := v.(type) {
+	case map[string]any:
+		for k, sub := range x {
+			into[at+"/"+k] = true
+			keysOf(sub, at+"/"+k, into)
+		}
+	case []any:
+		for _, sub := range x {
+			keysOf(sub, at+"[]", into)
+		}
+	}
+}
+
+// cephAnswers holds what the stand-in for ceph prints against what a release of
+// Ceph prints: the same keys, and no number where there is none.
+func cephAnswers(t *testing.T, release profiles.Release, name string) (good, bad int) {
+	raw, err := os.ReadFile("ceph/dialect/" + name + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dialect struct{ Answers, Samples map[string]any }
+	if err := json.Unmarshal(raw, &dialect); err != nil {
+		t.Fatal(err)
+	}
+	w := formed(t, 11)
+	if err := Speak(w, release.Name); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range w.Names() {
+		_ = w.Node(n).Files().WriteFile("/tmp/apt.conf", []byte(`APT::Get::Assume-Yes "true";`), 0o600)
+		res, err := w.Exec(t.Context(), n, strings.Fields("pveceph install --repository no-subscription --version "+name), nil, []string{"APT_CONFIG=/tmp/apt.conf"}, 5*time.Minute)
+		if err != nil || res.Code != 0 {
+			t.Fatalf("%v: %s", err, res.Stderr)
+		}
+	}
+	store(t, w)
+	must(t, w, "frege", "pveceph mds create")
+	must(t, w, "frege", "pveceph fs create --name cephfs --pg_num 32")
+	must(t, w, "frege", "ceph osd set noout")
+	dialect.Answers["osd tree"] = dialect.Samples["osd tree"]
+	for command, want := range dialect.Answers {
+		text := must(t, w, "frege", "ceph --connect-timeout 10 "+command+" -f json")
+		var got any
+		if err := json.Unmarshal([]byte(strings.ReplaceAll(text, ":inf", ":0")), &got); err != nil {
+			t.Errorf("%s: %v:\n%s", command, err, text)
+			bad++
+			continue
+		}
+		have, all := map[string]bool{}, map[string]bool{}
+		keysOf(got, "", have)
+		keysOf(want, "", all)
+		var differ []string
+		for k := range all {
+			if !have[k] && !strings.Contains(k, "/checks/") && !strings.Contains(k, "/application_metadata/") && command != "crash ls-new" { // there was none
+				differ = append(differ, "lacks "+k)
+			}
+		}
+		for k := range have {
+			if !all[k] && !strings.Contains(k, "/checks/") && !strings.Contains(k, "/application_metadata/") {
+				differ = append(differ, "has "+k)
+			}
+		}
+		if len(differ) > 0 {
+			slices.Sort(differ)
+			t.Errorf("ceph %s of %s: %s\n%s", command, name, strings.Join(differ, ", "), text)
+			bad++
+			continue
+		}
+		good++
+	}
+	if out := must(t, w, "frege", "ceph health detail -f json"); !strings.Contains(out, `"OSDMAP_FLAGS":{"detail":[`) {
+		t.Errorf("health detail: %s", out)
+	}
+	return good, bad
 }

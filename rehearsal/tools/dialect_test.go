@@ -26,13 +26,18 @@ func derived(r profiles.Release, recorded string) string {
 	return text
 }
 
-// TestEveryDialect plays every recording in the words of every release.
+// TestEveryDialect plays every recording in the words of every release, and asks
+// for every answer of every Ceph that the release installs.
 func TestEveryDialect(t *testing.T) {
 	played, failed := 0, 0
 	for _, r := range profiles.Releases() {
 		t.Run(r.Name, func(t *testing.T) {
 			for _, play := range []func(*testing.T, profiles.Release) (int, int){clusterTranscripts, storageTranscripts} {
 				good, bad := play(t, r)
+				played, failed = played+good+bad, failed+bad
+			}
+			for _, c := range r.Ceph {
+				good, bad := cephAnswers(t, r, c.Name)
 				played, failed = played+good+bad, failed+bad
 			}
 		})

@@ -1,7 +1,6 @@
 package ceph
 
 import (
-	"encoding/json"
 	"fmt"
 	"path"
 	"slices"
@@ -53,7 +52,10 @@ func cephTool(c *sim.Call) int {
 				if text, isText := out.(string); isText {
 					c.Outf("%s", text)
 				} else {
-					raw, _ := json.Marshal(out)
+					raw, err := dress(cephRelease(c), cmd.pattern, out)
+					if err != nil {
+						return c.Die("%v", err)
+					}
 					c.Outf("\n%s\n", raw)
 				}
 			}
@@ -87,26 +89,34 @@ func cephStatus(c *sim.Call, k *condition, _ []string) (any, int) {
 	if _, opt := shell.Options(c.Argv[1:], "s", "status"); opt["f"] != "json" && opt["format"] != "json" {
 		return statusText(c, k), 0
 	}
-	checks := shell.Object{}
-	for code, message := range k.checks {
-		checks[code] = shell.Object{"severity": "HEALTH_WARN", "summary": shell.Object{"message": message, "count": 1}, "muted": false}
-	}
-	var states []any
-	total := 0
+	states, total := []any{}, 0
 	for name, n := range k.pgs {
 		states = append(states, shell.Object{"state_name": name, "count": n})
 		total += n
 	}
-	return shell.Object{"fsid": k.store.FSID, "health": shell.Object{"status": k.severity, "checks": checks, "mutes": []any{}},
-		"quorum_names": k.quorum, "quorum": []any{}, "quorum_age": 5, "monmap": shell.Object{"epoch": 3, "num_mons": len(k.all)},
-		"osdmap": shell.Object{"epoch": k.store.Epoch, "num_osds": len(k.store.OSDs), "num_up_osds": k.up, "num_in_osds": k.in, "num_remapped_pgs": 0},
+	return shell.Object{"fsid": k.store.FSID, "health": shell.Object{"status": k.severity, "checks": healthChecks(k, false)},
+		"quorum_names": k.quorum, "monmap": shell.Object{"num_mons": len(k.all)},
+		"osdmap": shell.Object{"epoch": k.store.Epoch, "num_osds": len(k.store.OSDs), "num_up_osds": k.up, "num_in_osds": k.in},
 		"pgmap":  shell.Object{"pgs_by_state": states, "num_pgs": total, "num_pools": len(k.store.Pools)},
-		"fsmap":  shell.Object{"by_rank": []any{}, "up:standby": len(metadataServers(c))},
+		"fsmap":  shell.Object{"up:standby": len(metadataServers(c))},
 		"mgrmap": shell.Object{"available": k.active != "", "num_standbys": len(k.standby)}}, 0
 }
 
+// healthChecks are the warnings; ceph health detail has a line for each thing beside.
+func healthChecks(k *condition, detail bool) shell.Object {
+	checks := shell.Object{}
+	for code, message := range k.checks {
+		check := shell.Object{"severity": "HEALTH_WARN", "summary": shell.Object{"message": message, "count": 1}, "muted": false}
+		if detail {
+			check["detail"] = []any{shell.Object{"message": message}}
+		}
+		checks[code] = check
+	}
+	return checks
+}
+
 func cephHealth(_ *sim.Call, k *condition, _ []string) (any, int) {
-	return shell.Object{"status": k.severity, "checks": shell.Object{}}, 0
+	return shell.Object{"status": k.severity, "checks": healthChecks(k, true)}, 0
 }
 
 func cephManagers(_ *sim.Call, k *condition, _ []string) (any, int) {
@@ -141,7 +151,7 @@ func cephTree(c *sim.Call, k *condition, _ []string) (any, int) {
 	}
 	var nodes, top []any
 	for i, h := range names {
-		var children []any
+		var children, below []any
 		for _, o := range hosts[h] {
 			children = append(children, o.ID)
 			status, reweight := "down", 1.0
@@ -151,14 +161,14 @@ func cephTree(c *sim.Call, k *condition, _ []string) (any, int) {
 			if o.Out {
 				reweight = 0
 			}
-			nodes = append(nodes, shell.Object{"id": o.ID, "name": fmt.Sprintf("osd.%d", o.ID), "type": "osd", "device_class": o.Class,
-				"crush_weight": float64(o.Bytes) / tib, "status": status, "reweight": reweight, "exists": 1})
+			below = append(below, shell.Object{"id": o.ID, "name": fmt.Sprintf("osd.%d", o.ID), "type": "osd", "type_id": 0, "device_class": o.Class, "depth": 2, "pool_weights": shell.Object{},
+				"crush_weight": float64(o.Bytes) / tib, "status": status, "reweight": reweight, "exists": 1, "primary_affinity": 1})
 		}
 		id := -3 - 2*i
 		top = append(top, id)
-		nodes = append(nodes, shell.Object{"id": id, "name": h, "type": "host", "children": children})
+		nodes = append(append(nodes, shell.Object{"id": id, "name": h, "type": "host", "type_id": 1, "pool_weights": shell.Object{}, "children": children}), below...)
 	}
-	nodes = append(nodes, shell.Object{"id": -1, "name": "default", "type": "root", "children": top})
+	nodes = append([]any{shell.Object{"id": -1, "name": "default", "type": "root", "type_id": 11, "children": top}}, nodes...)
 	return shell.Object{"nodes": nodes, "stray": stray}, 0
 }
 
