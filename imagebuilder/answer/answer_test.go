@@ -193,6 +193,9 @@ func TestLint(t *testing.T) {
 		{"bad pattern", `"S1"`, `"S[1"`, V92, `a.toml:20:8: disk-setup.filter.ID_SERIAL_SHORT: error: "S[1" is no valid pattern; a literal star, question mark or bracket is written [*], [?], [[]`},
 		{"not toml", `[global]`, `[global`, V92, `a.toml:1:8: error: this is not TOML: expected ']' to close table name`},
 		{"type", `reboot-mode = "power-off"`, `reboot-mode = 1`, V92, `a.toml:9:1: global.reboot-mode: error: must be text in quotes`},
+		{"key with a dot in it", `filesystem = "ext4"`, "filesystem = \"ext4\"\n\"lvm.hdsize\" = 64", V92, `a.toml:20:1: disk-setup."lvm.hdsize": error: unknown key, at which the installer stops`},
+		{"name as a list", `"frege.home.arpa"`, `["from-dhcp", "lan"]`, V92, `a.toml:6:1: global.fqdn: error: is a list, which the installer takes for a name from DHCP; write the whole name in quotes`},
+		{"large number in 9.1", `filesystem = "ext4"`, zfs + "\nzfs.arc-max = 4294967296", V91, `a.toml:21:5: disk-setup.zfs.arc-max: error: 4.294967296e+09 is out of range 64 to 1.6777216e+07, which the installer does not check`},
 		{"gateway outside", `gateway = "10.203.3.1"`, `gateway = "10.9.3.1"`, V92, `a.toml:15:1: network.gateway: risk: 10.9.3.1 is not in 10.203.3.0/24`},
 	}
 	for _, c := range cases {

@@ -127,13 +127,29 @@ func freeTable(path string) bool {
 // join appends a name to a path. One that has a dot in it is another name than
 // two with a dot between them.
 func join(path, name string) string {
-	if strings.Contains(name, ".") {
+	if strings.ContainsAny(name, `."`) {
 		name = strconv.Quote(name)
 	}
 	if path == "" {
 		return name
 	}
 	return path + "." + name
+}
+
+// above is the path of the table that a path stands in, "" at the top.
+func above(path string) string {
+	cut, quoted := 0, false
+	for i := 0; i < len(path); i++ {
+		switch {
+		case quoted && path[i] == '\\':
+			i++
+		case path[i] == '"':
+			quoted = !quoted
+		case path[i] == '.' && !quoted:
+			cut = i
+		}
+	}
+	return path[:cut]
 }
 
 // text returns the value of a string key under either spelling.

@@ -105,11 +105,9 @@ func (l *linter) add(s Severity, path, format string, args ...any) {
 			at = found
 			break
 		}
-		cut := strings.LastIndexByte(p, '.')
-		if cut < 0 {
+		if p = above(p); p == "" {
 			break
 		}
-		p = p[:cut]
 	}
 	l.found = append(l.found, Finding{File: l.file, Line: at.line, Col: at.col, Path: path, Severity: s, Text: fmt.Sprintf(format, args...)})
 }
@@ -167,13 +165,9 @@ func freeParent(path string) string {
 
 // parentUnknown reports whether the key stands in a table that was reported already.
 func (l *linter) parentUnknown(path string, known map[string]key, tables map[string]bool) bool {
-	cut := strings.LastIndexByte(path, '.')
-	if cut < 0 {
-		return false
-	}
-	parent := path[:cut]
+	parent := above(path)
 	_, isKey := known[parent]
-	return !isKey && !tables[parent]
+	return parent != "" && !isKey && !tables[parent]
 }
 
 func (l *linter) unknown(path string, spellings []string) {
@@ -213,10 +207,8 @@ func (l *linter) version(path string, k key) {
 
 func (l *linter) value(path string, k key) {
 	v := l.doc.values[path]
-	if _, isTable := v.(map[string]any); isTable && k.path == "global.fqdn" {
-		if l.v < V84 {
-			l.add(Wrong, path, "must be text before 8.4; write the whole name")
-		}
+	if _, isText := v.(string); !isText && k.path == "global.fqdn" {
+		l.leased(path, v)
 		return
 	}
 	switch k.kind {
@@ -237,7 +229,7 @@ func (l *linter) value(path string, k key) {
 		}
 	case words:
 		list, ok := v.([]any)
-		if !ok || slices.ContainsFunc(list, func(v any) bool { _, isText := v.(string); return !isText }) {
+		if !ok || slices.ContainsFunc(list, func(v any) bool { return !isText(v) }) {
 			l.add(Wrong, path, "must be a list of texts")
 		}
 	case table:
@@ -249,12 +241,28 @@ func (l *linter) value(path string, k key) {
 	}
 }
 
+// leased checks a name that DHCP is to give.
+func (l *linter) leased(path string, v any) {
+	list, isList := v.([]any)
+	_, isTable := v.(map[string]any)
+	switch {
+	case isTable && l.v < V84:
+		l.add(Wrong, path, "must be text before 8.4; write the whole name")
+	case isList && l.v >= V84 && len(list) <= 2 && (len(list) == 0 || list[0] == "from-dhcp") && (len(list) < 2 || isText(list[1])):
+		l.later(path, "is a list, which the installer takes for a name from DHCP; write the whole name in quotes")
+	case !isTable:
+		l.add(Wrong, path, "must be text in quotes")
+	}
+}
+
+func isText(v any) bool { _, ok := v.(string); return ok }
+
 func (l *linter) number(path string, k key, v any) {
 	var n float64
 	switch x := v.(type) {
 	case int64:
 		n = float64(x)
-		if k.kind == whole && (x < 0 || x > math.MaxUint32) {
+		if k.kind == whole && (x < 0 || l.v >= V92 && x > math.MaxUint32) {
 			l.add(Wrong, path, "%d is no number that the installer reads here", x)
 			return
 		}

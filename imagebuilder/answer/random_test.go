@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -182,10 +181,11 @@ func answers(n int) []string {
 	return out
 }
 
-// refused reports whether lint says that the installer does not take the file.
-func refused(text string) (bool, []string) {
+// refusedBy reports whether lint says that the installer of a release does not
+// take the file.
+func refusedBy(v Version, text string) (bool, []string) {
 	var why []string
-	for _, f := range Lint("a.toml", []byte(text), V92, nil).Findings {
+	for _, f := range Lint("a.toml", []byte(text), v, nil).Findings {
 		if f.Severity == Wrong && !f.Later {
 			why = append(why, f.String())
 		}
@@ -194,36 +194,40 @@ func refused(text string) (bool, []string) {
 }
 
 // TestVerdictsOfTheOfficialInstaller holds lint against what the installer's own
-// checks of 9.2.7 said of the same answers. testdata/verdicts holds one letter
-// for each answer: t taken, r refused. ANSWERS=DIR writes the answers, to be
-// judged again.
+// checks of 9.0.7, 9.1.1 and 9.2.7 said of the same answers. testdata holds one
+// letter for each answer: t taken, r refused. ANSWERS=DIR writes the answers, to
+// be judged again.
 func TestVerdictsOfTheOfficialInstaller(t *testing.T) {
-	texts := answers(randomAnswers)
-	if dir := os.Getenv("ANSWERS"); dir != "" {
-		for i, text := range texts {
-			if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%04d.toml", i)), []byte(text), 0o644); err != nil {
+	cases, wrong := 0, 0
+	for kind, texts := range map[string][]string{"verdicts": answers(randomAnswers), "mutants": mutants(1000)} {
+		if dir := os.Getenv("ANSWERS"); dir != "" {
+			for i, text := range texts {
+				if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%04d.toml", kind, i)), []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for _, v := range []Version{V90, V91, V92} {
+			verdicts, err := os.ReadFile("testdata/" + kind + "-" + v.String())
+			if err != nil {
 				t.Fatal(err)
+			}
+			verdicts = bytes.ReplaceAll(verdicts, []byte("\n"), nil)
+			if len(verdicts) != len(texts) {
+				t.Fatalf("%s of %s: %d verdicts of %d answers", kind, v, len(verdicts), len(texts))
+			}
+			for i, text := range texts {
+				cases++
+				got, why := refusedBy(v, text)
+				if got != (verdicts[i] == 'r') {
+					wrong++
+					t.Errorf("%s %d: official %s %c, lint says %v:\n%s", kind, i, v, verdicts[i], why, text)
+				}
+			}
+			if taken := bytes.Count(verdicts, []byte("t")); taken < len(texts)/6 || taken > len(texts)*4/5 {
+				t.Errorf("%s of %s: %d of %d answers are taken: the mixture proves little", kind, v, taken, len(texts))
 			}
 		}
 	}
-	verdicts, err := os.ReadFile("testdata/verdicts")
-	if err != nil {
-		t.Fatal(err)
-	}
-	verdicts = bytes.ReplaceAll(verdicts, []byte("\n"), nil)
-	if len(verdicts) != len(texts) {
-		t.Fatalf("%d verdicts of %d answers", len(verdicts), len(texts))
-	}
-	wrong := 0
-	for i, text := range texts {
-		got, why := refused(text)
-		if got != (verdicts[i] == 'r') {
-			wrong++
-			t.Errorf("answer %d: official %c, lint says %v:\n%s", i, verdicts[i], why, text)
-		}
-	}
-	if n := len(slices.DeleteFunc(slices.Clone(verdicts), func(c byte) bool { return c == 't' })); n < len(texts)/5 || n > len(texts)*4/5 {
-		t.Errorf("%d of %d answers are refused: the mixture proves little", n, len(texts))
-	}
-	fmt.Printf("figure lint.cases %d answers\nfigure lint.wrong %d answers\n", len(texts), wrong)
+	fmt.Printf("figure lint.cases %d answers\nfigure lint.wrong %d answers\n", cases, wrong)
 }
