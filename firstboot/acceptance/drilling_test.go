@@ -1,6 +1,8 @@
 package acceptance
 
 import (
+	"io/fs"
+	"syscall"
 	"testing"
 
 	"ringboot/firstboot/host"
@@ -47,5 +49,20 @@ func TestTheDrillsTickOff(t *testing.T) {
 	s.tell(r, all[4])
 	if got := s.Doing(); got != "drill 5 of 7 runs: migration; so far: management passed, corosync passed with warnings, bandwidth failed, storage not tried" {
 		t.Errorf("the fifth: %q", got)
+	}
+}
+
+// refusing are files of a disk that takes nothing.
+type refusing struct{ host.Files }
+
+func (refusing) WriteFile(string, []byte, fs.FileMode) error { return syscall.EROFS }
+
+// A drill is run only once its record lies on the disk: where that takes nothing,
+// saving says so.
+func TestARecordThatCannotBeWrittenIsAnError(t *testing.T) {
+	var o storage.Options
+	o.Host = host.Host{Files: refusing{}}
+	if err := (&Accept{o: o}).save(&acceptRecord{}); err == nil || err.Error() != "write the record of the acceptance: read-only file system" {
+		t.Errorf("saving said %v", err)
 	}
 }

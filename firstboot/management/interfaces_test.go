@@ -198,3 +198,14 @@ func TestTheManagementNetworkOfTheProfile(t *testing.T) {
 		}
 	}
 }
+
+// Where there is no bridge yet, what is new stands above the line that brings in
+// other files: those of the ring come after the network that they may need.
+func TestANewBridgeStandsAboveTheSources(t *testing.T) {
+	p, n := plan()
+	text, _ := wantInterfaces("auto lo\niface lo inet loopback\n\nsource /etc/network/interfaces.d/*\n", p, n, []string{"enp87s0"})
+	bridge, source := strings.Index(text, "iface vmbr0 inet static"), strings.Index(text, "source /etc/network/interfaces.d/*")
+	if loopback := strings.Index(text, "iface lo inet loopback"); loopback < 0 || bridge < loopback || source < bridge {
+		t.Errorf("the bridge is at %d, the loopback at %d, the sources at %d:\n%s", bridge, loopback, source, text)
+	}
+}
