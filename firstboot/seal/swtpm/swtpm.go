@@ -24,7 +24,7 @@ func Start(root, state string) (off func(), err error) {
 	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	cmd := exec.Command("swtpm", "socket", "--tpm2", "--tpmstate", "dir="+state, //nolint:gosec // a program of the test's machine
+	cmd := exec.Command("swtpm", "socket", "--tpm2", "--tpmstate", "dir="+state,
 		"--server", "type=unixio,path="+socket, "--flags", "not-need-init,startup-clear")
 	said := &said{}
 	cmd.Stdout, cmd.Stderr = said, said
@@ -42,7 +42,7 @@ func Start(root, state string) (off func(), err error) {
 		_ = os.Remove(socket)
 	}
 	for began := time.Now(); ; {
-		if c, err := net.Dial("unix", socket); err == nil { //nolint:noctx // a socket of this machine
+		if c, err := net.Dial("unix", socket); err == nil {
 			return off, c.Close()
 		}
 		select {
