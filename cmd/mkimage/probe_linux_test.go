@@ -45,7 +45,7 @@ func TestAStickThatOnlyLooks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, said, err := typed(t, "--probe", "--iso", iso, "--force", "--serial", "--out", "stick.iso"); err != nil {
+	if _, said, err := typed(t, "--probe", "--iso", iso, "--force", "--serial-console", "--out", "stick.iso"); err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}
 	ctx, cancel := context.WithTimeoutCause(t.Context(), probeTime, errors.New("the stick took too long"))
