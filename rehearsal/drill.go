@@ -33,6 +33,7 @@ func Drills() []Drill {
 		{"seeded-faults", "a wrong key in the answers, a damaged package, an agent that does not start: each is named in one line", (*drilling).seededFaults},
 		{"deaf-and-split", "multicast DNS and corosync's packets are lost: no cluster is claimed, the reason is named, and a trip without records is no good one", (*drilling).deafAndSplit},
 		{"stick-left-in", "the stick stays in and is first in the boot order: the machine is installed once", (*drilling).stickLeftIn},
+		{"one-stick", "one stick installs all machines, one after the other, and its menu says who is next", (*drilling).oneStick},
 		{"cable-pulled", "a cable of the ring is pulled and put back: both ends say so", (*drilling).cablePulled},
 		{"other-version", "one node has another version of Proxmox VE: no cluster is formed, and the reason is named", (*drilling).otherVersion},
 		{"power-cut-one", "one machine loses power at a random moment: the trip still ends", cut(1)},

@@ -17,13 +17,14 @@ func (r *Rehearsal) makeImages(ctx context.Context) error {
 		return err
 	}
 	looks := map[*imagebuilder.Base]*imagebuilder.Preflight{}
-	for _, m := range r.Plan.Machines {
+	for i, m := range r.Plan.Machines {
 		if err := r.watch.trust(m.Node, keys.Nodes[m.Node].Cert); err != nil {
 			return err
 		}
-		r.sticks[m.Node] = r.paths.image(m.Node)
-		if r.options.Old == Resume && exists(r.paths.image(m.Node)) {
-			continue // its ticket says what was installed
+		path := r.image(m.Node)
+		r.sticks[m.Node] = path
+		if r.options.Old == Resume && exists(path) || r.options.OneStick && i > 0 {
+			continue // its ticket says what was installed; or it is made
 		}
 		base := r.options.Base
 		if other := r.options.Bases[m.Node]; other != nil {
@@ -39,6 +40,9 @@ func (r *Rehearsal) makeImages(ctx context.Context) error {
 			}
 		}
 		request := imagebuilder.Request{Profile: p, Node: m.Node, Base: base, Keyring: keys, Agent: packed, Preflight: looks[base], Builder: r.options.Builder, Serial: true, Words: r.options.words()}
+		if r.options.OneStick {
+			request.Node = ""
+		}
 		if r.options.Change != nil {
 			if err := r.options.Change(m.Node, &request); err != nil {
 				return err
@@ -48,16 +52,24 @@ func (r *Rehearsal) makeImages(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("image of %s: %w", m.Node, err)
 		}
-		if err := output.File(ctx, r.paths.image(m.Node), image.Patched, output.Options{Replace: true}); err != nil {
+		if err := output.File(ctx, path, image.Patched, output.Options{Replace: true}); err != nil {
 			return fmt.Errorf("image of %s: %w", m.Node, err)
 		}
 		if r.options.Spoil != nil {
-			if err := r.options.Spoil(m.Node, r.paths.image(m.Node)); err != nil {
+			if err := r.options.Spoil(m.Node, path); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// image is the file of the stick that was made for a machine.
+func (r *Rehearsal) image(node string) string {
+	if r.options.OneStick {
+		node = imagebuilder.AllNodes
+	}
+	return r.paths.image(node)
 }
 
 // emulated is told to kernels on an emulated processor: their check of the
@@ -99,6 +111,6 @@ func (r *Rehearsal) PutStick(node, made string) {
 	defer r.mu.Unlock()
 	r.sticks[node] = ""
 	if made != "" {
-		r.sticks[node] = r.paths.image(made)
+		r.sticks[node] = r.image(made)
 	}
 }

@@ -36,6 +36,8 @@ type Options struct {
 	// StickFirst makes firmware prefer the stick, so that nothing but the guard
 	// of the image keeps a machine from being installed again and again.
 	StickFirst bool
+	// OneStick makes one stick for all machines; one of them at a time has it.
+	OneStick bool
 	// Serials gives disks another serial number than the profile knows.
 	Serials map[string]string
 	// Bases are stock ISOs of single nodes, instead of Base.
@@ -334,7 +336,9 @@ func (r *Rehearsal) close() {
 func (r *Rehearsal) Clear() error {
 	errs := []error{os.RemoveAll(r.paths.keyring())}
 	for _, m := range r.Plan.Machines {
-		errs = append(errs, os.Remove(r.paths.image(m.Node)))
+		if err := os.Remove(r.image(m.Node)); !errors.Is(err, os.ErrNotExist) { // one may be that of all
+			errs = append(errs, err)
+		}
 		for i := range m.Disks {
 			errs = append(errs, os.Remove(r.paths.disk(m.Node, i)))
 		}
