@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -84,8 +85,8 @@ func TestAStickThatOnlyLooks(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s%s", err, out, said)
 	}
-	for _, want := range []string{"frege\n  ERASES:     sda (QEMU HARDDISK, serial SMALL1)", "russell\n  ERASES:     nvme0n1 (QEMU NVMe Ctrl, serial SMALL2)"} {
-		if !strings.Contains(out, want) {
+	for _, want := range []string{`frege\n  ERASES:     sd[ab] \(QEMU HARDDISK, serial SMALL1\)`, `russell\n  ERASES:     nvme[01]n1 \(QEMU NVMe Ctrl, serial SMALL2\)`} {
+		if !regexp.MustCompile(want).MatchString(out) { // the kernel counts them as they come
 			t.Errorf("the plan does not say %q:\n%s", want, out)
 		}
 	}
@@ -101,7 +102,7 @@ func lintsAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, said, err := typed(t, "lint", "--inventory", "stick.iso", "answer.toml")
-	if err != nil || !strings.Contains(out, "would erase /dev/sda on QEMU") || !strings.Contains(out, "would erase /dev/nvme0n1 on QEMU") {
+	if err != nil || !regexp.MustCompile(`(?s)would erase /dev/sd[ab] on QEMU.*would erase /dev/nvme[01]n1 on QEMU`).MatchString(out) {
 		t.Errorf("%v\n%s%s", err, out, said)
 	}
 }
@@ -139,7 +140,7 @@ func probes(t *testing.T, ctx context.Context, firmware qemu.Firmware, number st
 	}
 	t.Cleanup(vm.Cut)
 	for i, want := range []string{
-		`Look at this machine, erase nothing`, `Guard: only looks, erases nothing; `, "", `preflight: looked for`,
+		`Guard: only looks, erases nothing;`, `Look at this machine, erase nothing`, "", `preflight: looked for`,
 		`LARGE` + number, `LOOKED, nothing is installed: the inventory is on the stick`, `▀▀▀▀`, `Press Enter to switch off`,
 	} {
 		if want == "" {
