@@ -22,7 +22,8 @@ var byIDRows = []struct {
 	{regexp.MustCompile(`^(?:dm-|md-|lvm-|raid-)`), "", "is no disk, but made of disks: name the disk itself"},
 	{regexp.MustCompile(`^wwn-(0x[0-9a-fA-F]+|.+)$`), "ID_WWN_WITH_EXTENSION", ""},
 	{regexp.MustCompile(`^nvme-((?:eui|nvme|uuid)\..+)$`), "ID_WWN", ""},
-	{regexp.MustCompile(`^(?:nvme|ata|usb|scsi|virtio)-(.+)$`), "ID_SERIAL", ""},
+	{regexp.MustCompile(`^usb-(.+)$`), "ID_USB_SERIAL", ""},
+	{regexp.MustCompile(`^(?:nvme|ata|scsi|cciss|virtio)-(.+)$`), "ID_SERIAL", ""},
 }
 
 // namespaceOf splits the number of the namespace off the name of an NVMe disk,
@@ -45,6 +46,9 @@ func ByIDProperties(name string) ([]DiskProperty, error) {
 			return nil, fmt.Errorf("%q %s", name, row.why)
 		}
 		value := m[1]
+		if row.property == "ID_USB_SERIAL" { // which udev sets since 252, beside the serial that the disk itself may tell
+			return []DiskProperty{{row.property, value}, {"ID_SERIAL", value}}, nil
+		}
 		if row.property != "ID_SERIAL" || !strings.HasPrefix(name, "nvme-") {
 			return []DiskProperty{{row.property, value}}, nil
 		}
@@ -53,7 +57,7 @@ func ByIDProperties(name string) ([]DiskProperty, error) {
 		}
 		return []DiskProperty{{row.property, value + FirstNamespace}, {row.property, value}}, nil
 	}
-	return nil, fmt.Errorf("%q is of no known bus (wwn, nvme, ata, usb, scsi, virtio): name the disk by its serial", name)
+	return nil, fmt.Errorf("%q is of no known bus (wwn, nvme, ata, usb, scsi, cciss, virtio): name the disk by its serial", name)
 }
 
 // SameByID reports whether two names below /dev/disk/by-id mean one disk: an NVMe

@@ -14,14 +14,15 @@ func TestByIDProperties(t *testing.T) {
 		"nvme-uuid.6c1d0a5e-0000-4000-8000-000000000001": "[{ID_WWN uuid.6c1d0a5e-0000-4000-8000-000000000001}]",
 		"wwn-0x5000c500a1b2c3d4":                         "[{ID_WWN_WITH_EXTENSION 0x5000c500a1b2c3d4}]",
 		"ata-Samsung_SSD_870_EVO_1TB_S6PT0001":           "[{ID_SERIAL Samsung_SSD_870_EVO_1TB_S6PT0001}]",
-		"usb-Samsung_Flash_Drive_0370-0:0":               "[{ID_SERIAL Samsung_Flash_Drive_0370-0:0}]",
+		"usb-Samsung_Flash_Drive_0370-0:0":               "[{ID_USB_SERIAL Samsung_Flash_Drive_0370-0:0} {ID_SERIAL Samsung_Flash_Drive_0370-0:0}]",
 		"scsi-0QEMU_QEMU_HARDDISK_one":                   "[{ID_SERIAL 0QEMU_QEMU_HARDDISK_one}]",
+		"cciss-3600508b1001c1234":                        "[{ID_SERIAL 3600508b1001c1234}]",
 		"virtio-frege-root":                              "[{ID_SERIAL frege-root}]",
 		"mmc-DV4064_0x11223344":                          `"mmc-DV4064_0x11223344" is an eMMC or a card, whose partitions the installer cannot name: take an NVMe or SATA disk`,
 		"dm-uuid-LVM-abc":                                `"dm-uuid-LVM-abc" is no disk, but made of disks: name the disk itself`,
 		"ata-Samsung_S6PT0001-part3":                     `"ata-Samsung_S6PT0001-part3" names a partition: name the whole disk`,
-		"ieee1394-0":                                     `"ieee1394-0" is of no known bus (wwn, nvme, ata, usb, scsi, virtio): name the disk by its serial`,
-		"nvme-":                                          `"nvme-" is of no known bus (wwn, nvme, ata, usb, scsi, virtio): name the disk by its serial`,
+		"ieee1394-0":                                     `"ieee1394-0" is of no known bus (wwn, nvme, ata, usb, scsi, cciss, virtio): name the disk by its serial`,
+		"nvme-":                                          `"nvme-" is of no known bus (wwn, nvme, ata, usb, scsi, cciss, virtio): name the disk by its serial`,
 	} {
 		props, err := ByIDProperties(name)
 		got := fmt.Sprint(props)

@@ -140,6 +140,10 @@ func TestThePropertiesAreUdevs(t *testing.T) {
 		"block/vda/serial":               {Data: []byte("RBSYS-FREGE\n")},
 		"block/sdb/device/vendor":        {Data: []byte("SanDisk \n")},
 		"block/sdb/device/model":         {Data: []byte("Ultra Fit       \n")},
+		"block/sdc/device/model":         {Data: []byte("MZILT\n")},
+		"block/sdc/device/wwid":          {Data: []byte("naa.5002538b1111111b\n")},
+		"block/sdd/device/model":         {Data: []byte("PERC\n")},
+		"block/sdd/device/wwid":          {Data: []byte("naa.6001405000000000c0ffee0000000001\n")},
 		"devices/pci0/usb2/2-1/idVendor": {Data: []byte("0781\n")},
 		"devices/pci0/usb2/2-1/serial":   {Data: []byte("4C530001\n")},
 	}}
@@ -151,7 +155,12 @@ func TestThePropertiesAreUdevs(t *testing.T) {
 		{"nvme0n1", "devices/pci0/nvme/nvme0/nvme0n1", nil, map[string]string{"ID_MODEL": "Samsung_SSD_980_PRO_1TB", "ID_SERIAL": "Samsung_SSD_980_PRO_1TB_S5GXNX0T123456_1", "ID_SERIAL_SHORT": "S5GXNX0T123456", "ID_WWN": "eui.002538b111b2c3d4"}},
 		{"vda", "devices/pci0/virtio0/block/vda", nil, map[string]string{"ID_SERIAL": "RBSYS-FREGE"}},
 		{"sda", "devices/pci0/ata1/host0/target0:0:0/0:0:0:0/block/sda", &Identity{"QEMU HARDDISK", "root", ""}, map[string]string{"ID_BUS": "ata", "ID_MODEL": "QEMU_HARDDISK", "ID_SERIAL": "QEMU_HARDDISK_root", "ID_SERIAL_SHORT": "root"}},
-		{"sdb", "devices/pci0/usb2/2-1/2-1:1.0/host6/target6:0:0/6:0:0:0/block/sdb", nil, map[string]string{"ID_BUS": "usb", "ID_MODEL": "Ultra_Fit", "ID_SERIAL": "SanDisk_Ultra_Fit_4C530001-0:0", "ID_SERIAL_SHORT": "4C530001"}},
+		{"sdb", "devices/pci0/usb2/2-1/2-1:1.0/host6/target6:0:0/6:0:0:0/block/sdb", nil, map[string]string{"ID_BUS": "usb", "ID_MODEL": "Ultra_Fit", "ID_SERIAL": "SanDisk_Ultra_Fit_4C530001-0:0", "ID_SERIAL_SHORT": "4C530001", "ID_USB_SERIAL": "SanDisk_Ultra_Fit_4C530001-0:0"}},
+		// A bridge that passes the disk's own name on: the link usb-... comes from the bridge.
+		{"sdb", "devices/pci0/usb2/2-1/2-1:1.0/host6/target6:0:0/6:0:0:0/block/sdb", &Identity{"WDC WD40", "WD-1", "0x50014ee2b1111111"}, map[string]string{"ID_BUS": "ata", "ID_MODEL": "WDC_WD40", "ID_SERIAL": "WDC_WD40_WD-1", "ID_SERIAL_SHORT": "WD-1",
+			"ID_WWN": "0x50014ee2b1111111", "ID_WWN_WITH_EXTENSION": "0x50014ee2b1111111", "ID_USB_SERIAL": "SanDisk_Ultra_Fit_4C530001-0:0"}},
+		{"sdc", "devices/pci0/host7/target7:0:0/7:0:0:0/block/sdc", nil, map[string]string{"ID_BUS": "scsi", "ID_MODEL": "MZILT", "ID_SERIAL": "35002538b1111111b", "ID_SERIAL_SHORT": "5002538b1111111b", "ID_WWN": "0x5002538b1111111b", "ID_WWN_WITH_EXTENSION": "0x5002538b1111111b"}},
+		{"sdd", "devices/pci0/host8/target8:0:0/8:0:0:0/block/sdd", nil, map[string]string{"ID_BUS": "scsi", "ID_MODEL": "PERC", "ID_SERIAL": "36001405000000000c0ffee0000000001", "ID_SERIAL_SHORT": "6001405000000000c0ffee0000000001", "ID_WWN": "0x6001405000000000", "ID_WWN_WITH_EXTENSION": "0x6001405000000000c0ffee0000000001"}},
 	} {
 		c.want["DEVNAME"], c.want["DEVTYPE"] = "/dev/"+c.disk, "disk"
 		if diff := cmp.Diff(c.want, properties(s, c.disk, c.device, c.ata)); diff != "" {

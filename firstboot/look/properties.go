@@ -64,7 +64,7 @@ func parseIdentity(b []byte) (Identity, bool) {
 }
 
 // properties works out what udev will say of a disk: ID_MODEL, ID_SERIAL,
-// ID_SERIAL_SHORT, ID_WWN and ID_BUS (systemd, rules.d/60-persistent-storage.rules,
+// ID_SERIAL_SHORT, ID_USB_SERIAL, ID_WWN with and without extension, and ID_BUS (systemd, rules.d/60-persistent-storage.rules,
 // ata_id, usb_id, scsi_id). device is its place below /sys.
 func properties(s sys, disk, device string, ata *Identity) map[string]string {
 	p := map[string]string{"DEVNAME": "/dev/" + disk, "DEVTYPE": "disk"}
@@ -74,6 +74,10 @@ func properties(s sys, disk, device string, ata *Identity) map[string]string {
 		}
 	}
 	dir := "block/" + disk
+	usb := usbAbove(s, device)
+	if usb != "" && strings.HasPrefix(disk, "sd") { // whatever the disk behind the bridge says of itself
+		set("ID_USB_SERIAL", usbSerial(s, usb, disk, device))
+	}
 	switch {
 	case strings.HasPrefix(disk, "nvme"):
 		set("ID_MODEL", name(s.word(dir, "device/model")))
@@ -92,24 +96,19 @@ func properties(s sys, disk, device string, ata *Identity) map[string]string {
 		set("ID_SERIAL_SHORT", name(ata.Serial))
 		set("ID_SERIAL", strings.TrimSuffix(name(ata.Model)+"_"+name(ata.Serial), "_"))
 		set("ID_WWN", ata.WWN)
+		set("ID_WWN_WITH_EXTENSION", ata.WWN)
 	default:
-		usb := usbAbove(s, device)
-		vendor, model := name(s.word(dir, "device/vendor")), name(s.word(dir, "device/model"))
-		set("ID_MODEL", model)
+		set("ID_MODEL", name(s.word(dir, "device/model")))
 		if usb != "" {
 			set("ID_BUS", "usb")
 			set("ID_SERIAL_SHORT", name(s.word(usb, "serial")))
-			lun := disk
-			if _, after, ok := strings.Cut(path.Base(path.Dir(path.Dir(device))), ":"); ok {
-				lun = strings.Join(strings.SplitN(after, ":", 3)[1:], ":")
-			}
-			serial := strings.Trim(vendor+"_"+model+"_"+p["ID_SERIAL_SHORT"], "_")
-			set("ID_SERIAL", serial+"-"+lun)
+			set("ID_SERIAL", p["ID_USB_SERIAL"])
 			break
 		}
 		set("ID_BUS", "scsi")
 		if wwid, ok := strings.CutPrefix(s.word(dir, "device/wwid"), "naa."); ok {
-			set("ID_WWN", "0x"+wwid)
+			set("ID_WWN", "0x"+wwid[:min(16, len(wwid))]) // the rest is the vendor's extension
+			set("ID_WWN_WITH_EXTENSION", "0x"+wwid)
 			set("ID_SERIAL_SHORT", wwid)
 			set("ID_SERIAL", "3"+wwid) // the designator's type before it
 		}
@@ -121,6 +120,16 @@ func properties(s sys, disk, device string, ata *Identity) map[string]string {
 		}
 	}
 	return p
+}
+
+// usbSerial is what usb_id makes of a disk on a USB device: maker, model, serial and unit.
+func usbSerial(s sys, usb, disk, device string) string {
+	dir, unit := "block/"+disk, disk
+	if _, after, ok := strings.Cut(path.Base(path.Dir(path.Dir(device))), ":"); ok {
+		unit = strings.Join(strings.SplitN(after, ":", 3)[1:], ":")
+	}
+	serial := strings.Trim(name(s.word(dir, "device/vendor"))+"_"+name(s.word(dir, "device/model"))+"_"+name(s.word(usb, "serial")), "_")
+	return serial + "-" + unit
 }
 
 // namespace is what udev appends to an NVMe disk's serial.

@@ -119,7 +119,7 @@ func TestWriteRefuses(t *testing.T) {
 		"proxmox ve 8.3 is older than 8.4: take a newer ISO": func(r *Request) { r.Version = V83 },
 		`node "goedel" is not in the profile`:                func(r *Request) { r.Node = "goedel" },
 		"no hash of root's password was given":               func(r *Request) { r.RootPasswordHash = "" },
-		`frege: root_disk.by_id "ieee-1" is of no known bus (wwn, nvme, ata, usb, scsi, virtio): name the disk by its serial`: func(r *Request) {
+		`frege: root_disk.by_id "ieee-1" is of no known bus (wwn, nvme, ata, usb, scsi, cciss, virtio): name the disk by its serial`: func(r *Request) {
 			r.Profile.Nodes[0].RootDisk = profiles.Disk{ByID: "ieee-1"}
 		},
 	} {
