@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"ringboot/profiles/spelling"
 )
 
 // checker holds the rules that need more than one value.
@@ -101,6 +103,10 @@ func (c *checker) prefix(path string, p netip.Prefix) bool {
 		c.at(path, "/%d is not allowed; write /8 to /29", p.Bits())
 		return false
 	}
+	if wrong := spelling.Network(p); wrong != "" {
+		c.at(path, "%s", wrong)
+		return false
+	}
 	return true
 }
 
@@ -158,9 +164,6 @@ func (c *checker) users() {
 	for i, u := range c.p.Users {
 		at := fmt.Sprintf("users[%d]", i)
 		names.add(c, at+".name", u.Name, "name")
-		if u.Name == "root" {
-			c.at(at+".name", "root is there already; name an account of a person or of a machine")
-		}
 		for j, k := range u.Keys {
 			if _, err := publicKeys(k); err != nil {
 				c.at(fmt.Sprintf("%s.keys[%d]", at, j), "%v", err)
@@ -188,6 +191,11 @@ func (c *checker) rest() {
 	}
 	if p.Agent.Port == p.Agent.StatusPort {
 		c.at("agent.status_port", "%d is agent.port too; take another", p.Agent.StatusPort)
+	}
+	for path, port := range map[string]int{"agent.port": p.Agent.Port, "agent.status_port": p.Agent.StatusPort} {
+		if wrong := spelling.TCPPort(port); wrong != "" {
+			c.at(path, "%s", wrong)
+		}
 	}
 	if v := p.Acceptance.Victim; v != "" && p.NodeID(v) == 0 {
 		c.at("acceptance.victim", "%q is no node of this profile", v)

@@ -23,6 +23,8 @@ type key struct {
 	// rule says what is wrong with a value that has the pattern's form, or "";
 	// it replaces the pattern's own message.
 	rule func(string) string
+	// taken says what is wrong with a value that has the right form, or "".
+	taken func(string) string
 }
 
 const (
@@ -50,7 +52,7 @@ func clusterKeys() []key {
 		{path: "cluster.timezone", doc: "Zone, by its name in zone.tab of the tz database, or `UTC`. The installer takes no other name: not `Etc/UTC`, not `US/Pacific`.", pattern: `[A-Za-z_]+(/[A-Za-z0-9_+-]+){0,2}`, says: "a name such as Europe/Berlin or UTC", rule: locales.Zone},
 		{path: "cluster.keyboard", doc: "Keyboard layout of the console.", enum: slices.Sorted(maps.Keys(locales.Keyboards)), rule: locales.Keyboard},
 		{path: "cluster.country", doc: "Country, ISO 3166 alpha-2 in lower case; the installer picks mirrors and zones by it.", pattern: `[a-z]{2}`, says: "two lower-case letters", rule: locales.Country},
-		{path: "cluster.mail", doc: "Where the nodes send mail for root.", pattern: spelling.MailForm, says: "an address such as admin@example.org", required: true, rule: spelling.Mail},
+		{path: "cluster.mail", doc: "Where the nodes send mail for root.", pattern: spelling.MailForm, says: "an address such as admin@example.org", required: true, taken: spelling.Mail},
 
 		{path: "cluster.smarthost", doc: "Mail server that takes the mail of all nodes (Postfix's `relayhost`), without a password. Left out: each node sends it itself, or as you set it.", pattern: hostPort, says: "a host or host:port, such as mail.example.org:25"},
 
@@ -77,7 +79,7 @@ func networkKeys() []key {
 		{path: "management.dns", doc: "Name servers.", min: 1, max: 3, required: true},
 		{path: "management.allow_single_port", doc: "Consent to a management bond of one port. The network is then not redundant, and the report says so."},
 		{path: "management.keep", doc: "Consent to the network that the machines have, for machines that were installed by hand: the agent checks address and gateway and changes nothing. Whether it is redundant is then yours to know, and the report says so."},
-		{path: "management.ntp", doc: "Time servers; none means Debian's pool. Each node also takes the founder's clock, so that nodes without a way out agree.", pattern: `[A-Za-z0-9.:-]+`, says: "a host name or an address"},
+		{path: "management.ntp", doc: "Time servers; none means Debian's pool. Each node also takes the founder's clock, so that nodes without a way out agree.", pattern: `[A-Za-z0-9.:-]+`, says: "a host name or an address", taken: spelling.TimeServer},
 
 		{path: "management.vlan", doc: "VLAN tag of the management network on the ports; 0 means untagged. The installer knows no tags, so a node reaches the network from its first start on. The bridge carries that VLAN alone; it does not go with `vlan_aware`.", min: 0, max: 4094},
 		{path: "management.vlan_aware", doc: "Whether guests on the bridge may have tags of their own; the node's own address is untagged."},
@@ -92,10 +94,10 @@ func networkKeys() []key {
 		{path: "ring.bond", doc: "For `switch` with two ports: how they form one. `802.3ad` (LACP) must be set at the switch as well. Left out: `active-backup`.", enum: bondModes()},
 		{path: "ring.keep_host", doc: "Do not reset the Thunderbolt controllers when their driver is loaded (`thunderbolt.host_reset=0`). For machines whose ports stay dead after a restart until a cable is plugged anew. What the firmware made of them then stays as well, and a link may take 90 to 110 s to return."},
 		{path: "ring.ports", doc: "The ring ports of each node: two in a ring, one to each other node in a mesh, one or two on a switch, none with `none`. A node with other ports has its own `ring_ports`.", max: 3},
-		{path: "ring.ports[].name", doc: "Name that the port gets.", pattern: `[a-z][a-z0-9]{1,14}`, says: "2 to 15 lower-case letters and digits, a letter first", required: true},
-		{path: "ring.ports[].path", doc: "PCI path of the port as udev writes it. This is how Thunderbolt ports are found.", pattern: pathForm, says: "as udev's ID_PATH, such as pci-0000:00:0d.2"},
+		{path: "ring.ports[].name", doc: "Name that the port gets.", pattern: `[a-z][a-z0-9]{1,14}`, says: "2 to 15 lower-case letters and digits, a letter first", required: true, taken: spelling.PortName},
+		{path: "ring.ports[].path", doc: "PCI path of the port as udev writes it. This is how Thunderbolt ports are found.", pattern: pathForm, says: "as udev's ID_PATH, such as pci-0000:00:0d.2", taken: spelling.PortPath},
 		{path: "ring.ports[].port", doc: "For a Thunderbolt controller that has two ports: 1 or 3, as `ls /sys/bus/thunderbolt/devices` shows it behind the dash (`0-1`, `0-3`). Both ports then have the same `path`.", min: 1, max: 15},
-		{path: "ring.ports[].mac", doc: "Hardware address of the port. Thunderbolt addresses change, so it is for `ethernet` only.", pattern: macForm, says: "six hexadecimal pairs, such as 58:47:ca:00:00:01"},
+		{path: "ring.ports[].mac", doc: "Hardware address of the port. Thunderbolt addresses change, so it is for `ethernet` only.", pattern: macForm, says: "six hexadecimal pairs, such as 58:47:ca:00:00:01", taken: spelling.MAC},
 		{path: "ring.ports[].interface", doc: "Kernel's name of the port, for rehearsals.", pattern: nicForm, says: "a network device's name"},
 		{path: "ring.ports[].driver", doc: "Kernel driver that the port must have.", pattern: `[a-z0-9_-]{1,32}`, says: "a driver's name, such as i40e"},
 	}
@@ -105,7 +107,7 @@ func networkKeys() []key {
 func nodeKeys() []key {
 	return []key{
 		{path: "nodes", doc: "The machines, the founder first: three in a ring, three or four in a mesh, three to sixteen on a switch or with `none`. The founder creates the cluster; the order of the others is the order in which they join.", min: fewestNodes, max: 16, required: true},
-		{path: "nodes[].name", doc: "Host name.", pattern: label, says: "one lower-case DNS label of at most 63 characters, not all digits", required: true},
+		{path: "nodes[].name", doc: "Host name.", pattern: label, says: "one lower-case DNS label of at most 63 characters, not all digits", required: true, taken: spelling.Host},
 		{path: "nodes[].address", doc: "Address on the management network.", required: true},
 		{path: "nodes[].address6", doc: "IPv6 address on the management network beside `address`; all nodes have one, or none."},
 		{path: "nodes[].ring", doc: "Address on the ring. Left out, it has the last byte of `address`."},
@@ -113,27 +115,27 @@ func nodeKeys() []key {
 		{path: "nodes[].machine.serial", doc: "Serial number that the firmware gives the machine (`product_serial` of DMI), exact."},
 		{path: "nodes[].machine.uuid", doc: "UUID that the firmware gives the machine (`product_uuid` of DMI).", pattern: `[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}`, says: "a UUID such as 03000200-0400-0500-0006-000700080009"},
 		{path: "nodes[].root_disk", doc: "The disk that is erased and gets the system. Exactly one of its keys is set. Left out: the only blank disk of the smallest size, which is looked for on the machine before anything is erased."},
-		{path: "nodes[].root_disk.serial", doc: "Serial number as `udevadm info` shows it (`ID_SERIAL_SHORT` or `ID_SERIAL`), exact. The safe way. No disk with another serial is erased; two disks behind cheap USB bridges, and two namespaces of one NVMe disk, can have the same."},
+		{path: "nodes[].root_disk.serial", doc: "Serial number as `udevadm info` shows it (`ID_SERIAL_SHORT` or `ID_SERIAL`), exact. The safe way. No disk with another serial is erased; two disks behind cheap USB bridges, and two namespaces of one NVMe disk, can have the same.", taken: spelling.Serial},
 		{path: "nodes[].root_disk.by_id", doc: "Name below /dev/disk/by-id, of a whole disk. An NVMe disk may have its name with or without the `_1` of its namespace.", pattern: fileForm, says: "a file name without a slash", rule: checkByID},
 		{path: "nodes[].root_disk.kernel", doc: "Kernel's name, such as `nvme0n1`. Weak: the kernel may count the disks differently next time. Every command prints it as a risk.", pattern: kernelDisk, says: "a whole disk such as nvme0n1 or sda", rule: checkKernelDisk},
 		{path: "nodes[].mirror_disk", doc: "The second disk of a mirror, for an `install.filesystem` with `(raid1)`: it is erased as `root_disk` is, and both must be named."},
-		{path: "nodes[].mirror_disk.serial", doc: "Serial number, exact."},
+		{path: "nodes[].mirror_disk.serial", doc: "Serial number, exact.", taken: spelling.Serial},
 		{path: "nodes[].mirror_disk.by_id", doc: "As in `root_disk`.", pattern: fileForm, says: "a file name without a slash", rule: checkByID},
 		{path: "nodes[].mirror_disk.kernel", doc: "As in `root_disk`; weak.", pattern: kernelDisk, says: "a whole disk such as nvme1n1 or sdb", rule: checkKernelDisk},
 		{path: "nodes[].osd_disks", doc: "The disks that Ceph gets. Left out: every blank disk of at least 100 GB that is built in and not the root disk. Empty: none; at least three nodes must have some. The word `rest` among them is what `install.size` leaves of `root_disk`: it becomes a partition, and the partition an OSD.", max: 16},
-		{path: "nodes[].osd_disks[].serial", doc: "Serial number, exact."},
+		{path: "nodes[].osd_disks[].serial", doc: "Serial number, exact.", taken: spelling.Serial},
 		{path: "nodes[].osd_disks[].by_id", doc: "Name below /dev/disk/by-id, of a whole disk. An NVMe disk may have its name with or without the `_1` of its namespace.", pattern: fileForm, says: "a file name without a slash", rule: checkByID},
 		{path: "nodes[].osd_disks[].kernel", doc: "Kernel's name; weak.", pattern: kernelDisk, says: "a whole disk such as nvme1n1 or sdb", rule: checkKernelDisk},
 		{path: "nodes[].ports", doc: "Management ports, the preferred one first; they form a bond, as `management.bond` says.", min: 1, max: 4, required: true},
-		{path: "nodes[].ports[].mac", doc: "Hardware address. The safe way.", pattern: macForm, says: "six hexadecimal pairs, such as 58:47:ca:00:00:01"},
-		{path: "nodes[].ports[].path", doc: "PCI path as udev writes it.", pattern: pathForm, says: "as udev's ID_PATH, such as pci-0000:57:00.0"},
-		{path: "nodes[].ports[].interface", doc: "Kernel's name. Bus numbers move with the number of NVMe disks; prefer `mac`.", pattern: nicForm, says: "a network device's name"},
+		{path: "nodes[].ports[].mac", doc: "Hardware address. The safe way.", pattern: macForm, says: "six hexadecimal pairs, such as 58:47:ca:00:00:01", taken: spelling.MAC},
+		{path: "nodes[].ports[].path", doc: "PCI path as udev writes it.", pattern: pathForm, says: "as udev's ID_PATH, such as pci-0000:57:00.0", taken: spelling.PortPath},
+		{path: "nodes[].ports[].interface", doc: "Kernel's name. Bus numbers move with the number of NVMe disks; prefer `mac`.", pattern: nicForm, says: "a network device's name", taken: spelling.Port},
 		{path: "nodes[].ports[].driver", doc: "Every port of this driver, found by the node itself. For machines whose addresses are not known yet.", pattern: `[a-z0-9_-]{1,32}`, says: "a driver's name, such as igc"},
 		{path: "nodes[].ring_ports", doc: "The ring ports of this node, where they differ from `ring.ports`.", max: 3},
-		{path: "nodes[].ring_ports[].name", doc: "As in `ring.ports`.", pattern: `[a-z][a-z0-9]{1,14}`, says: "2 to 15 lower-case letters and digits, a letter first", required: true},
-		{path: "nodes[].ring_ports[].path", doc: "As in `ring.ports`.", pattern: pathForm, says: "as udev's ID_PATH, such as pci-0000:00:0d.2"},
+		{path: "nodes[].ring_ports[].name", doc: "As in `ring.ports`.", pattern: `[a-z][a-z0-9]{1,14}`, says: "2 to 15 lower-case letters and digits, a letter first", required: true, taken: spelling.PortName},
+		{path: "nodes[].ring_ports[].path", doc: "As in `ring.ports`.", pattern: pathForm, says: "as udev's ID_PATH, such as pci-0000:00:0d.2", taken: spelling.PortPath},
 		{path: "nodes[].ring_ports[].port", doc: "As in `ring.ports`.", min: 1, max: 15},
-		{path: "nodes[].ring_ports[].mac", doc: "As in `ring.ports`.", pattern: macForm, says: "six hexadecimal pairs, such as 58:47:ca:00:00:01"},
+		{path: "nodes[].ring_ports[].mac", doc: "As in `ring.ports`.", pattern: macForm, says: "six hexadecimal pairs, such as 58:47:ca:00:00:01", taken: spelling.MAC},
 		{path: "nodes[].ring_ports[].interface", doc: "As in `ring.ports`.", pattern: nicForm, says: "a network device's name"},
 		{path: "nodes[].ring_ports[].driver", doc: "As in `ring.ports`.", pattern: `[a-z0-9_-]{1,32}`, says: "a driver's name, such as i40e"},
 		{path: "nodes[].subscription", doc: "Key of this machine's subscription; it is entered while the node is formed. Where Proxmox's shop cannot be asked, or refuses it, the cluster is formed all the same, and the report says so.", pattern: `pve[0-9]+[cbsp]-[0-9a-f]{10}`, says: "such as pve2c-0123456789"},
@@ -141,7 +143,7 @@ func nodeKeys() []key {
 		{path: "nodes[].replace", doc: "Consent: this machine takes the place of a lost one of the same name in a cluster that exists."},
 
 		{path: "users", doc: "Accounts on every node, and in the cluster where they have a role.", max: 32},
-		{path: "users[].name", doc: "Account name.", pattern: `[a-z_][a-z0-9_-]{0,31}`, says: "1 to 32 lower-case letters, digits, _ and -, a letter or _ first", required: true},
+		{path: "users[].name", doc: "Account name.", pattern: `[a-z_][a-z0-9_-]{0,31}`, says: "1 to 32 lower-case letters, digits, _ and -, a letter or _ first", required: true, taken: spelling.Account},
 		{path: "users[].full_name", doc: "For people.", pattern: `[^:\n]*`, says: "text without a colon"},
 		{path: "users[].sudo", doc: "`password`: everything, with the account's own password (mkimage invents one and keeps it in the keyring if `password_hash` is empty). `nopasswd`: everything, unasked. `none`: nothing.", enum: []string{"none", "password", "nopasswd"}},
 		{path: "users[].keys", doc: "OpenSSH public keys, one a line. Accounts log in with a key only.", max: 32},
@@ -159,7 +161,7 @@ func serviceKeys() []key {
 		{path: "ceph.version", doc: "Ceph release. Left out, it is the one that the release of Proxmox VE has as its default: `squid` on 9.0 and 9.1, which know no other, and `tentacle` on 9.2.", enum: []string{"squid", "tentacle"}},
 		{path: "ceph.repository", doc: "Where Ceph's packages come from; `manual` leaves that to you, which 9.0 does not know.", enum: []string{"no-subscription", "enterprise", "manual"}},
 		{path: "ceph.network", doc: "Where clients reach monitors and OSDs. `ring`: the ring's full speed, and storage that ends with the ring. `lan`: as slow as the LAN, and storage that outlives a dead ring.", enum: []string{"ring", "lan"}},
-		{path: "ceph.pool", doc: "Name of the pool for disks of guests, and of its storage.", pattern: `[a-z][a-z0-9_-]{0,30}`, says: "1 to 31 lower-case letters, digits, _ and -, a letter first"},
+		{path: "ceph.pool", doc: "Name of the pool for disks of guests, and of its storage.", pattern: `[a-z][a-z0-9_-]{0,30}`, says: "1 to 31 lower-case letters, digits, _ and -, a letter first", taken: spelling.Pool},
 		{path: "ceph.pg_num", doc: "Placement groups to begin with, a power of two; the autoscaler goes on from there.", min: 1, max: 256},
 		{path: "ceph.cephfs", doc: "Whether to make a CephFS for ISO images and templates as well."},
 		{path: "ceph.min_osds", doc: "OSDs on each node below which the step waits.", min: 1, max: 16},
@@ -223,6 +225,9 @@ func (k key) check(value string) string {
 	}
 	if k.pattern != "" && !regexp.MustCompile(`^(?:`+k.pattern+`)$`).MatchString(value) {
 		return quote(value) + " is not allowed; write " + k.says
+	}
+	if k.taken != nil {
+		return k.taken(value)
 	}
 	return ""
 }
