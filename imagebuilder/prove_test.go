@@ -15,8 +15,8 @@ import (
 const twins = `{"disks": {
  "nvme0n1": {"DEVNAME": "/dev/nvme0n1", "ID_SERIAL": "Samsung_990_S1_1", "ID_SERIAL_SHORT": "S1", "ID_WWN": "eui.1"},
  "nvme1n1": {"DEVNAME": "/dev/nvme1n1", "ID_SERIAL": "Samsung_990_S2_1", "ID_SERIAL_SHORT": "S2", "ID_WWN": "eui.2"},
- "sda": {"DEVNAME": "/dev/sda", "ID_SERIAL": "JMicron_0123456789ABCDEF-0:0", "ID_SERIAL_SHORT": "0123456789ABCDEF"},
- "sdb": {"DEVNAME": "/dev/sdb", "ID_SERIAL": "JMicron_0123456789ABCDEF-0:1", "ID_SERIAL_SHORT": "0123456789ABCDEF"}},
+ "sda": {"DEVNAME": "/dev/sda", "ID_SERIAL": "JMicron_0123456789ABCDEF-0:0", "ID_USB_SERIAL": "JMicron_0123456789ABCDEF-0:0", "ID_SERIAL_SHORT": "0123456789ABCDEF"},
+ "sdb": {"DEVNAME": "/dev/sdb", "ID_SERIAL": "JMicron_0123456789ABCDEF-0:1", "ID_USB_SERIAL": "JMicron_0123456789ABCDEF-0:1", "ID_SERIAL_SHORT": "0123456789ABCDEF"}},
 "nics": {"enp87s0": {"INTERFACE": "enp87s0", "ID_NET_NAME_MAC": "enx5847ca000001", "ID_NET_DRIVER": "igc"},
  "enp88s0": {"INTERFACE": "enp88s0", "ID_NET_NAME_MAC": "enx5847ca000002", "ID_NET_DRIVER": "igc"}}}`
 
