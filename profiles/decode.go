@@ -14,6 +14,9 @@ import (
 	"ringboot/profiles/spelling"
 )
 
+// six ends the names of keys that hold IPv6.
+const six = "6"
+
 // maxNodes bounds the work that aliases can cause: the largest sensible
 // profile has a few hundred values.
 const maxNodes = 20000

@@ -94,7 +94,7 @@ func TestEveryKeyHasARowAndEveryRowAKey(t *testing.T) {
 func TestGeneratedFiles(t *testing.T) {
 	files := map[string][]byte{
 		"schema.json":                          Schema(),
-		filepath.Join("../docs", "profile.md"): Reference(),
+		filepath.Join("../docs", "profile.md"): reference(),
 	}
 	inventory, err := Default().AnsibleFiles()
 	if err != nil {

@@ -1,5 +1,5 @@
 // Package journal keeps what an agent cannot read from the system: what it
-// meant to do, what happened, and marks such as the result of a drill.
+// meant to do, and what happened.
 //
 // It never holds state. Whether a step is done is asked of the system each
 // time; a journal that is lost costs history and nothing else. The file is
@@ -35,18 +35,11 @@ type Event struct {
 	Text string    `json:"text"`
 }
 
-// Mark is a fact that the agent made itself and cannot read from the system.
-type Mark struct {
-	Time  time.Time       `json:"time"`
-	Value json.RawMessage `json:"value,omitempty"`
-}
-
 // content is the file.
 type content struct {
 	Version int               `json:"version"`
 	Intent  map[string]string `json:"intent,omitempty"` // by step: what Apply was about to do
 	Since   map[string]Since  `json:"since,omitempty"`  // by step: in which state, since when
-	Marks   map[string]Mark   `json:"marks,omitempty"`
 	Events  []Event           `json:"events,omitempty"`
 }
 
@@ -180,47 +173,6 @@ func (j *Journal) States() map[string]Since {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return maps.Clone(j.file.Since)
-}
-
-// SetMark notes a fact under a name, with a value that JSON can hold.
-func (j *Journal) SetMark(name string, value any) error {
-	text, err := json.Marshal(value)
-	if err != nil {
-		return fmt.Errorf("mark %s: %w", name, err)
-	}
-	return j.change(func(c *content) bool {
-		if c.Marks == nil {
-			c.Marks = map[string]Mark{}
-		}
-		c.Marks[name] = Mark{Time: j.clock.Now().UTC(), Value: text}
-		return true
-	})
-}
-
-// GetMark decodes the mark of that name into value, which may be nil, and
-// tells when it was set. ok is false where there is none.
-func (j *Journal) GetMark(name string, value any) (at time.Time, ok bool, err error) {
-	j.mu.Lock()
-	mark, ok := j.file.Marks[name]
-	j.mu.Unlock()
-	if !ok || value == nil {
-		return mark.Time, ok, nil
-	}
-	if err := json.Unmarshal(mark.Value, value); err != nil {
-		return mark.Time, true, fmt.Errorf("mark %s: %w", name, err)
-	}
-	return mark.Time, true, nil
-}
-
-// DropMark forgets a mark.
-func (j *Journal) DropMark(name string) error {
-	return j.change(func(c *content) bool {
-		if _, ok := c.Marks[name]; !ok {
-			return false
-		}
-		delete(c.Marks, name)
-		return true
-	})
 }
 
 // change edits the content and writes the file if edit says that it must.

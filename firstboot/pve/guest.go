@@ -267,25 +267,3 @@ func (g Guests) CleanBench(ctx context.Context, pool, run string) error {
 	_, err := g.change(ctx, 5*time.Minute, "rados", "-p", pool, "cleanup", "--run-name", run)
 	return err
 }
-
-// Tasks lists the running tasks of the cluster, as type and id.
-func (g Guests) Tasks(ctx context.Context) ([]string, error) {
-	var list []struct {
-		Type   string `json:"type"`
-		ID     string `json:"id"`
-		Node   string `json:"node"`
-		Ended  int64  `json:"endtime"`
-		Status string `json:"status"`
-	}
-	if err := g.readJSON(ctx, &list, "pvesh", "get", "/cluster/tasks", "--output-format", "json"); err != nil {
-		return nil, err
-	}
-	var out []string
-	for _, t := range list {
-		if t.Ended == 0 && t.Status == "" {
-			out = append(out, strings.TrimSpace(t.Type+" "+t.ID)+" on "+t.Node)
-		}
-	}
-	slices.Sort(out)
-	return out, nil
-}

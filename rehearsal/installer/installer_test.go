@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"ringboot/profiles"
 )
 
 // world is what a small installer knows of the world.
@@ -79,6 +81,28 @@ func TestAnswersThatAreRefused(t *testing.T) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+// A file system that a profile can name is one that the practice installer takes.
+func TestEveryFileSystemIsTaken(t *testing.T) {
+	const was = "filesystem = \"ext4\"\nfilter.ID_SERIAL_SHORT = \"ROOT1\"\nlvm.maxvz = 0"
+	if !strings.Contains(good, was) {
+		t.Fatal("the good answer has another file system")
+	}
+	for _, l := range profiles.Layouts() {
+		disk := "filesystem = \"" + l.FileSystem.Name + "\"\ndisk-list = [\"sda\", \"sdb\"]\n" + l.Options + ".raid = \"" + l.Level.Name + "\""
+		if l.Single {
+			disk = "filesystem = \"" + l.FileSystem.Name + "\"\ndisk-list = [\"sda\"]\n" + l.Options + ".hdsize = 16"
+		}
+		a, err := ParseAnswer([]byte(strings.Replace(good, was, disk, 1)), world)
+		if err != nil {
+			t.Errorf("%s: %v: say in rules.go what its installer does with it", l.Name, err)
+			continue
+		}
+		if a.Filesystem != l.FileSystem.Name || a.Raid != l.Level.Name {
+			t.Errorf("%s is taken as %s %s", l.Name, a.Filesystem, a.Raid)
+		}
 	}
 }
 

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -56,9 +55,6 @@ func (n *Node) Overtaken() bool { return n.coro != nil && n.coro.stuck }
 
 // Powered reports whether the node runs.
 func (n *Node) Powered() bool { return n.powered }
-
-// Boots counts the starts after the first one.
-func (n *Node) Boots() int { return n.boots }
 
 // AddGuest puts a guest's configuration on the node.
 func (n *Node) AddGuest(id string) {
@@ -130,17 +126,6 @@ func (n *Node) noteRemoval(p string) {
 		}
 	}
 	n.w.note("database-lost", n.name)
-}
-
-// Disk is a copy of what would survive a power cut now: path to content.
-func (n *Node) Disk() map[string][]byte {
-	out := map[string][]byte{}
-	for p, f := range maps.All(n.disk.durable) {
-		if f.mode.IsRegular() {
-			out[p] = f.text()
-		}
-	}
-	return out
 }
 
 // sysrqTrigger is the kernel's file that takes orders without asking twice.

@@ -126,9 +126,6 @@ func (w *World) Notes(kind string) []string { return w.notes[kind] }
 // Tool finds a tool.
 func (w *World) Tool(name string) (Tool, bool) { t, ok := w.tools[name]; return t, ok }
 
-// Register adds a tool, or replaces one, for this world only.
-func (w *World) Register(name string, t Tool) { w.tools[name] = t }
-
 // SetLink cuts or restores one link (0 management, 1 ring) between two nodes.
 func (w *World) SetLink(a, b string, link int, alive bool) {
 	if a > b {

@@ -214,9 +214,6 @@ func getNextID(c *sim.Call, _ string, _ map[string]string) (any, int) {
 	}
 }
 
-// getTasks is GET /cluster/tasks: none is running while the agent asks.
-func getTasks(*sim.Call, string, map[string]string) (any, int) { return []any{}, 0 }
-
 // storageTools are the tools of high availability and guests.
 func storageTools() map[string]sim.Tool {
 	return map[string]sim.Tool{
@@ -229,7 +226,6 @@ func storageMethods() map[string]Method {
 	return map[string]Method{
 		"get /nodes/*/disks/list":        ceph.GetDisks,
 		"get /cluster/nextid":            getNextID,
-		"get /cluster/tasks":             getTasks,
 		"get /cluster/ha/status/current": getHACurrent,
 		"get /cluster/ha/resources":      getHAResources,
 		"get /cluster/ha/rules":          getHARules,

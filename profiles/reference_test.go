@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Reference is docs/profile.md: every key with its type, rules, default and
+// reference is docs/profile.md: every key with its type, rules, default and
 // meaning, from the same table that checks them.
-func Reference() []byte {
+func reference() []byte {
 	var out bytes.Buffer
 	fmt.Fprint(&out, `# The profile, key by key
 
@@ -103,9 +103,6 @@ func (k key) values() string {
 	}
 	return "text"
 }
-
-// six ends the names of keys that hold IPv6.
-const six = "6"
 
 // typeAt finds the type of a key by its path.
 func typeAt(path string) reflect.Type {
