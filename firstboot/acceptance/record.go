@@ -138,6 +138,20 @@ func (s *Accept) doubt() {
 	}
 }
 
+// Reopened implements step.Reopener: a run that began after the node had settled
+// goes on where its end is not written down.
+func (s *Accept) Reopened() bool {
+	r, err := s.load()
+	return err == nil && r != nil && !r.Done
+}
+
+// Reopened implements step.Reopener: the report is of an earlier run.
+func (s *Report) Reopened() bool {
+	r, err := s.accept.load()
+	have, unread := s.read()
+	return err == nil && unread == nil && r != nil && have != nil && (!r.Done || r.Run != have.Run)
+}
+
 // forget removes the record and the mark of a power cut from this node.
 func (s *Accept) forget() error {
 	for _, file := range []string{acceptFile, cutFile} {

@@ -10,10 +10,13 @@ import (
 
 // Finish takes steps for done that were when the node settled, with what they
 // said then: nobody looks whether they still are, and nobody does them again,
-// unless they are doubted or asked for by a pass.
+// unless they are doubted or asked for by a pass, or were begun again and cut off.
 func (e *Engine) Finish(steps map[string]string) {
 	e.finished = map[string]string{}
 	for i, s := range e.steps {
+		if again, ok := s.(step.Reopener); ok && again.Reopened() {
+			continue
+		}
 		if reason, ok := steps[s.Name()]; ok {
 			e.finished[s.Name()] = reason
 			e.views[i] = view{verdict: step.IsDone(reason), state: step.Done.String(), since: e.clock.Now(), checked: e.clock.Now()}

@@ -8,3 +8,9 @@ import "context"
 type Observer interface {
 	Observe(ctx context.Context) ([]Change, error)
 }
+
+// Reopener is a step that may have been begun again after the node settled, and
+// been cut off: then it is not finished for the builder that comes next.
+type Reopener interface {
+	Reopened() bool
+}
