@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,6 +28,7 @@ type Proposal struct {
 	Keys    []change.Difference `json:"keys"`
 	Steps   []Consequence       `json:"steps"` // those that would not be done
 	Placed  bool                `json:"placed"`
+	Grows   string              `json:"grows,omitempty"` // the node by which the cluster is to grow
 
 	file  change.File
 	files host.Files
@@ -69,7 +71,7 @@ func Propose(ctx context.Context, o Options, name string, text []byte) (*Proposa
 	if err != nil {
 		return nil, err
 	}
-	p := &Proposal{Version: 1, Node: own.Seed.Node, Settled: mark != nil, Keys: change.Between(own.Profile, profile), Steps: []Consequence{}, file: own.Merge(f), files: h.Files}
+	p := &Proposal{Version: 1, Node: own.Seed.Node, Settled: mark != nil, Keys: change.Between(own.Profile, profile), Steps: []Consequence{}, Grows: change.Added(own.Profile, profile), file: own.Merge(f), files: h.Files}
 	if err := p.refused(name); err != nil || len(p.Keys) == 0 {
 		return p, err
 	}
@@ -80,6 +82,9 @@ func Propose(ctx context.Context, o Options, name string, text []byte) (*Proposa
 	then := h
 	if then.Files, err = base.Laid(h.Files, p.file); err != nil {
 		return nil, err
+	}
+	if _, err := base.LoadSeed(then.Files); errors.Is(err, profiles.ErrNotGrown) {
+		return nil, fault.Refused.Errorf("%s: %w", name, err)
 	}
 	after, err := preview(ctx, o, then)
 	if err != nil {

@@ -96,7 +96,7 @@ func bookOf(p *Parts, id *trust.Identity) (*bindings.Book, error) {
 	for _, n := range p.Profile.Nodes {
 		nodes = append(nodes, n.Name)
 	}
-	book, err := bindings.Open(bindings.Options{Files: p.Host.Files, CA: id.CA, Nodes: nodes, Self: p.Node.Name, Least: p.Seed.Issues, Changed: p.rekeyed})
+	book, err := bindings.Open(bindings.Options{Files: p.Host.Files, CA: id.CA, Nodes: nodes, Added: p.Profile.Added(), Self: p.Node.Name, Least: p.Seed.Issues, Changed: p.rekeyed})
 	if err != nil {
 		return nil, err
 	}

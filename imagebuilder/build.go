@@ -335,9 +335,11 @@ func (r Request) seed(plan profiles.Hashes, secrets keyring.Node) (deb.Package, 
 	if err != nil {
 		return deb.Package{}, err
 	}
-	seed, err := json.MarshalIndent(profiles.Seed{
+	own := profiles.Seed{
 		Version: profiles.SeedVersion, Node: r.Node, ClusterID: profiles.ClusterID(r.Keyring.CADER), Plan: plan, Peers: peers, Issues: issues(r.Keyring), Practice: r.Base.Practice,
-	}, "", "  ")
+	}
+	r.Keyring.SignGrown(&own, r.Profile)
+	seed, err := json.MarshalIndent(own, "", "  ")
 	if err != nil {
 		return deb.Package{}, fmt.Errorf("write seed: %w", err)
 	}

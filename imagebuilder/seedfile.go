@@ -13,5 +13,6 @@ func SeedFile(p *profiles.Profile, k *keyring.Keyring, node string) ([]byte, err
 	if err != nil {
 		return nil, err
 	}
+	k.SignGrown(&f.Seed, p)
 	return f.Encode()
 }

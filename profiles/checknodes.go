@@ -66,6 +66,7 @@ func (c *checker) nodes() {
 		machines.add(c, at+".machine.uuid", n.Machine.UUID, "UUID")
 		c.nodeDisks(at, n, disks)
 		c.ports(at, n, macs)
+		c.added(i)
 	}
 }
 

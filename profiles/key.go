@@ -140,6 +140,7 @@ func nodeKeys() []key {
 		{path: "nodes[].ring_ports[].driver", doc: "As in `ring.ports`.", pattern: `[a-z0-9_-]{1,32}`, says: "a driver's name, such as i40e"},
 		{path: "nodes[].subscription", doc: "Key of this machine's subscription; it is entered while the node is formed. Where Proxmox's shop cannot be asked, or refuses it, the cluster is formed all the same, and the report says so.", pattern: `pve[0-9]+[cbsp]-[0-9a-f]{10}`, says: "such as pve2c-0123456789"},
 		{path: "nodes[].wipe", doc: "Serial numbers of used disks that may be erased for Ceph. Without this consent a used disk is only named, never touched.", max: 16},
+		{path: "nodes[].added", doc: "Whether the node came to a cluster that had been formed. `mkimage add-node` writes it: the key of such a node counts once root on a member has admitted it. Take it out of a profile from which a whole cluster is made anew."},
 		{path: "nodes[].replace", doc: "Consent: this machine takes the place of a lost one of the same name in a cluster that exists."},
 
 		{path: "users", doc: "Accounts on every node, and in the cluster where they have a role.", max: 32},

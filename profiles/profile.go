@@ -121,6 +121,7 @@ type Node struct {
 	Subscription string     `yaml:"subscription,omitempty" json:"subscription"` // key of this machine
 	Wipe         []string   `yaml:"wipe" json:"wipe"`                           // serials of used disks that may be erased for Ceph
 	Replace      bool       `yaml:"replace" json:"replace"`                     // no longer asked for: read, so that older profiles stay good
+	Added        bool       `yaml:"added,omitempty" json:"added"`               // it came to a cluster that had been formed
 }
 
 // Machine names a machine by what its firmware says (DMI). Either may be empty.

@@ -40,6 +40,9 @@ type Seed struct {
 	// Issues holds the number of every node's newest voucher, where it is not the
 	// first: a stick of an earlier issue is refused.
 	Issues map[string]int `json:"issues,omitempty"`
+	// Grown is the word of the cluster's CA for a plan with nodes that came to the
+	// formed cluster: see VerifyGrown. Without it no such node counts.
+	Grown []byte `json:"grown,omitempty"`
 	// Driven nodes do not work through the plan by themselves: they keep ring and
 	// channel, and each step waits until somebody asks for it (firstboot apply).
 	Driven   bool `json:"driven,omitempty"`
@@ -70,7 +73,7 @@ func (p *Profile) PlanHashes(node string) (Hashes, error) {
 	shared.Nodes = make([]Node, len(p.Nodes))
 	for i, other := range p.Nodes {
 		// What may change with the machine stays out of the cluster's part.
-		shared.Nodes[i] = Node{Name: other.Name, Address: other.Address, Ring: other.Ring}
+		shared.Nodes[i] = Node{Name: other.Name, Address: other.Address, Ring: other.Ring, Added: other.Added}
 	}
 	own := Profile{Nodes: []Node{n}}
 	var out Hashes

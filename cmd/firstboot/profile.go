@@ -11,10 +11,12 @@ import (
 	"ringboot/firstboot"
 	"ringboot/firstboot/host"
 	"ringboot/firstboot/settled"
+	"ringboot/profiles/fault"
 )
 
 func newProfile(t *terminal) *cobra.Command {
 	var dry, asJSON bool
+	var grow string
 	cmd := &cobra.Command{
 		Use:   "profile FILE",
 		Short: "Give this node another profile, and apply nothing of it",
@@ -23,8 +25,12 @@ func newProfile(t *terminal) *cobra.Command {
 FILE is what mkimage seed wrote for this node. What the profile says otherwise,
 and what each step would do about it, is shown first. What may not change on a
 node as far as this one is refused, all of it at once (docs/day-two.md has the
-table). Then the profile is put in place as a whole; firstboot apply makes it so.`,
-		Example: "  firstboot profile frege.ringboot-seed --dry-run\n  firstboot profile frege.ringboot-seed && firstboot apply --diff",
+table). Then the profile is put in place as a whole; firstboot apply makes it so.
+
+A profile with a node more (mkimage add-node) must have the word of the cluster's
+keyring, and root's consent here: --grow NODE. The cluster itself grows when root
+on a member admits the machine (firstboot admit NODE).`,
+		Example: "  firstboot profile frege.ringboot-seed --dry-run\n  firstboot profile frege.ringboot-seed && firstboot apply --diff\n  firstboot profile frege.ringboot-seed --grow hume",
 		Args:    cli.One("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			text, err := t.ReadFile(args[0])
@@ -38,6 +44,12 @@ table). Then the profile is put in place as a whole; firstboot apply makes it so
 			if !asJSON {
 				printProposal(t.Stdout, p)
 			}
+			if grow != "" && grow != p.Grows {
+				return fault.Usage.Errorf("--grow %s, and %s adds %s: nothing was changed", grow, args[0], cmp.Or(p.Grows, "no node"))
+			}
+			if p.Grows != "" && grow == "" && !dry {
+				return fault.Refused.Errorf("%s adds %s to the cluster, and nothing was changed: say --grow %s if that is meant", args[0], p.Grows, p.Grows)
+			}
 			if !dry && len(p.Keys) > 0 {
 				if err := p.Place(); err != nil {
 					return err
@@ -50,6 +62,7 @@ table). Then the profile is put in place as a whole; firstboot apply makes it so
 		},
 	}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "show what would come of it, and change nothing")
+	cmd.Flags().StringVar(&grow, "grow", "", "consent that the cluster may grow by this `node`")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write JSON")
 	return cmd
 }

@@ -198,3 +198,73 @@ func TestASeedOfAnotherProfileIsRefused(t *testing.T) {
 	put("dns: [10.203.3.1]", "dns: [10.203.3.1], ntp: [192.0.2.1]", "sudo: nopasswd", "sudo: none")
 	seed(0, "seed of frege: changed")
 }
+
+// A profile with a node more needs the word of the cluster's keyring and root's
+// consent by the node's name, and a ring of three takes neither.
+func TestAProfileThatGrows(t *testing.T) {
+	pki := keys(t)
+	onSwitch := strings.NewReplacer("transport: ethernet", "transport: switch", ", {name: rbb, interface: rbb}", "").Replace(residentProfile)
+	more := strings.Replace(onSwitch, "users:\n", "  - {name: hume, address: 10.203.3.14, added: true, root_disk: {serial: S3}, ports: [{driver: igc}]}\nusers:\n", 1)
+	root := room(t, pki, "frege")
+	h := host.New(root)
+	own, err := base.LoadSeed(h.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := func(text string, sign bool) string {
+		p, err := profiles.Load("grown.yaml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := change.NewFile(p, profiles.Seed{Version: profiles.SeedVersion, Node: "frege", ClusterID: own.Seed.ClusterID})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sign {
+			f.Seed.SignGrown(p, pki.Key())
+		}
+		out, err := f.Encode()
+		name := filepath.Join(t.TempDir(), "frege.ringboot-seed")
+		if err != nil || os.WriteFile(name, out, 0o600) != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	if code, _, stderr := call(t, "profile", file(onSwitch, false), "--root", root); code != 0 { // while it is formed
+		t.Fatalf("%d %s", code, stderr)
+	}
+	if code, _, _ := call(t, "profile", file(more, true), "--grow", "hume", "--root", root); code != 6 {
+		t.Errorf("a node that is being formed grows: %d", code)
+	}
+	marked(t, root)
+	before := written(t, root)
+	for name, c := range map[string]struct {
+		file string
+		grow string
+		code int
+		want string
+	}{
+		"without the keyring's word": {file(more, false), "hume", 6, "the word of the cluster's keyring for them is missing"},
+		"without root's consent":     {file(more, true), "", 6, "adds hume to the cluster, and nothing was changed: say --grow hume"},
+		"another node's name":        {file(more, true), "kant", 2, "adds hume: nothing was changed"},
+		"before the others":          {file(strings.Replace(more, "name: russell", "name: rousseau", 1), true), "hume", 6, "because one is added behind the others"},
+	} {
+		args := []string{"profile", c.file, "--root", root}
+		if c.grow != "" {
+			args = append(args, "--grow", c.grow)
+		}
+		if code, _, stderr := call(t, args...); code != c.code || !strings.Contains(stderr, c.want) {
+			t.Errorf("%s: exit %d, %s", name, code, stderr)
+		}
+	}
+	if now := written(t, root); now != before {
+		t.Error("a refused profile changed the node")
+	}
+	code, stdout, stderr := call(t, "profile", file(more, true), "--grow", "hume", "--root", root)
+	if code != 0 || !strings.Contains(stdout, "nodes: left out -> hume\n") {
+		t.Errorf("exit %d, %s%s", code, stdout, stderr)
+	}
+	if own, err := base.LoadSeed(h.Files); err != nil || len(own.Profile.Nodes) != 4 || len(own.Seed.Grown) == 0 {
+		t.Errorf("%v %+v", err, own.Seed)
+	}
+}

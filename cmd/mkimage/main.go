@@ -53,6 +53,7 @@ func commands() []func(*cli.Terminal) *cobra.Command {
 		newRearm,
 		newSecrets,
 		newReissue,
+		newAddNode,
 		newSeed,
 		newPackage,
 		newAnsible,

@@ -11,7 +11,7 @@ import (
 // Before any node has told them, a key counts that a voucher of this keyring
 // vouches for.
 func (c *cluster) judged() error {
-	book, err := bindings.Open(bindings.Options{Files: &bindings.Memory{}, CA: c.id.CA, Nodes: c.nodes})
+	book, err := bindings.Open(bindings.Options{Files: &bindings.Memory{}, CA: c.id.CA, Nodes: c.nodes, Added: c.added})
 	if err != nil {
 		return err
 	}

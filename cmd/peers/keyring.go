@@ -22,6 +22,7 @@ type cluster struct {
 	name      string
 	id        *trust.Identity     // nil: no keyring
 	nodes     []string            // in the profile's order, or sorted
+	added     []string            // of them, as the profile says
 	book      *bindings.Book      // which key each node is bound to; nil: no keyring
 	addresses map[string][]string // host:port
 	lan       map[string]string   // addresses as the profile has them
@@ -64,7 +65,7 @@ func (c *cluster) readProfile(file string) error {
 	if c.name != "" && c.name != p.Cluster.Name {
 		return fault.Usage.Errorf("--cluster is %s and %s is for %s", c.name, file, p.Cluster.Name)
 	}
-	c.name, c.port, c.further = p.Cluster.Name, p.Agent.Port, p.Agent.Peers
+	c.name, c.port, c.further, c.added = p.Cluster.Name, p.Agent.Port, p.Agent.Peers, p.Added()
 	for _, u := range p.Users {
 		if c.admin == "" && u.Sudo == "nopasswd" && len(u.Keys)+len(u.KeyFiles) > 0 {
 			c.admin = u.Name

@@ -141,7 +141,11 @@ func (s *Accept) anew(old *acceptRecord, a Again) *acceptRecord {
 	r := s.fresh()
 	r.Only, r.Victim, r.For = a.Drills, a.Victim, a.For
 	if node, since, ok := strings.Cut(a.For, " "); ok {
-		r.Issues = append(r.Issues, report.Issue{Severity: report.Note, Node: node, Text: "is another machine since " + since + "; drills that are dated before were done with the old one"})
+		text := "is another machine since " + since + "; drills that are dated before were done with the old one"
+		if slices.Contains(s.o.Profile.Added(), node) {
+			text = "came to the cluster at " + since + "; drills that are dated before were done without it"
+		}
+		r.Issues = append(r.Issues, report.Issue{Severity: report.Note, Node: node, Text: text})
 	}
 	if old == nil || len(r.Only) == 0 {
 		return r

@@ -72,7 +72,7 @@ func keepOf(s *profiles.Seed, files host.Files) error {
 	if s.Peers == nil {
 		s.Peers = was.Peers
 	}
-	s.Issues, s.Practice = was.Issues, was.Practice
+	s.Issues, s.Practice, s.Grown = was.Issues, was.Practice, was.Grown
 	s.Driven = s.Driven || was.Driven
 	return nil
 }

@@ -68,7 +68,7 @@ func readNext(files host.Files) (*change.File, error) {
 // driven, and which vouchers are the newest.
 func (own *Own) Merge(f change.File) change.File {
 	seed := own.Seed
-	seed.Plan, seed.Issues = f.Seed.Plan, maps.Clone(own.Seed.Issues)
+	seed.Plan, seed.Grown, seed.Issues = f.Seed.Plan, f.Seed.Grown, maps.Clone(own.Seed.Issues)
 	for node, issue := range f.Seed.Issues {
 		if issue > seed.Issues[node] {
 			if seed.Issues == nil {

@@ -1,6 +1,7 @@
 package base
 
 import (
+	"crypto/ed25519"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -111,6 +112,10 @@ func (own *Own) loadKeys(files host.Files) error {
 	}
 	if id := profiles.ClusterID(ca.Raw); id != own.Seed.ClusterID {
 		return fmt.Errorf("the seed is for cluster %s and its CA is that of cluster %s: a foreign seed; install the ringboot-seed package of this node again", own.Seed.ClusterID, id)
+	}
+	key25519, _ := ca.PublicKey.(ed25519.PublicKey)
+	if err := own.Seed.VerifyGrown(own.Profile, key25519); err != nil {
+		return err
 	}
 	return own.checkCert(ca)
 }

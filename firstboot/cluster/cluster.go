@@ -3,9 +3,10 @@
 //
 // Who is in the cluster is known when the images are made, so it is founded at
 // once: every node writes the same corosync.conf, takes the one key that the
-// founder made, and all start together. Nobody is added, nobody waits for a
-// turn, and the configuration never changes. A node that comes back, or a
-// machine in the place of a lost one, takes the same path.
+// founder made, and all start together. Nobody waits for a turn, and the
+// configuration does not change. A node that comes back, or a machine in the
+// place of a lost one, takes the same path. Where the plan has grown by a node,
+// the member on which root admits its machine writes it into the configuration.
 //
 // Guests, users, storages or another cluster that it finds are reasons to
 // stop, never something to clean; nor does a node give up a key or a cluster
@@ -15,6 +16,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -60,6 +62,7 @@ type Cluster struct {
 	node pve.Node
 	stop atomic.Value // string: why this node needs a person
 	cert atomic.Value // certified: the last certificate that was verified
+	one  sync.Mutex   // held while a node is added
 }
 
 // New returns the step.
@@ -153,6 +156,8 @@ func (s *Cluster) act(ctx context.Context, d decision) error {
 		return s.certify(ctx)
 	case doCerts:
 		return s.certify(ctx)
+	case doVote:
+		return s.vote()
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,6 +22,7 @@ const (
 	doStart          // start what should run, with the files that are here
 	doCerts          // make the certificate
 	doRemake         // take the halves of two CAs away, and do that
+	doVote           // give this node, which is whole, its vote
 )
 
 // decision is what follows from the views of all nodes.
@@ -28,7 +30,7 @@ type decision struct {
 	verdict step.Verdict
 	act     action
 	source  string // whom doEnter asks, "" for nobody
-	takes   bool   // doEnter takes the place of a lost machine
+	takes   bool   // doEnter takes the place of a lost machine, or that of an added node
 	heir    bool   // and the cluster was finished before
 }
 
@@ -77,23 +79,40 @@ func (d decider) decide() decision {
 		return stopped("%s", otherKey(d.self(), source))
 	case source == "" && d.self() == d.founder() && (d.me.Name == "" || d.me.Key == ""):
 		return d.found()
+	case d.stale(source):
+		return does(doEnter, source, "corosync.conf", fmt.Sprintf("version %d", d.peers[source].view.Version), "takes the configuration from %s that %s missed, because it was off when the cluster grew", source, d.self())
 	case d.me.Name == "" || d.me.Key == "":
 		return d.enter(source)
 	}
 	return d.member()
 }
 
-// source is the node whose key and configuration count: the founder, or where
-// it has none another one that is in the cluster.
+// source is the node whose key and configuration count: one on which root has
+// admitted this machine, else the founder, or where it has none another one that
+// is in the cluster.
 func (d decider) source() string {
+	first := ""
 	for _, n := range d.p.Others(d.self()) { // the founder is the first of them
 		a := d.peers[n.Name]
 		in := a.view.Name == d.cluster() && a.view.Key != "" && a.view.Contrary == ""
 		if a.err == nil && in && (n.Name == d.founder() || a.view.Quorate || slices.Contains(a.view.Known, d.self())) {
-			return n.Name
+			if a.view.Admits == d.self() && a.view.Quorate {
+				return n.Name
+			}
+			first = cmp.Or(first, n.Name)
 		}
 	}
-	return ""
+	return first
+}
+
+// added reports whether this node came to the formed cluster.
+func (d decider) added() bool { return slices.Contains(d.p.Added(), d.self()) }
+
+// stale reports whether this node was off when the cluster grew: with the older
+// configuration its corosync is let in by none of the others.
+func (d decider) stale(source string) bool {
+	a := d.peers[source].view
+	return source != "" && len(d.p.Added()) > 0 && d.me.Name == d.cluster() && d.me.Key != "" && !d.me.Quorate && a.Quorate && a.Version > d.me.Version
 }
 
 // answered reports whether a node answered, and only not what it was asked: the
@@ -136,6 +155,9 @@ func (d decider) found() decision {
 			return waits("/etc/pve of %s holds %s: move it away or remove it before it can join", n.Name, list(a.view.Foreign))
 		}
 	}
+	if added := d.p.Added(); len(added) > 0 {
+		return stopped("%s was added to a cluster %s that no node has any more: take added out of the profile, and make the images of all nodes again", list(added), d.cluster())
+	}
 	return does(doFound, "", "cluster", d.cluster(), "founds the cluster %s on %s", d.cluster(), d.self())
 }
 
@@ -143,7 +165,7 @@ func (d decider) found() decision {
 func (d decider) enter(source string) decision {
 	f := d.peers[d.founder()]
 	switch {
-	case source == "" && d.me.Key != "" && d.me.Entering: // what it has been given is enough
+	case source == "" && d.me.Key != "" && d.me.Entering && !d.added(): // what it has been given is enough
 	case source == "" && answered(f.err):
 		return d.finished(d.founder(), f.err)
 	case source == "" && f.err != nil:
@@ -154,9 +176,11 @@ func (d decider) enter(source string) decision {
 		return waits("waits for %s to found the cluster %s", d.founder(), d.cluster())
 	case d.me.Key == "" && slices.Contains(d.peers[source].view.Known, d.self()) && d.peers[source].view.Admits != d.self():
 		return waits("%s", secondMachine(source, d.cluster(), d.self()))
+	case d.me.Key == "" && d.added() && d.peers[source].view.Admits != d.self():
+		return waits("%s", notAdmitted(source, d.cluster(), d.self()))
 	}
 	enter := does(doEnter, source, "cluster", d.cluster(), "enters the cluster %s", d.cluster())
-	enter.takes = d.me.Key == "" && slices.Contains(d.peers[source].view.Known, d.self())
+	enter.takes = d.me.Key == "" && (d.added() || slices.Contains(d.peers[source].view.Known, d.self()))
 	enter.heir = d.peers[source].view.Settled
 	return enter
 }
@@ -187,6 +211,8 @@ func (d decider) member() decision {
 		}
 	}
 	switch own := d.me.unsettled(d.cluster()); {
+	case missing == "" && own == "" && d.me.Votes == 0 && d.me.Comes && d.added():
+		return does(doVote, "", "quorum_votes of "+d.self(), "1", "%s is whole and gets its vote", d.self())
 	case missing == "" && own == "":
 		return decision{verdict: step.IsDone(fmt.Sprintf("%s is whole: %s", d.cluster(), list(in)))}
 	case own != "" && !d.me.Quorate && missing != "":

@@ -40,14 +40,17 @@ func (s *Cluster) Register(r trust.Registry) {
 		if s.o.Kick != nil {
 			s.o.Kick()
 		}
+		if len(s.o.Profile.Added()) > 0 { // the configuration may be another one: no power cut takes it back
+			return nil, s.node.Sync()
+		}
 		return nil, nil
 	})
-	r.Handle(methodKey, func(_ context.Context, peer string, in json.RawMessage) (any, error) {
+	r.Handle(methodKey, func(ctx context.Context, peer string, in json.RawMessage) (any, error) {
 		var req keyRequest
 		if err := json.Unmarshal(in, &req); err != nil {
 			return nil, err
 		}
-		return s.handOver(peer, req)
+		return s.handOver(ctx, peer, req)
 	})
 }
 
@@ -56,9 +59,10 @@ func (s *Cluster) Register(r trust.Registry) {
 // hears "you have it", and nobody gets the key under its name any more, unless
 // root on this node admits the machine that takes its place. Nodes beside the
 // founder hand it over in that case alone.
-func (s *Cluster) handOver(peer string, req keyRequest) (keyAnswer, error) {
+func (s *Cluster) handOver(ctx context.Context, peer string, req keyRequest) (keyAnswer, error) {
 	name := s.o.Profile.Cluster.Name
-	if _, ok := s.o.Profile.Node(peer); !ok || peer == s.o.Node {
+	n, ok := s.o.Profile.Node(peer)
+	if !ok || peer == s.o.Node {
 		return keyAnswer{Refused: fmt.Sprintf("%s is no node of %s", peer, name)}, nil
 	}
 	v := s.look()
@@ -77,6 +81,17 @@ func (s *Cluster) handOver(peer string, req keyRequest) (keyAnswer, error) {
 	}
 	if slices.Contains(v.Synced, peer) {
 		return keyAnswer{Wait: fmt.Sprintf("%s still sees the old %s: two machines of one name must not run", s.o.Node, peer)}, nil
+	}
+	if n.Added {
+		if !s.o.Admission.Admits(peer, s.fingerprint(peer)) {
+			return keyAnswer{Refused: notAdmitted(s.o.Node, name, peer)}, nil
+		}
+		if why, err := s.grow(ctx, peer); why != "" || err != nil {
+			return keyAnswer{Wait: why}, err
+		}
+		if _, conf, err = s.node.ReadConf(pve.ConfFile); err != nil {
+			return keyAnswer{}, err
+		}
 	}
 	had, err := host.ReadOptional(s.o.Host.Files, keyedFile(peer))
 	if err != nil {

@@ -36,7 +36,16 @@ func (s *Cluster) Observe(context.Context) ([]step.Change, error) {
 	if s.o.Node == s.o.Profile.Founder().Name {
 		out = append(out, grown(s.o.Profile, c)...)
 	}
+	if late := absent(s.o.Profile, c); len(late) > 0 && !s.look().Quorate {
+		out = append(out, step.Change{Object: "corosync.conf of " + s.o.Node, Have: "without " + list(late), Want: "as the others have it"})
+	}
 	return out, nil
+}
+
+// absent are the added nodes that a configuration does not list: they have not
+// come yet, or this node was off when they came.
+func absent(p *profiles.Profile, c *pve.Conf) []string {
+	return slices.DeleteFunc(p.Added(), func(n string) bool { _, ok := c.Node(n); return ok })
 }
 
 // grown compares who is in the cluster with who was meant to be. The first
@@ -45,7 +54,7 @@ func grown(p *profiles.Profile, c *pve.Conf) (out []step.Change) {
 	plan := planned(p)
 	have, want := confNames(c), confNames(&plan)
 	more := slices.DeleteFunc(slices.Clone(have), func(n string) bool { return slices.Contains(want, n) })
-	gone := slices.DeleteFunc(slices.Clone(want), func(n string) bool { return slices.Contains(have, n) })
+	gone := slices.DeleteFunc(slices.Clone(want), func(n string) bool { return slices.Contains(have, n) || slices.Contains(p.Added(), n) })
 	if len(more) > 0 {
 		out = append(out, step.Change{Object: "members", Have: list(have), Want: list(want), Beyond: true})
 	}

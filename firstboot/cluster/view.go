@@ -37,6 +37,10 @@ type view struct {
 	Stopped  string   `json:"stopped"`     // why the node itself needs a person
 	Settled  bool     `json:"settled"`     // the builder had left it once: the cluster is its owner's
 	Admits   string   `json:"admits"`      // node whose place root has opened to a new machine here
+	Listed   []string `json:"listed"`      // nodes of /etc/pve/corosync.conf
+	Votes    int      `json:"votes"`       // of this node, in it
+	Runs     int      `json:"runs"`        // config_version that corosync runs with
+	Comes    bool     `json:"comes"`       // this machine is new in a cluster that was there before
 }
 
 // look reads the view of this node.
@@ -51,7 +55,8 @@ func (s *Cluster) look() view {
 	if c, raw, err := n.ReadConf(pve.ConfFile); err != nil {
 		note(err)
 	} else if c != nil {
-		v.Name, v.Version, v.Sum = c.Name, c.Version, pve.Sum(raw)
+		own, _ := c.Node(s.o.Node)
+		v.Name, v.Version, v.Sum, v.Listed, v.Votes = c.Name, c.Version, pve.Sum(raw), confNames(c), own.Votes
 		if err := contradicts(s.o.Profile, c); err != nil && c.Name == s.o.Profile.Cluster.Name {
 			v.Contrary = err.Error()
 		}
@@ -65,7 +70,7 @@ func (s *Cluster) look() view {
 	}
 	if m, err := n.Membership(); err == nil {
 		v.Mounted = true
-		v.Running, v.Quorate = m.Cluster.Name, m.Cluster.Quorate == 1
+		v.Running, v.Quorate, v.Runs = m.Cluster.Name, m.Cluster.Quorate == 1, m.Cluster.Version
 		for name := range m.Nodes {
 			if m.Synced(name) {
 				v.Synced = append(v.Synced, name)
@@ -75,7 +80,7 @@ func (s *Cluster) look() view {
 	}
 	v.Writable, v.Homeless = n.Writable(), v.Mounted && n.Homeless()
 	_, err := s.o.Host.Files.Lstat(enteringFile)
-	v.Entering = err == nil
+	v.Entering, v.Comes = err == nil, Taken(s.o.Host.Files) != ""
 	mark, err := settled.Read(s.o.Host.Files)
 	v.Settled = err != nil || mark != nil || Heir(s.o.Host.Files) // when in doubt it is
 	if v.Name == "" {
@@ -161,19 +166,28 @@ type answer struct {
 // management network has steady latency; the ring carries Ceph.
 var priorities = [...]int{20, 10}
 
-// planned is the configuration as the plan wants it: the same on every node,
-// and never changed. Its version is what adding one node after the other would
-// have come to.
+// planned is the configuration as the plan wants it, the same on every node. Its
+// version is what adding one node after the other would have come to; one that
+// was added to the formed cluster took two, its entry and its vote.
 func planned(p *profiles.Profile) pve.Conf {
-	c := pve.Conf{Name: p.Cluster.Name, Version: len(p.Nodes), Links: map[int]int{}}
+	c := pve.Conf{Name: p.Cluster.Name, Version: len(p.Nodes) + len(p.Added()), Links: map[int]int{}}
 	for i, n := range p.Nodes {
-		node := pve.ConfNode{Name: n.Name, ID: i + 1, Votes: 1, Addr: map[int]string{}}
-		for link, addr := range p.Links(n) {
-			node.Addr[link], c.Links[link] = addr.String(), priorities[link]
+		node := entry(p, i)
+		for link := range p.Links(n) {
+			c.Links[link] = priorities[link]
 		}
 		c.Nodes = append(c.Nodes, node)
 	}
 	return c
+}
+
+// entry is the one of the i-th node of the profile.
+func entry(p *profiles.Profile, i int) pve.ConfNode {
+	n := pve.ConfNode{Name: p.Nodes[i].Name, ID: i + 1, Votes: 1, Addr: map[int]string{}}
+	for link, addr := range p.Links(p.Nodes[i]) {
+		n.Addr[link] = addr.String()
+	}
+	return n
 }
 
 // contradicts says how a configuration differs from the plan in meaning: its
@@ -195,8 +209,8 @@ func contradicts(p *profiles.Profile, c *pve.Conf) error {
 				c.Name, n.Name, n.ID, addresses(n), w.ID, addresses(w))
 		}
 	}
-	for _, n := range want.Nodes {
-		if _, ok := c.Node(n.Name); !ok {
+	for i, n := range want.Nodes {
+		if _, ok := c.Node(n.Name); !ok && !p.Nodes[i].Added { // one that is added is not in it before it comes
 			return fmt.Errorf("the cluster %s does not list %s: it was made by hand, so let %s join by hand with pvecm add, or found the cluster anew", c.Name, n.Name, n.Name)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"ringboot/firstboot/step"
 	"ringboot/firstboot/trust"
@@ -35,6 +36,9 @@ func (s *Gate) bound(all []told) (step.Verdict, bool) {
 		if t.facts.Who.Bound != "" {
 			return step.Do(fmt.Sprintf("takes over from %s which key each node has", t.node), step.Change{Object: bindings.File, Want: "the keys of all nodes"}), false
 		}
+	}
+	if added := s.o.Profile.Added(); len(added) > 0 {
+		return step.Wait(fmt.Sprintf("%s was added to a cluster whose nodes have their keys, and no node has any: take added out of the profile, and make the images of all nodes again", strings.Join(added, ", "))), false
 	}
 	for _, t := range all {
 		for _, n := range s.o.Profile.Nodes {

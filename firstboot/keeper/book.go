@@ -27,7 +27,7 @@ func (k *Keeper) openBook(id *trust.Identity) error {
 	for _, n := range k.charge.Profile.Nodes {
 		nodes = append(nodes, n.Name)
 	}
-	book, err := bindings.Open(bindings.Options{Files: k.files, CA: id.CA, Nodes: nodes, Self: id.Name, Path: BindingsFile})
+	book, err := bindings.Open(bindings.Options{Files: k.files, CA: id.CA, Nodes: nodes, Added: k.charge.Profile.Added(), Self: id.Name, Path: BindingsFile})
 	if err != nil {
 		return err
 	}

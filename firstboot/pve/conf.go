@@ -43,15 +43,7 @@ func (c *Conf) Node(name string) (ConfNode, bool) {
 // (PVE/Corosync.pm, write_conf).
 func (c Conf) Text() []byte {
 	var b strings.Builder
-	b.WriteString("logging {\n  debug: off\n  to_syslog: yes\n}\n\nnodelist {\n")
-	nodes := slices.SortedFunc(slices.Values(c.Nodes), func(x, y ConfNode) int { return strings.Compare(x.Name, y.Name) })
-	for _, n := range nodes {
-		fmt.Fprintf(&b, "  node {\n    name: %s\n    nodeid: %d\n    quorum_votes: %d\n", n.Name, n.ID, n.Votes)
-		for _, link := range slices.Sorted(maps.Keys(n.Addr)) {
-			fmt.Fprintf(&b, "    ring%d_addr: %s\n", link, n.Addr[link])
-		}
-		b.WriteString("  }\n")
-	}
+	b.WriteString("logging {\n  debug: off\n  to_syslog: yes\n}\n\nnodelist {\n" + c.nodes())
 	fmt.Fprintf(&b, "}\n\nquorum {\n  provider: corosync_votequorum\n}\n\ntotem {\n  cluster_name: %s\n  config_version: %d\n", c.Name, c.Version)
 	for _, link := range slices.Sorted(maps.Keys(c.Links)) {
 		b.WriteString("  interface {\n")
@@ -62,6 +54,20 @@ func (c Conf) Text() []byte {
 	}
 	b.WriteString("  ip_version: ipv4-6\n  link_mode: passive\n  secauth: on\n  token_coefficient: 125\n  version: 2\n}\n\n")
 	return []byte(b.String())
+}
+
+// nodes are the entries of the nodelist.
+func (c Conf) nodes() string {
+	var b strings.Builder
+	nodes := slices.SortedFunc(slices.Values(c.Nodes), func(x, y ConfNode) int { return strings.Compare(x.Name, y.Name) })
+	for _, n := range nodes {
+		fmt.Fprintf(&b, "  node {\n    name: %s\n    nodeid: %d\n    quorum_votes: %d\n", n.Name, n.ID, n.Votes)
+		for _, link := range slices.Sorted(maps.Keys(n.Addr)) {
+			fmt.Fprintf(&b, "    ring%d_addr: %s\n", link, n.Addr[link])
+		}
+		b.WriteString("  }\n")
+	}
+	return b.String()
 }
 
 // Sum identifies the bytes of a configuration.

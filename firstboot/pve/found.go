@@ -24,27 +24,32 @@ func (n Node) MakeKey() error {
 }
 
 // Found puts the configuration into /etc/pve, while pmxcfs of the founder is
-// still local, and beside corosync. The directory of each node comes before:
-// without it the link /etc/pve/local of that node leads nowhere. As pvecm does
-// it, the configuration gets its name when it is whole.
+// still local, and beside corosync.
 func (n Node) Found(c Conf) error {
+	text := c.Text()
+	if err := n.configure(c, text); err != nil {
+		return err
+	}
+	if err := n.Host.Files.WriteFile(HostConf, text, 0o644); err != nil {
+		return err
+	}
+	return n.Sync() // before anybody gets the key
+}
+
+// configure puts the configuration into /etc/pve. The directory of each node
+// comes before: without it the link /etc/pve/local of that node leads nowhere. As
+// pvecm does it, the configuration gets its name when it is whole.
+func (n Node) configure(c Conf, text []byte) error {
 	files := n.Host.Files
 	for _, node := range c.Nodes {
 		if err := files.MkdirAll(path.Join(Dir, "nodes", node.Name), 0o755); err != nil {
 			return fmt.Errorf("make the directories of all nodes: %w", err)
 		}
 	}
-	text := c.Text()
 	if err := files.WriteDirect(ConfFile+".new", text); err != nil {
 		return err
 	}
-	if err := files.Rename(ConfFile+".new", ConfFile); err != nil {
-		return err
-	}
-	if err := files.WriteFile(HostConf, text, 0o644); err != nil {
-		return err
-	}
-	return n.Sync() // before anybody gets the key
+	return files.Rename(ConfFile+".new", ConfFile)
 }
 
 // Install puts key and configuration of the cluster on this node, durably, the

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"ringboot/firstboot/host"
@@ -22,8 +23,11 @@ import (
 	"ringboot/profiles"
 )
 
-// methodCephLocal asks a node how far its own part of Ceph is.
-const methodCephLocal = "ceph.local"
+// What is asked of other nodes.
+const (
+	methodCephLocal   = "ceph.local"   // how far its own part of Ceph is
+	methodCephMonitor = "ceph.monitor" // its own monitor, which the grown plan gives it
+)
 
 const (
 	cephFSName = "cephfs"
@@ -69,13 +73,14 @@ func (o Options) heir() bool { return o.Heir != nil && o.Heir() }
 // then monitors and managers come one by one in the order of the profile, the
 // OSDs of all nodes at the same time, and last the pool.
 type Ceph struct {
-	o    Options
-	ceph pve.Ceph
+	o       Options
+	ceph    pve.Ceph
+	growing *sync.Mutex // of whoever makes the monitor for an added node
 }
 
 // NewCeph returns the step ceph.
 func NewCeph(o Options) *Ceph {
-	return &Ceph{o: o, ceph: pve.Ceph{Shell: pve.Shell{Host: o.Host, Node: o.Node}}}
+	return &Ceph{o: o, growing: &sync.Mutex{}, ceph: pve.Ceph{Shell: pve.Shell{Host: o.Host, Node: o.Node}}}
 }
 
 // Name implements Step.
@@ -102,6 +107,9 @@ func (s *Ceph) Register(r trust.Registry) {
 			return nil, fmt.Errorf("%s is no node of this cluster", peer)
 		}
 		return s.local(ctx)
+	})
+	r.Handle(methodCephMonitor, func(ctx context.Context, peer string, _ json.RawMessage) (any, error) {
+		return nil, s.monitorFor(ctx, peer)
 	})
 }
 
@@ -239,6 +247,8 @@ func (s *Ceph) act(ctx context.Context, v cephView, d cephDecision) error {
 			return err
 		}
 		return s.awaitDaemon(ctx, d.kind)
+	case cephAskMon:
+		return s.askMonitor(ctx, d.node)
 	}
 	return s.actOnData(ctx, v, d)
 }

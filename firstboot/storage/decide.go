@@ -26,6 +26,7 @@ const (
 	cephCleanMon
 	cephStartMon
 	cephMakeMon
+	cephAskMon
 	cephCleanMgr
 	cephStartMgr
 	cephMakeMgr
@@ -55,6 +56,7 @@ type cephDecision struct {
 	disk    pve.Disk
 	rest    *rest // the disk is a part of it
 	osd     int
+	node    string // that is asked for its monitor
 }
 
 func cephDo(act cephAct, object, want, format string, args ...any) cephDecision {
@@ -183,6 +185,11 @@ func cephMonitor(v cephView) (cephDecision, bool) {
 		return of(cephWait("the monitor of %s runs and is not in quorum with the others: TCP ports 3300 and 6789 must be open on %s between all nodes", v.node.Name, v.public))
 	}
 	for _, name := range v.before() {
+		if v.answers && v.heir && v.node.Added && !slices.Contains(v.health.Quorum, name) && !v.conf.Has("mon."+name) {
+			d := cephDo(cephAskMon, "mon."+name, "in quorum", "%d nodes have %d monitors, and %s, which has none, is asked to make its own", len(v.profile.Nodes), len(v.profile.Monitors()), name)
+			d.node = name
+			return d, false
+		}
 		if !v.answers || !slices.Contains(v.health.Quorum, name) {
 			return of(cephWait("waits for its turn: the monitor of %s is not in quorum yet", name))
 		}

@@ -95,6 +95,7 @@ func Requests() []Request {
 		{"cluster.key", nodes, builderRuns, seldom, word, page, "hands the cluster's key to a node that has none, once; to another machine of its name only if root has admitted it"},
 		{"cluster.kick", nodes, builderRuns, often, word, word, "looks again"},
 		{"ceph.local", nodes, builderRuns, often, word, sheet, "says how far its own part of Ceph is"},
+		{"ceph.monitor", nodes, builderRuns, seldom, word, word, "makes its own monitor, where the plan that root laid on it has grown by the node that asks, and gives it one"},
 		{"accept.get", nodes, builderRuns, often, word, book, "gives its record of the acceptance"},
 		{"accept.renew", nodes, builderRuns, seldom, word, word, "begins, for a new machine, the drills again that harm nobody's guests, once, for another report"},
 		{"accept.state", orders, builderRuns, often, word, page, "says what runs on it"},

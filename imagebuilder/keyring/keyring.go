@@ -9,6 +9,7 @@ package keyring
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -60,7 +61,12 @@ type Keyring struct {
 	Passwords    map[string]Password // of users who have sudo with a password and brought no hash
 	SSHPublic    string              // public key that mkimage made because nobody brought one; or empty
 	Made         []string            // what was made just now, in words
+
+	ca ed25519.PrivateKey
 }
+
+// SignGrown gives the CA's word for the plan of a seed, if nodes were added in it.
+func (k *Keyring) SignGrown(s *profiles.Seed, p *profiles.Profile) { s.SignGrown(p, k.ca) }
 
 // Want says what a keyring must hold besides the CA.
 type Want struct {
@@ -90,6 +96,7 @@ func (k *Keyring) open(want Want) error {
 	if err != nil {
 		return err
 	}
+	k.ca = ca.key
 	secrets, err := k.passwords(want.Profile)
 	if err != nil {
 		return err

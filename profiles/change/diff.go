@@ -18,11 +18,20 @@ type Difference struct {
 	When string `json:"when"` // of its row
 	Why  string `json:"why"`  // of its row
 	row  Row
+	grew bool // by the node that is added, and by nothing else
 }
 
 // Refused reports whether the key may not change any more.
 func (d Difference) Refused(settled bool) bool {
-	return d.row.When != Always && (settled || d.row.When != Forming)
+	switch d.row.When {
+	case Always:
+		return false
+	case Forming:
+		return settled
+	case Grows:
+		return settled && !d.grew || !settled && d.row.Keys == "nodes" // who founds a cluster is known before
+	}
+	return true
 }
 
 // Between lists what differs from one profile to another, in their order. Both
@@ -30,7 +39,37 @@ func (d Difference) Refused(settled bool) bool {
 func Between(have, want *profiles.Profile) []Difference {
 	var c comparison
 	c.value(reflect.ValueOf(*have), reflect.ValueOf(*want), "", "")
+	for i := range c.found {
+		switch d := &c.found[i]; d.Key {
+		case "nodes":
+			d.grew = Added(have, want) != ""
+		case "ring.ports":
+			d.grew = Added(have, want) != "" && oneMorePort(have, want)
+		}
+	}
 	return c.found
+}
+
+// Added is the node that another profile has behind all others, which stay as
+// they are; "" where that is not the whole difference in nodes. What may not
+// change of the others is another difference.
+func Added(have, want *profiles.Profile) string {
+	n := len(have.Nodes)
+	if len(want.Nodes) != n+1 || !want.Nodes[n].Added || have.Ring.Transport != want.Ring.Transport {
+		return ""
+	}
+	for i, old := range have.Nodes {
+		if want.Nodes[i].Name != old.Name {
+			return ""
+		}
+	}
+	return want.Nodes[n].Name
+}
+
+// oneMorePort reports whether a mesh has the port that a node more asks for.
+func oneMorePort(have, want *profiles.Profile) bool {
+	n := len(have.Ring.Ports)
+	return want.Transport().Ports == profiles.PerPeer && len(want.Ring.Ports) == n+1 && slices.Equal(want.Ring.Ports[:n], have.Ring.Ports)
 }
 
 type comparison struct{ found []Difference }

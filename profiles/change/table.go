@@ -17,6 +17,7 @@ type When int
 const (
 	Always  When = iota + 1 // on settled nodes too
 	Forming                 // until the node is settled
+	Grows                   // on settled nodes, by the one node that is added
 	Never
 )
 
@@ -26,6 +27,8 @@ func (w When) String() string {
 		return "may change"
 	case Forming:
 		return "only while forming"
+	case Grows:
+		return "may grow by one node"
 	case Never:
 		return "never"
 	}
@@ -95,9 +98,10 @@ func Rows() []Row {
 		{"ring.vlan", Forming, atOnce},
 		{"ring.bond", Forming, byFloor},
 		{"ring.keep_host", Always, "switched on, a word for the kernel from its next start on; switched off, take /etc/modprobe.d/ringboot-ring.conf away by hand"},
-		{"ring.ports ring.ports[].name ring.ports[].path ring.ports[].port ring.ports[].mac ring.ports[].interface ring.ports[].driver", Forming, byFloor},
+		{"ring.ports", Grows, "a mesh has a port for each other node; what else changes there, the ring's floor, its names and its routes are made of"},
+		{"ring.ports[].name ring.ports[].path ring.ports[].port ring.ports[].mac ring.ports[].interface ring.ports[].driver", Forming, byFloor},
 
-		{"nodes", Never, "members, votes and monitors are counted when the cluster is founded, in this order"},
+		{"nodes", Grows, "one is added behind the others, as mkimage add-node writes it; none is taken away, and their order is that of members, votes and monitors"},
 		{"nodes[].name", Never, forLife},
 		{"nodes[].address", Never, forLife},
 		{"nodes[].ring", Never, forLife},
@@ -109,6 +113,7 @@ func Rows() []Row {
 		{"nodes[].ring_ports nodes[].ring_ports[].name nodes[].ring_ports[].path nodes[].ring_ports[].port nodes[].ring_ports[].mac nodes[].ring_ports[].interface nodes[].ring_ports[].driver", Always, ownMachine},
 		{"nodes[].subscription", Always, "the key is entered, in place of another one; left out, it stays"},
 		{"nodes[].wipe", Always, "a consent"},
+		{"nodes[].added", Never, "which nodes founded the cluster, and whose keys they agreed on then, does not change"},
 		{"nodes[].replace", Always, "no longer asked for"},
 
 		{"users users[].name", Always, "a new account is made; one that is named no more stays until you remove it, without sudo"},

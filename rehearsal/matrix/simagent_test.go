@@ -35,12 +35,14 @@ type simAgent struct {
 	cluster *cluster.Cluster
 	profile *profiles.Profile
 	formed  time.Time // since when the present process says that all is done
+	settled bool      // its builder has left the node: the next start of the machine brings none
+	left    bool      // so it is
 }
 
 // start starts the agent of a node that is powered: the engine that ships, its
 // journal on the simulated disk.
 func (a *simAgent) start() {
-	if a.s.away[a.name] || !a.s.w.Node(a.name).Powered() {
+	if a.left || a.s.away[a.name] || !a.s.w.Node(a.name).Powered() {
 		return
 	}
 	a.life++

@@ -96,6 +96,7 @@ func (a *simAgent) restart(life int) {
 func (s *sim) powerCut(node, mode string, off time.Duration) {
 	a := s.agents[node]
 	a.end()
+	a.left = a.settled
 	s.w.PowerCut(node, map[string]world.CutMode{lost: world.Lost, torn: world.Torn, kept: world.Kept}[mode])
 	s.w.Sim().After(off, func() { s.boot(node) })
 }

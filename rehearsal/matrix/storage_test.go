@@ -115,7 +115,10 @@ func (b *bench) further(a *simAgent, o cluster.Options, proof step.Step) []step.
 // next one; else one device to all.
 func (b *bench) ring(node string) status.RingView {
 	v := status.RingView{Transport: b.p.Ring.Transport, Whole: true, Verdict: "all links carry traffic"}
-	names := b.w.Names()
+	var names []string
+	for _, n := range b.p.Nodes {
+		names = append(names, n.Name)
+	}
 	own := slices.Index(names, node)
 	port := func(at, to int) string {
 		if !b.p.Transport().Shape.Cabled() {

@@ -36,14 +36,24 @@ func (c *corosync) votes() int {
 	if c.expected > 0 {
 		return c.expected
 	}
-	return len(c.conf.Nodes)
+	all := 0
+	for _, n := range c.conf.Nodes {
+		all += n.Votes
+	}
+	return all
 }
 
 func (c *corosync) quorate() bool {
 	if c.real != nil {
 		return c.real.Quorate
 	}
-	return len(c.view) >= c.votes()/2+1
+	here := 0
+	for _, n := range c.conf.Nodes {
+		if c.view[n.Name] {
+			here += n.Votes
+		}
+	}
+	return here >= c.votes()/2+1
 }
 
 // startCorosync is what the unit does.

@@ -22,6 +22,11 @@ func quorumText(q sim.Corosync, now time.Time, hex bool) string {
 	if q.Quorate {
 		yes, quorum, flags = "Yes", fmt.Sprintf("%d  ", q.Quorum), "Quorate "
 	}
+	total := 0
+	for _, m := range q.Members {
+		n, _ := q.Conf.ByID(m)
+		total += n.Votes
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `Quorum information
 ------------------
@@ -40,7 +45,7 @@ Total votes:      %d
 Quorum:           %s
 Flags:            %s
 
-`, now.Format("Mon Jan _2 15:04:05 2006"), len(q.Members), id(q.NodeID), q.RingID, yes, q.Expected, q.Expected, len(q.Members), quorum, flags)
+`, now.Format("Mon Jan _2 15:04:05 2006"), len(q.Members), id(q.NodeID), q.RingID, yes, q.Expected, q.Expected, total, quorum, flags)
 	b.WriteString(membershipText(q, hex))
 	return b.String()
 }
@@ -55,9 +60,9 @@ func membershipText(q sim.Corosync, hex bool) string {
 			local = " (local)"
 		}
 		if hex {
-			fmt.Fprintf(&b, "0x%08x %10d %s%s\n", m, max(n.Votes, 1), first(n.Addr), local)
+			fmt.Fprintf(&b, "0x%08x %10d %s%s\n", m, n.Votes, first(n.Addr), local)
 		} else {
-			fmt.Fprintf(&b, "%10d %10d %s%s\n", m, max(n.Votes, 1), n.Name, local)
+			fmt.Fprintf(&b, "%10d %10d %s%s\n", m, n.Votes, n.Name, local)
 		}
 	}
 	return b.String()

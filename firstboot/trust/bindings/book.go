@@ -39,6 +39,7 @@ type Book struct {
 	files Files
 	ca    *x509.Certificate
 	nodes []string
+	added []string
 	self  string
 	path  string
 	least map[string]int
@@ -65,6 +66,7 @@ type Options struct {
 	Files   Files
 	CA      *x509.Certificate
 	Nodes   []string // of the plan
+	Added   []string // of them: those that came to the formed cluster
 	Self    string
 	Path    string         // of the file; "": File
 	Least   map[string]int // number of each node's newest voucher that is known; a lower one is refused
@@ -75,7 +77,7 @@ type Options struct {
 // Open reads the book. A file that is damaged is an error: without it a used
 // stick would count again.
 func Open(o Options) (*Book, error) {
-	b := &Book{files: o.Files, ca: o.CA, nodes: o.Nodes, self: o.Self, path: o.Path, least: o.Least, now: o.Now, changed: o.Changed,
+	b := &Book{files: o.Files, ca: o.CA, nodes: o.Nodes, added: o.Added, self: o.Self, path: o.Path, least: o.Least, now: o.Now, changed: o.Changed,
 		seen: map[string]sight{}, rival: map[string]sight{}, pending: map[string]sight{}}
 	if b.now == nil {
 		b.now = time.Now
@@ -94,7 +96,7 @@ func Open(o Options) (*Book, error) {
 		if b.doc.Version > documentVersion {
 			return nil, fmt.Errorf("%s has version %d and this agent reads up to %d: a newer agent wrote it, install that one again", b.path, b.doc.Version, documentVersion)
 		}
-		b.state, err = b.doc.Verify(o.CA, o.Nodes)
+		b.state, err = b.doc.Verify(o.CA, o.Nodes, o.Added...)
 		if err == nil {
 			return b, nil
 		}
@@ -107,7 +109,7 @@ func (b *Book) damage(text []byte) error {
 	if err := json.Unmarshal(text, &d); err != nil {
 		return err
 	}
-	_, err := d.Verify(b.ca, b.nodes)
+	_, err := d.Verify(b.ca, b.nodes, b.added...)
 	return err
 }
 
@@ -181,7 +183,7 @@ func (b *Book) Judge(e Enrolment, key ed25519.PublicKey, node string) error {
 	}
 	s, ok := b.state[node]
 	switch {
-	case !ok:
+	case !ok && !slices.Contains(b.added, node):
 		return fmt.Errorf("%s is no node of this cluster", node)
 	case c.Number <= s.Number && s.Revoked:
 		return fmt.Errorf("the key of %s was revoked, and voucher %d is not newer than %d: make a new stick (mkimage reissue %s)", node, c.Number, s.Number, node)
@@ -190,7 +192,11 @@ func (b *Book) Judge(e Enrolment, key ed25519.PublicKey, node string) error {
 			node, Fingerprint(s.Key), Fingerprint(c.Key), c.Number, node)
 	}
 	b.pending[node] = now
-	if !b.admits(node, Fingerprint(c.Key)) {
+	switch {
+	case b.admits(node, Fingerprint(c.Key)):
+	case !ok:
+		return fmt.Errorf("%s (%s) is added to this cluster: on a member run sudo firstboot admit %s %s", node, Fingerprint(c.Key), node, Fingerprint(c.Key))
+	default:
 		return fmt.Errorf("another machine (%s) wants the place of %s, which is bound to %s: on a member run sudo firstboot admit %s %s",
 			Fingerprint(c.Key), node, Fingerprint(s.Key), node, Fingerprint(c.Key))
 	}
@@ -255,7 +261,7 @@ func (b *Book) Agree(s Set, signatures map[string][]byte) error {
 		return errors.New("the nodes are bound already, to other keys")
 	}
 	d := Document{Version: documentVersion, Set: s, Signatures: signatures}
-	state, err := d.Verify(b.ca, b.nodes)
+	state, err := d.Verify(b.ca, b.nodes, b.added...)
 	if err != nil {
 		return err
 	}
@@ -284,13 +290,13 @@ func (b *Book) Adopt(o Document) (changed bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.state == nil {
-		state, err := o.Verify(b.ca, b.nodes)
+		state, err := o.Verify(b.ca, b.nodes, b.added...)
 		if err != nil {
 			return false, err
 		}
 		return true, b.write(o, state)
 	}
-	d, state, err := b.doc.merge(o, b.ca, b.nodes)
+	d, state, err := b.doc.merge(o, b.ca, b.nodes, b.added)
 	if err != nil || len(d.Statements) == len(b.doc.Statements) && maps.EqualFunc(state, b.state, same) {
 		return false, err
 	}

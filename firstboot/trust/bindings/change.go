@@ -27,7 +27,7 @@ func (b *Book) Admit(node, fingerprint string) (Admission, string, error) {
 	switch {
 	case b.state == nil:
 		return Admission{}, "", errors.New("the nodes are not bound yet: while the cluster is being formed nobody needs to be admitted")
-	case !ok || node == b.self:
+	case !ok && !slices.Contains(b.added, node) || node == b.self:
 		return Admission{}, "", fmt.Errorf("%q is no other node of this cluster", node)
 	}
 	waits := ""
@@ -125,7 +125,7 @@ func (b *Book) add(s Statement, key ed25519.PrivateKey) error {
 	s.Generation, s.By, s.At = b.state[s.Node].Generation+1, b.self, b.now()
 	d := b.doc
 	d.Statements = append(slices.Clone(d.Statements), s.Signed(key))
-	state, err := d.Verify(b.ca, b.nodes)
+	state, err := d.Verify(b.ca, b.nodes, b.added...)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func (s Set) text() []byte { return []byte("ringboot set 1\x00" + s.Hash()) }
 
 // Kinds of statements.
 const (
-	Bind   = "bind"   // another machine takes the node's place
+	Bind   = "bind"   // another machine takes the node's place, or an added node comes
 	Renew  = "renew"  // the node has another key of its own
 	Revoke = "revoke" // no key of the node counts until another machine is bound
 )
@@ -108,15 +108,16 @@ type Document struct {
 }
 
 // Verify checks a document down to the CA, for the nodes of a plan, and returns
-// the bindings that follow from it.
-func (d Document) Verify(ca *x509.Certificate, nodes []string) (map[string]Bound, error) {
+// the bindings that follow from it. Those that were added to the formed cluster
+// did not agree to the set: one is bound once a member has admitted it.
+func (d Document) Verify(ca *x509.Certificate, nodes []string, added ...string) (map[string]Bound, error) {
 	if d.Version != documentVersion {
 		return nil, fmt.Errorf("the bindings have version %d, here %d", d.Version, documentVersion)
 	}
 	if len(d.Set.Enrolments) > MaxNodes || len(d.Statements) > MaxStatements {
 		return nil, errors.New("the bindings are longer than any that a cluster has")
 	}
-	state, err := d.Set.verify(ca, nodes)
+	state, err := d.Set.verify(ca, slices.DeleteFunc(slices.Clone(nodes), func(n string) bool { return slices.Contains(added, n) }))
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +127,7 @@ func (d Document) Verify(ca *x509.Certificate, nodes []string) (map[string]Bound
 		}
 	}
 	for i, s := range d.Statements {
-		if err := apply(state, s, ca); err != nil {
+		if err := apply(state, s, ca, added); err != nil {
 			return nil, fmt.Errorf("statement %d: %w", i+1, err)
 		}
 	}
@@ -156,9 +157,9 @@ func (s Set) verify(ca *x509.Certificate, nodes []string) (map[string]Bound, err
 }
 
 // apply brings a statement into the state, if it is sound there.
-func apply(state map[string]Bound, s Statement, ca *x509.Certificate) error {
+func apply(state map[string]Bound, s Statement, ca *x509.Certificate, added []string) error {
 	now, ok := state[s.Node]
-	if !ok {
+	if !ok && !(s.Kind == Bind && slices.Contains(added, s.Node)) {
 		return fmt.Errorf("%s is no node of the bindings", s.Node)
 	}
 	by, ok := state[s.By]
@@ -202,8 +203,8 @@ func apply(state map[string]Bound, s Statement, ca *x509.Certificate) error {
 
 // merge adds what another copy of the document has and this one lacks. What is
 // not sound here is left out.
-func (d Document) merge(o Document, ca *x509.Certificate, nodes []string) (Document, map[string]Bound, error) {
-	state, err := d.Verify(ca, nodes)
+func (d Document) merge(o Document, ca *x509.Certificate, nodes, added []string) (Document, map[string]Bound, error) {
+	state, err := d.Verify(ca, nodes, added...)
 	if err != nil {
 		return d, nil, err
 	}
@@ -226,7 +227,7 @@ func (d Document) merge(o Document, ca *x509.Certificate, nodes []string) (Docum
 			})
 			next.Statements = append(next.Statements, s)
 		}
-		if after, err := next.Verify(ca, nodes); err == nil {
+		if after, err := next.Verify(ca, nodes, added...); err == nil {
 			d, state = next, after
 		}
 	}

@@ -45,6 +45,9 @@ func New() (*PKI, error) {
 	return &PKI{CA: encode("CERTIFICATE", der), cert: cert, key: private, clock: now}, nil
 }
 
+// Key is that of the CA.
+func (p *PKI) Key() ed25519.PrivateKey { return p.key }
+
 // Wish changes a certificate before it is signed.
 type Wish func(*x509.Certificate)
 
