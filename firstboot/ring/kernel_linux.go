@@ -24,9 +24,27 @@ import (
 // routes with the numbers of its own protocols for its own; this is none of them.
 const routeProtocol = unix.RTPROT_STATIC
 
+// calls are what is asked of a netlink handle, as functions: a type that has the
+// handle for a field keeps all of its 250 methods in the program, because
+// templates may call methods by name.
+type calls struct {
+	close             func()
+	linkList          func() ([]netlink.Link, error)
+	addrList          func(netlink.Link, int) ([]netlink.Addr, error)
+	neighList         func(int, int) ([]netlink.Neigh, error)
+	routeListFiltered func(int, *netlink.Route, uint64) ([]netlink.Route, error)
+	linkSetName       func(netlink.Link, string) error
+	linkSetMTU        func(netlink.Link, int) error
+	linkSetUp         func(netlink.Link) error
+	linkSetDown       func(netlink.Link) error
+	addrReplace       func(netlink.Link, *netlink.Addr) error
+	routeReplace      func(*netlink.Route) error
+	routeDel          func(*netlink.Route) error
+}
+
 // netlinkKernel is the kernel of the namespace that its handle was made in.
 type netlinkKernel struct {
-	handle *netlink.Handle
+	handle calls
 	cfg    layout.Config
 	sys    fs.FS
 	proc   string // /proc/sys
@@ -36,11 +54,12 @@ type netlinkKernel struct {
 // NewKernel opens netlink in the process's network namespace. sys is the file
 // system below /sys.
 func NewKernel(cfg layout.Config, sys fs.FS) (Kernel, error) {
-	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("open netlink: %w", err)
 	}
-	k := &netlinkKernel{handle: handle, cfg: cfg, sys: sys, proc: "/proc/sys"}
+	k := &netlinkKernel{handle: calls{h.Close, h.LinkList, h.AddrList, h.NeighList, h.RouteListFiltered, h.LinkSetName, h.LinkSetMTU,
+		h.LinkSetUp, h.LinkSetDown, h.AddrReplace, h.RouteReplace, h.RouteDel}, cfg: cfg, sys: sys, proc: "/proc/sys"}
 	for _, s := range layout.Sysctls(cfg) {
 		k.paths = append(k.paths, s.Path)
 	}
@@ -48,7 +67,7 @@ func NewKernel(cfg layout.Config, sys fs.FS) (Kernel, error) {
 }
 
 // Close gives the socket back.
-func (k *netlinkKernel) Close() { k.handle.Close() }
+func (k *netlinkKernel) Close() { k.handle.close() }
 
 // retryDump repeats a dump that changes interrupted.
 func retryDump[T any](dump func() (T, error)) (T, error) {
@@ -66,14 +85,14 @@ func retryDump[T any](dump func() (T, error)) (T, error) {
 
 func (k *netlinkKernel) Snapshot(ctx context.Context) (layout.Snapshot, error) {
 	s := layout.Snapshot{Addrs: map[int][]netip.Prefix{}, Sysctls: map[string]string{}, Neighbours: map[layout.Neighbour]bool{}}
-	links, err := retryDump(k.handle.LinkList)
+	links, err := retryDump(k.handle.linkList)
 	if err != nil {
 		return s, fmt.Errorf("list network devices: %w", err)
 	}
 	for _, l := range links {
 		s.Links = append(s.Links, k.link(l.Attrs()))
 	}
-	addrs, err := retryDump(func() ([]netlink.Addr, error) { return k.handle.AddrList(nil, netlink.FAMILY_V4) })
+	addrs, err := retryDump(func() ([]netlink.Addr, error) { return k.handle.addrList(nil, netlink.FAMILY_V4) })
 	if err != nil {
 		return s, fmt.Errorf("list addresses: %w", err)
 	}
@@ -90,7 +109,7 @@ func (k *netlinkKernel) Snapshot(ctx context.Context) (layout.Snapshot, error) {
 			s.Sysctls[p] = strings.TrimSpace(string(text))
 		}
 	}
-	neighbours, err := retryDump(func() ([]netlink.Neigh, error) { return k.handle.NeighList(0, netlink.FAMILY_V4) })
+	neighbours, err := retryDump(func() ([]netlink.Neigh, error) { return k.handle.neighList(0, netlink.FAMILY_V4) })
 	if err != nil {
 		return s, fmt.Errorf("list neighbours: %w", err)
 	}
@@ -125,7 +144,7 @@ func prefixOf(n *net.IPNet) (netip.Prefix, bool) {
 
 func (k *netlinkKernel) routes() ([]layout.Route, error) {
 	list, err := retryDump(func() ([]netlink.Route, error) {
-		return k.handle.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
+		return k.handle.routeListFiltered(netlink.FAMILY_V4, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list routes: %w", err)
@@ -162,32 +181,32 @@ func (k *netlinkKernel) do(a layout.Action) error {
 	switch a.Kind {
 	case layout.Rename:
 		// The kernel renames only what is down.
-		if err := k.handle.LinkSetDown(device); err != nil {
+		if err := k.handle.linkSetDown(device); err != nil {
 			return err
 		}
-		return k.handle.LinkSetName(device, a.Name)
+		return k.handle.linkSetName(device, a.Name)
 	case layout.SetMTU:
-		return k.handle.LinkSetMTU(device, a.MTU)
+		return k.handle.linkSetMTU(device, a.MTU)
 	case layout.SetUp:
-		return k.handle.LinkSetUp(device)
+		return k.handle.linkSetUp(device)
 	case layout.AddAddr:
 		addr := &netlink.Addr{IPNet: &net.IPNet{IP: a.Addr.Addr().AsSlice(), Mask: net.CIDRMask(a.Addr.Bits(), a.Addr.Addr().BitLen())}}
-		return k.handle.AddrReplace(device, addr)
+		return k.handle.addrReplace(device, addr)
 	case layout.SetSysctl:
 		return os.WriteFile(path.Join(k.proc, a.Sysctl.Path), []byte(a.Sysctl.Value), 0o644)
 	case layout.AddRoute:
-		return k.handle.RouteReplace(toNetlink(a.Route))
+		return k.handle.routeReplace(toNetlink(a.Route))
 	case layout.DelRoute:
-		err := k.handle.RouteDel(toNetlink(a.Route))
+		err := k.handle.routeDel(toNetlink(a.Route))
 		if errors.Is(err, unix.ESRCH) {
 			return nil
 		}
 		return err
 	case layout.Bounce:
-		if err := k.handle.LinkSetDown(device); err != nil {
+		if err := k.handle.linkSetDown(device); err != nil {
 			return err
 		}
-		return k.handle.LinkSetUp(device)
+		return k.handle.linkSetUp(device)
 	}
 	return errors.New("is no action of the ring")
 }
