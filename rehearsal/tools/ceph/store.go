@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
-	"maps"
 	"sort"
 	"strings"
 	"time"
@@ -280,7 +279,7 @@ func judge(m sim.Machine) (*condition, bool) {
 	}
 	k := &condition{store: s, quorum: q, all: Monitors(m), checks: map[string]string{}, pgs: map[string]int{}, severity: "HEALTH_OK"}
 	k.active, k.standby = managers(m)
-	hosts, down, dark := k.count(m)
+	hosts, down := k.count(m)
 	carry, hold := 0, len(hosts)
 	for _, in := range hosts {
 		if in {
@@ -303,9 +302,6 @@ func judge(m sim.Machine) (*condition, bool) {
 	if down > 0 {
 		k.warn("OSD_DOWN", "%d osds down", down)
 	}
-	if len(dark) > 0 {
-		k.warn("OSD_HOST_DOWN", "%d host (%d osds) down", len(dark), sum(dark))
-	}
 	if n := len(s.OSDs); n < 3 {
 		k.warn("TOO_FEW_OSDS", "OSD count %d < osd_pool_default_size 3", n)
 	}
@@ -324,15 +320,16 @@ func judge(m sim.Machine) (*condition, bool) {
 }
 
 // count looks at the OSDs: hosts that have one that is up, and whether one of
-// these is in; how many are down and in; and these by hosts that have none up.
-func (k *condition) count(m sim.Machine) (hosts map[string]bool, down int, dark map[string]int) {
-	hosts, dark = map[string]bool{}, map[string]int{}
+// these is in; and how many are down and in, which Ceph complains of.
+func (k *condition) count(m sim.Machine) (hosts map[string]bool, down int) {
+	hosts = map[string]bool{}
+	dark := map[string]int{} // by host
 	for _, o := range k.store.OSDs {
 		switch up := osdUp(m, o); {
 		case up:
 			k.up++
 			hosts[o.Host] = hosts[o.Host] || !o.Out
-		case o.Host != "" && !o.Out: // Ceph does not complain of one that is out
+		case o.Host != "" && !o.Out:
 			down++
 			dark[o.Host]++
 		}
@@ -340,16 +337,16 @@ func (k *condition) count(m sim.Machine) (hosts map[string]bool, down int, dark 
 			k.in++
 		}
 	}
-	maps.DeleteFunc(dark, func(host string, _ int) bool { _, up := hosts[host]; return up })
-	return hosts, down, dark
-}
-
-func sum(by map[string]int) int {
-	n := 0
-	for _, v := range by {
-		n += v
+	all, none := 0, 0
+	for host, n := range dark {
+		if _, up := hosts[host]; !up {
+			none, all = none+1, all+n
+		}
 	}
-	return n
+	if none > 0 {
+		k.warn("OSD_HOST_DOWN", "%d host (%d osds) down", none, all)
+	}
+	return hosts, down
 }
 
 // clean reports whether all placement groups are.
