@@ -62,19 +62,30 @@ func cached(ctx context.Context, name string, build func(ctx context.Context, di
 		return final, nil
 	}
 	work := final + ".new"
-	if err := os.RemoveAll(work); err != nil {
+	if err := discard(work); err != nil {
 		return "", err
 	}
 	if err := os.MkdirAll(work, 0o755); err != nil {
 		return "", err
 	}
 	if err := build(ctx, work); err != nil {
-		return "", errors.Join(err, os.RemoveAll(work))
+		return "", errors.Join(err, discard(work))
 	}
 	if err := own.give(work); err != nil {
 		return "", err
 	}
 	return final, os.Rename(work, final)
+}
+
+// discard removes what an interrupted build left, and nothing that is mounted in it.
+func discard(dir string) error {
+	mounts, _ := os.ReadFile("/proc/self/mounts") // absent where there are none to fear
+	for line := range strings.Lines(string(mounts)) {
+		if f := strings.Fields(line); len(f) > 1 && strings.HasPrefix(f[1], dir+"/") {
+			return fmt.Errorf("an interrupted build has left %s mounted: sudo umount %s, then again", f[1], f[1])
+		}
+	}
+	return os.RemoveAll(dir)
 }
 
 // tool runs a program and returns what it printed. An error carries the last

@@ -63,7 +63,7 @@ var (
 // bootPrograms are what its initial file system runs beside busybox.
 var bootPrograms = []string{"/usr/sbin/lvm"}
 
-var practicePrograms = programs{"debootstrap": "debootstrap", "mksquashfs": "squashfs-tools", "chroot": "coreutils", "dpkg-deb": "dpkg"}
+var practicePrograms = programs{"debootstrap": "debootstrap", "unshare": "util-linux", "mksquashfs": "squashfs-tools", "chroot": "coreutils", "dpkg-deb": "dpkg"}
 
 // ErrRoot says that the practice medium cannot be built by this user.
 var ErrRoot = fault.Precondition.New("the practice ISO is built with debootstrap, which needs root")

@@ -22,7 +22,8 @@ func buildRoot(ctx context.Context, dir string, kernel Kernel, report func(strin
 	root := filepath.Join(dir, "root")
 	defer os.RemoveAll(root)
 	report("installing the practice system's Debian packages: a minute or two")
-	log, err := tool(ctx, "debootstrap", "--variant=minbase", "--arch=amd64", "--keyring="+keyring, "--include="+strings.Join(practiceBase, ","), suite, root, from)
+	// What it mounts is gone with it, however it ends.
+	log, err := tool(ctx, "unshare", "--mount", "debootstrap", "--variant=minbase", "--arch=amd64", "--keyring="+keyring, "--include="+strings.Join(practiceBase, ","), suite, root, from)
 	if err != nil {
 		lines := strings.Split(strings.TrimSpace(string(log)), "\n")
 		return fmt.Errorf("%w: %s", err, lines[len(lines)-1])
