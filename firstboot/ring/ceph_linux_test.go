@@ -31,10 +31,10 @@ func TestCephWritesWhileACableIsPulled(t *testing.T) {
 		}})
 	}
 	c, err := realceph.Start(ctx, t.TempDir(), machines)
-	defer c.Close()
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer c.Close()
 	if err := c.Pool(ctx, "vm"); err != nil {
 		t.Fatal(err)
 	}

@@ -67,7 +67,7 @@ func TestASealOpensOnItsMachineAlone(t *testing.T) {
 	}
 	opens(tpm)
 	off()
-	tpm, off = machine(t, state)
+	tpm, _ = machine(t, state)
 	opens(tpm)
 
 	other, _ := machine(t, t.TempDir())

@@ -58,19 +58,20 @@ type daemon struct {
 
 func (d daemon) end() {
 	d.stdin.Close()
-	d.cmd.Wait()
+	_ = d.cmd.Wait() // it was killed, and says so
 }
 
 // osdBytes is the size of an OSD's file, which is sparse.
 const osdBytes = 4 << 30
 
 // Start makes a cluster below dir and waits for its monitors, managers and OSDs.
-// The caller closes it, also where it fails.
+// The caller closes it.
 func Start(ctx context.Context, dir string, machines []Machine) (*Cluster, error) {
 	c := &Cluster{FSID: "5f5c1f0e-2a5e-4c52-9f0e-7c0f6d3d8e11", dir: dir, machines: machines}
 	for _, step := range []func(context.Context) error{c.write, c.monitors, c.managers, c.osds} {
 		if err := step(ctx); err != nil {
-			return c, err
+			c.Close()
+			return nil, err
 		}
 	}
 	return c, nil

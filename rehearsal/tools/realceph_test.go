@@ -74,10 +74,10 @@ func TestTheStandInAnswersAsCephDoes(t *testing.T) {
 		machines = append(machines, realceph.Machine{Name: name, Addr: netip.AddrFrom4([4]byte{127, 10, 0, byte(11 + i)})})
 	}
 	c, err := realceph.Start(ctx, t.TempDir(), machines)
-	defer c.Close()
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer c.Close()
 	w := stored(t, 5)
 	real, standIn := newAsked("Ceph", realCommands{c, machines[0]}), newAsked("the stand-in", simCommands{w, "frege"})
 	if err := c.Pool(ctx, "vm"); err != nil {
