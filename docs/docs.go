@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 //go:embed sentences.md
@@ -21,8 +22,29 @@ type Entry struct {
 
 // Entries are all sentences, in the order of the document.
 func Entries() []Entry {
-	row := regexp.MustCompile("^\\| `(.*?)` \\| (.*) \\|$")
 	var out []Entry
+	for _, e := range known() {
+		out = append(out, e.Entry)
+	}
+	return out
+}
+
+// entry is an Entry with what finds it.
+type entry struct {
+	Entry
+	pattern *regexp.Regexp
+	length  int      // of what is said without the gaps
+	words   []string // of that
+}
+
+var (
+	row  = regexp.MustCompile("^\\| `(.*?)` \\| (.*) \\|$")
+	word = regexp.MustCompile(`[A-Za-z]{3,}`)
+)
+
+// known are all entries.
+var known = sync.OnceValue(func() []entry {
+	var out []entry
 	section := ""
 	for line := range strings.Lines(sentences) {
 		line = strings.TrimSpace(line)
@@ -30,11 +52,12 @@ func Entries() []Entry {
 			section = title
 		}
 		if m := row.FindStringSubmatch(line); m != nil {
-			out = append(out, Entry{section, m[1], m[2]})
+			literal := strings.ReplaceAll(m[1], "…", "")
+			out = append(out, entry{Entry{section, m[1], m[2]}, pattern(m[1]), len(literal), words(literal)})
 		}
 	}
 	return out
-}
+})
 
 // most is how many entries an explanation has.
 const most = 4
@@ -50,21 +73,19 @@ func Explain(text string) []Entry {
 	seen := words(text)
 	var exact []scored
 	var like scored
-	for _, e := range Entries() {
-		literal := strings.ReplaceAll(e.Sentence, "…", "")
-		if pattern(e.Sentence).MatchString(text) {
-			exact = append(exact, scored{e, len(literal)})
+	for _, e := range known() {
+		if e.pattern.MatchString(text) {
+			exact = append(exact, scored{e.Entry, e.length})
 		}
-		own := words(literal)
 		common := 0
-		for _, w := range own {
+		for _, w := range e.words {
 			if slices.Contains(seen, w) {
 				common++
 			}
 		}
 		// Most of the one must be in the other.
-		if share := 100 * common / max(len(own), min(len(seen), len(own)), 1); common >= 3 && share > max(like.score, 60) {
-			like = scored{e, share}
+		if share := 100 * common / max(len(e.words), 1); common >= 3 && share > max(like.score, 60) {
+			like = scored{e.Entry, share}
 		}
 	}
 	if len(exact) == 0 {
@@ -93,7 +114,7 @@ func pattern(sentence string) *regexp.Regexp {
 // words are the words of a text that tell it from others.
 func words(text string) []string {
 	var out []string
-	for _, w := range regexp.MustCompile(`[A-Za-z]{3,}`).FindAllString(strings.ToLower(text), -1) {
+	for _, w := range word.FindAllString(strings.ToLower(text), -1) {
 		if !slices.Contains(out, w) {
 			out = append(out, w)
 		}
