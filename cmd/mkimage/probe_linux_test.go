@@ -85,7 +85,7 @@ func TestAStickThatOnlyLooks(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s%s", err, out, said)
 	}
-	for _, want := range []string{`frege\n  ERASES:     sd[ab] \(QEMU HARDDISK, serial SMALL1\)`, `russell\n  ERASES:     nvme[01]n1 \(QEMU NVMe Ctrl, serial SMALL2\)`} {
+	for _, want := range []string{`frege\n  ERASES:     sd[ab] \(QEMU_HARDDISK, serial SMALL1\)`, `russell\n  ERASES:     nvme[01]n1 \(QEMU_NVMe_Ctrl, serial SMALL2\)`} {
 		if !regexp.MustCompile(want).MatchString(out) { // the kernel counts them as they come
 			t.Errorf("the plan does not say %q:\n%s", want, out)
 		}
