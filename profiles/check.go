@@ -155,6 +155,8 @@ func (c *checker) networks() {
 	for i, a := range m.DNS {
 		if !a.IsValid() {
 			c.at(fmt.Sprintf("management.dns[%d]", i), "is empty; write the address of a name server")
+		} else if a.Zone() != "" {
+			c.at(fmt.Sprintf("management.dns[%d]", i), "%s belongs to one port (%s), and the installer takes no such address; write one that is valid on the whole network", a, a.Zone())
 		}
 	}
 }

@@ -48,6 +48,9 @@ func (c *checker) six() {
 		in("management.gateway6", g)
 	}
 	taken := registry{}
+	if z := m.Gateway6.Zone(); z != "" {
+		c.at("management.gateway6", "%s names a port (%s), and the way out is always the management network's; write it without %%%s", m.Gateway6, z, z)
+	}
 	taken.add(c, "management.gateway6", addrText(m.Gateway6), "address")
 	for i, n := range c.p.Nodes {
 		path := fmt.Sprintf("nodes[%d].address6", i)

@@ -150,6 +150,7 @@ func TestMistakes(t *testing.T) {
 		{"key text", "    sudo: nopasswd", "    sudo: nopasswd\n    keys: [hello]", `p.yaml:74:12: users[1].keys[0]: "hello" is no OpenSSH public key; copy the whole line of a .pub file`},
 		{"bool", "cephfs: false", "cephfs: yes", `p.yaml:82:11: ceph.cephfs: "yes" is not allowed; write true or false`},
 		{"power of two", "pg_num: 32", "pg_num: 33", `p.yaml:81:11: ceph.pg_num: 33 is not a power of two; write 32`},
+		{"name server of one port", "dns: [10.203.3.1]", "dns: ['fe80::1%eth0']", `p.yaml:26:9: management.dns[0]: fe80::1%eth0 belongs to one port (eth0), and the installer takes no such address; write one that is valid on the whole network`},
 		{"list", "dns: [10.203.3.1]", "dns: {a: b}", `p.yaml:26:8: management.dns: a list is expected here, not keys and values`},
 	}
 	for _, c := range cases {

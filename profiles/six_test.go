@@ -16,6 +16,7 @@ func TestAddressesOfIPv6(t *testing.T) {
 		"no addresses":          {good, "", "nodes[0].address6: is missing; with management.prefix6 every node has an IPv6 address"},
 		"no network":            {"", "address6: '2001:db8::1%[1]d', ", "nodes[0].address6: is in no network; write management.prefix6, too"},
 		"a gateway alone":       {"gateway6: 2001:db8::1", "", "management.gateway6: is the way out for IPv6 addresses, and there are none"},
+		"of a port":             {"prefix6: 2001:db8::/64, gateway6: 'fe80::1%eth0'", "address6: '2001:db8::1%[1]d', ", "management.gateway6: fe80::1%eth0 names a port (eth0)"},
 		"of another network":    {good, "address6: '2001:db9::1%[1]d', ", "nodes[0].address6: 2001:db9::11 is not in management.prefix6 2001:db8::/64"},
 		"the same twice":        {good, "address6: '2001:db8::11', ", `nodes[1].address6: address "2001:db8::11" stands at nodes[0].address6 too`},
 		"the gateway's":         {good, "address6: '2001:db8::%[1]d', ", `nodes[0].address6: address "2001:db8::1" stands at management.gateway6 too`},
