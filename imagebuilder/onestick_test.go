@@ -140,16 +140,16 @@ func (s *onestick) cut(t *testing.T, ctx context.Context, node, number, disk, sa
 }
 
 // TestOneStickInstallsThreeMachines takes one stick through three machines, one
-// after the other, and to a fourth. Each of them loses its power once on the way
-// under UEFI, where RINGBOOT_MATRIX is all; else one of them, drawn, as the
-// firmware is. The installer's own write to the stick, which spends
-// the ticket, is made by what makes it there.
+// after the other, and to a fourth. Under UEFI one of them, drawn, loses its power
+// on the way; where RINGBOOT_MATRIX is all, each does, and BIOS is tried as well.
+// The installer's own write to the stick, which spends the ticket, is made by what
+// makes it there.
 func TestOneStickInstallsThreeMachines(t *testing.T) {
 	var id string
 	path, _ := bootableOf(t, "", func(r *imagebuilder.Request) { id = profiles.ClusterID(r.Keyring.CADER) })
 	firmwares, cut := []qemu.Firmware{qemu.UEFI, qemu.BIOS}, rand.IntN(3)
 	if os.Getenv("RINGBOOT_MATRIX") != "all" {
-		firmwares = firmwares[rand.IntN(2):][:1]
+		firmwares = firmwares[:1]
 	} else {
 		cut = -1
 	}
