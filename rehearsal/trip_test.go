@@ -153,30 +153,6 @@ func TestWrongDisksAreLeftAlone(t *testing.T) {
 	need.Figure("rehearsal.wrong_disk_bytes_written", sum.Wrote, "bytes")
 }
 
-// TestOneStickInTurn installs the first of three machines with one stick for all,
-// which then goes to the others, until their installers write. The drill
-// one-stick goes all the way.
-func TestOneStickInTurn(t *testing.T) {
-	needMachines(t)
-	r, err := rehearsal.New(t.Context(), options(t, rehearsal.Options{Firmware: qemu.UEFI, StickFirst: true, OneStick: true}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(r.Close)
-	ctx, cancel := context.WithTimeoutCause(t.Context(), tripTime, errors.New("the stick took too long"))
-	defer cancel()
-	start := time.Now()
-	if err := r.InTurn(ctx, 1); err != nil {
-		t.Fatal(err)
-	}
-	need.Figure("rehearsal.onestick_s", time.Since(start).Seconds(), "s")
-	for _, n := range r.Nodes() {
-		if wrote, err := r.BytesChanged(n, false, false); err != nil || wrote > 0 {
-			t.Errorf("%s wrote %d bytes to disks that are not the system's: %v", n, wrote, err)
-		}
-	}
-}
-
 // BenchmarkDrills runs all of them: about forty minutes on two processors.
 func BenchmarkDrills(b *testing.B) {
 	needMachines(b)

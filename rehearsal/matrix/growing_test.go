@@ -2,6 +2,7 @@ package matrix_test
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -245,7 +246,7 @@ func growths() []formation {
 // configuration, certificate, monitors as the table says, OSD and report, while
 // the quorum holds all the time and what its owner did stays.
 func TestASettledClusterGrows(t *testing.T) {
-	for _, f := range growths() {
+	for _, f := range drawn(t, growths(), budget(1, 1, len(growths()))) {
 		t.Run(fmt.Sprintf("%s to %d", f.transport, f.nodes), func(t *testing.T) {
 			g := newGrowing(t, f)
 			defer g.close()
@@ -297,7 +298,11 @@ func TestGrowingWithCuts(t *testing.T) {
 		return points, bad
 	}
 	tried, failed, of := 0, 0, 0
-	for _, f := range growths() {
+	grown := growths()
+	if os.Getenv("RINGBOOT_REPLAY") == "" {
+		grown = drawn(t, grown, budget(1, 1, len(grown)))
+	}
+	for _, f := range grown {
 		points, bad := attempt(f, nil)
 		if len(bad) > 0 {
 			t.Fatal(bad)
