@@ -227,10 +227,13 @@ func (s *Cluster) Admit(ctx context.Context, node, fingerprint string) error {
 	return nil
 }
 
-// dismiss ends the admission of a node.
+// dismiss ends the admission of a node, and no power cut opens it again.
 func (s *Cluster) dismiss(node string) error {
 	if got, err := (Admitted{s.o.Host}).read(); err != nil || got.Node != node {
 		return nil
 	}
-	return s.o.Host.Files.Remove(admitFile)
+	if err := s.o.Host.Files.Remove(admitFile); err != nil {
+		return err
+	}
+	return s.node.Sync()
 }
