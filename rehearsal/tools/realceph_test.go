@@ -177,8 +177,9 @@ func (c *comparison) product(ctx context.Context, state string) {
 	}
 }
 
-// questions compares the answers themselves: whatever the stand-in says, Ceph
-// says too, in the same place and of the same type.
+// questions compares the answers themselves: what both say is of the same type
+// in the same place. The stand-in has keys of releases that Debian's Ceph is too
+// old for; what the product reads of them, product asks for.
 func (c *comparison) questions(state string) {
 	c.t.Helper()
 	for _, words := range [][]string{{"-s"}, {"mgr", "dump"}, {"osd", "tree"}, {"osd", "pool", "ls", "detail"}, {"fs", "ls"}, {"df"}, {"crash", "ls-new"}, {"osd", "metadata", "0"}, {"health", "detail"}} {
@@ -187,7 +188,8 @@ func (c *comparison) questions(state string) {
 		for _, a := range []asked{c.real, c.standIn} {
 			r := a.run(c.t, append(append([]string{"ceph", "--connect-timeout", "10"}, words...), "-f", "json")...)
 			var v any
-			if err := json.Unmarshal(r.Stdout, &v); err != nil || r.Code != 0 {
+			text := noNumber.ReplaceAll(r.Stdout, []byte(":0")) // which Ceph prints, and JSON has not
+			if err := json.Unmarshal(text, &v); err != nil || r.Code != 0 {
 				c.failf("%s: %s: %v: code %d, %v\n%s%s", state, a.name, words, r.Code, err, r.Stdout, r.Stderr)
 				continue
 			}
@@ -196,7 +198,7 @@ func (c *comparison) questions(state string) {
 			shapes[a.name] = shape
 		}
 		for path, kind := range shapes[c.standIn.name] {
-			if got := shapes[c.real.name][path]; got != kind && (got != "" || !strings.Contains(path, "*")) {
+			if got := shapes[c.real.name][path]; got != "" && got != kind {
 				c.failf("%s: ceph %v: %s is %q in the stand-in and %q in Ceph", state, words, path, kind, got)
 			}
 		}
@@ -214,7 +216,10 @@ func (c *comparison) ask(line string) {
 	}
 }
 
-var numbers = regexp.MustCompile(`[0-9]+`)
+var (
+	numbers  = regexp.MustCompile(`[0-9]+`)
+	noNumber = regexp.MustCompile(`:-?(inf|nan)\b`)
+)
 
 // said is what a command says to people, without its numbers.
 func said(r host.Result) string {
