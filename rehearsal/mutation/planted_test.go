@@ -61,7 +61,7 @@ var faults = []fault{
 		`a.Host.Clock.Now().Before(got.Until)`, `!got.Until.IsZero()`,
 		matrix, "TestAdmissionEndsByItself", false},
 	{"an admission is not used up", "firstboot/cluster/key.go",
-		`return s.o.Host.Files.Remove(admitFile)`, `return nil`,
+		`if err := s.o.Host.Files.Remove(admitFile); err != nil`, `if err := error(nil); err != nil`,
 		matrix, "TestReplacedNodeFindsItsWayIn", false},
 	{"a used disk is erased without consent", "firstboot/storage/disks.go",
 		`case slices.Contains(n.Wipe, c.disk.Serial) && c.disk.Serial != "":`, `case c.disk.Serial != "":`,
