@@ -92,6 +92,9 @@ func (s *Cluster) assess(ctx context.Context) (decision, error) {
 	if err := ctx.Err(); err != nil {
 		return decision{}, err
 	}
+	if err := s.arrived(me.Key, d.peers); err != nil {
+		return decision{}, err
+	}
 	got := d.decide()
 	s.stop.Store("")
 	if got.verdict.State == step.Stopped {

@@ -105,6 +105,9 @@ func (s *Cluster) handOver(ctx context.Context, peer string, req keyRequest) (ke
 	if err != nil {
 		return keyAnswer{}, err
 	}
+	if err := s.hand(peer); err != nil {
+		return keyAnswer{}, err
+	}
 	// No power cut may take back what the other node builds on.
 	return keyAnswer{Key: key, Conf: conf}, s.node.Sync()
 }
@@ -183,6 +186,7 @@ type admission struct {
 	Node        string    `json:"node"`
 	Fingerprint string    `json:"fingerprint,omitempty"` // of the machine that root meant; "": whichever is bound
 	Until       time.Time `json:"until"`
+	Handed      bool      `json:"handed,omitempty"` // the key went out: whoever has it now is the machine that was meant
 }
 
 // Admitted is the admission that lies on this node: one node, half an hour.
@@ -216,15 +220,42 @@ func (s *Cluster) Admit(ctx context.Context, node, fingerprint string) error {
 	if v := s.look(); v.Name != s.o.Profile.Cluster.Name {
 		return errors.New(v.unsettled(s.o.Profile.Cluster.Name) + ": admit " + node + " on a member")
 	}
-	text, err := json.Marshal(admission{Node: node, Fingerprint: fingerprint, Until: s.o.Host.Clock.Now().Add(admitTime).UTC()})
-	if err != nil {
-		return err
-	}
-	if err := s.o.Host.Files.WriteFile(admitFile, text, 0o600); err != nil {
+	if err := s.admit(admission{Node: node, Fingerprint: fingerprint, Until: s.o.Host.Clock.Now().Add(admitTime).UTC()}); err != nil {
 		return err
 	}
 	_ = s.call(ctx, askTime, node, methodKick, nil, nil) // it may not run yet
 	return nil
+}
+
+func (s *Cluster) admit(a admission) error {
+	text, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	return s.o.Host.Files.WriteFile(admitFile, text, 0o600)
+}
+
+// hand notes in the admission of a node that the key goes out.
+func (s *Cluster) hand(node string) error {
+	got, err := (Admitted{s.o.Host}).read()
+	if err != nil || got.Node != node || got.Handed {
+		return nil
+	}
+	got.Handed = true
+	return s.admit(got)
+}
+
+// arrived ends the admission of a node that answers with the key that was
+// handed to it: a power cut may have taken the word with which it said so.
+func (s *Cluster) arrived(key string, peers map[string]answer) error {
+	got, err := (Admitted{s.o.Host}).read()
+	if err != nil || !got.Handed || key == "" {
+		return nil
+	}
+	if a, ok := peers[got.Node]; !ok || a.err != nil || a.view.Key != key {
+		return nil
+	}
+	return s.keyed(got.Node, key)
 }
 
 // dismiss ends the admission of a node, and no power cut opens it again.
