@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"ringboot/imagebuilder/iso9660"
@@ -33,6 +34,11 @@ func copied(t *testing.T, path string) string {
 // machineWith starts a machine from a stick that takes writes.
 func machineWith(t *testing.T, ctx context.Context, firmware qemu.Firmware, stick string, disks ...qemu.Disk) *qemu.VM {
 	t.Helper()
+	return machineFrom(t, ctx, firmware, qemu.Medium{Path: stick, Kind: qemu.Stick, BootIndex: 1, Writable: true}, disks...)
+}
+
+func machineFrom(t *testing.T, ctx context.Context, firmware qemu.Firmware, medium qemu.Medium, disks ...qemu.Disk) *qemu.VM {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "rb-look-") // short, for the monitor's socket
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +46,7 @@ func machineWith(t *testing.T, ctx context.Context, firmware qemu.Firmware, stic
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	vm, err := qemu.Start(ctx, qemu.Machine{
 		Name: "look", Firmware: firmware, NoReboot: true, Disks: disks,
-		Media: []qemu.Medium{{Path: stick, Kind: qemu.Stick, BootIndex: 1, Writable: true}},
+		Media: []qemu.Medium{medium},
 	}, filepath.Join(dir, "m"))
 	if err != nil {
 		t.Fatal(err)
@@ -135,50 +141,86 @@ func remark(t *testing.T, disk string, ticket profiles.Ticket) {
 	}
 }
 
-// TestNothingIsWrittenToDisksWithSomethingOnThem starts one machine with a disk
-// of each kind, and no disk is named: it stops, and no byte of any disk changes.
+// used are what may lie on a disk, and how the screen calls it.
+var used = []struct {
+	says string
+	make func(t *testing.T, disk string)
+}{
+	{"ext4", func(t *testing.T, d string) { run(t, "mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1", d) }},
+	{"ntfs (Windows)", func(t *testing.T, d string) { put(t, d, 3, "NTFS    "); put(t, d, 510, "\x55\xaa") }},
+	{"LVM2_member", lvm},
+	{"ceph_bluestore", func(t *testing.T, d string) { put(t, d, 0, "bluestore block device") }},
+	{"partition table gpt", func(t *testing.T, d string) { run(t, "sgdisk", "--new=1:2048:0", d) }},
+	// A member of a pool, as far as its labels are read: the second uberblock of the first one.
+	{"zfs_member", func(t *testing.T, d string) { put(t, d, 129<<10, "\x0c\xb1\xba\x00\x00\x00\x00\x00") }},
+	{"2: vfat, 3: LVM2_member", func(t *testing.T, d string) { // a Proxmox VE that is none of ours
+		run(t, "sgdisk", "--set-alignment=1", "--new=1:34:2047", "--typecode=1:ef02", "--new=2:2048:+64M", "--typecode=2:ef00", "--new=3:133120:+1G", "--typecode=3:8e00", d)
+		run(t, "mformat", "-i", d+"@@1M", "-F", "-T", "131072", "::")
+		lvm(t, d+"3")
+	}},
+}
+
+// lvm writes what makes a physical volume of LVM. A disk with a 3 behind is its
+// third partition.
+func lvm(t *testing.T, d string) {
+	t.Helper()
+	whole, third := strings.CutSuffix(d, "3")
+	at := int64(0)
+	if third {
+		at = (2048<<9 + 64<<20)
+	}
+	put(t, whole, at+0x218, "LVM2 001")
+	put(t, whole, at+0x200, "LABELONE")
+}
+
+// TestNothingIsWrittenToDisksWithSomethingOnThem starts a machine with a disk of
+// each kind, and no disk is named: it stops, and no byte of any disk changes. CI
+// draws the firmware and the medium.
 func TestNothingIsWrittenToDisksWithSomethingOnThem(t *testing.T) {
 	path, _ := bootable(t, profiles.Disk{})
-	need.Tools(t, "mkfs.ext4:e2fsprogs", "mkswap:util-linux")
-	var disks []qemu.Disk
-	var before []string
-	for i, make := range []func(disk string){
-		func(d string) { run(t, "mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1", d) },
-		func(d string) { put(t, d, 3, "NTFS    "); put(t, d, 510, "\x55\xaa") },
-		func(d string) { put(t, d, 0x218, "LVM2 001"); put(t, d, 0x200, "LABELONE") },
-		func(d string) { put(t, d, 0, "bluestore block device") },
-		func(d string) { run(t, "sgdisk", "--new=1:2048:0", d) },
-	} {
-		disk := blank(t)
-		make(disk)
-		disks = append(disks, qemu.Disk{Path: disk, Serial: fmt.Sprintf("USED%d", i), Bus: []string{"sata", "nvme", "virtio"}[i%3]})
-		before = append(before, edges(t, disk))
+	need.Tools(t, "mkfs.ext4:e2fsprogs", "sgdisk:gdisk", "mformat:mtools")
+	cases, wrong := 0, 0
+	for _, way := range need.Drawn(t, ways, 1) {
+		t.Run(fmt.Sprintf("%s %s", way.firmware, way.kind), func(t *testing.T) {
+			var disks []qemu.Disk
+			var before []string
+			for i, u := range used {
+				disk := blank(t)
+				u.make(t, disk)
+				disks = append(disks, qemu.Disk{Path: disk, Serial: fmt.Sprintf("USED%d", i), Bus: []string{"sata", "nvme", "virtio"}[i%3]})
+				before = append(before, edges(t, disk))
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), vmTimeout)
+			defer cancel()
+			medium := qemu.Medium{Path: path, Kind: way.kind, BootIndex: 1}
+			if way.kind == qemu.Stick {
+				medium.Path, medium.Writable = copied(t, path), true
+			}
+			vm := machineFrom(t, ctx, way.firmware, medium, disks...)
+			expect(t, ctx, vm, `Install frege: ERASES the only blank disk of the smallest size`)
+			enter(t, vm)
+			expect(t, ctx, vm, `STOPPED, nothing was erased: no disk of this machine is blank`, `Press Enter to switch off`)
+			for _, u := range used {
+				if !strings.Contains(vm.Console.Text(), u.says) {
+					t.Errorf("the screen does not say that there is %s:\n%s", u.says, vm.Console.Text())
+				}
+			}
+			if err := vm.Console.Send("\r"); err != nil {
+				t.Fatal(err)
+			}
+			if err := vm.Wait(ctx); err != nil {
+				t.Fatal(err)
+			}
+			for i, d := range disks {
+				cases++
+				if edges(t, d.Path) != before[i] {
+					wrong++
+					t.Errorf("the disk with %s was written to", used[i].says)
+				}
+			}
+		})
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), vmTimeout)
-	defer cancel()
-	vm := machineWith(t, ctx, qemu.BIOS, copied(t, path), disks...)
-	expect(t, ctx, vm, `Install frege: ERASES the only blank disk of the smallest size`)
-	enter(t, vm)
-	expect(t, ctx, vm, `ext4`, `STOPPED, nothing was erased: no disk of this machine is blank`, `Press Enter to switch off`)
-	for _, what := range []string{"ntfs (Windows)", "LVM2_member", "ceph_bluestore", "partition table gpt"} {
-		if !bytes.Contains([]byte(vm.Console.Text()), []byte(what)) {
-			t.Errorf("the screen does not say that there is %s", what)
-		}
-	}
-	if err := vm.Console.Send("\r"); err != nil {
-		t.Fatal(err)
-	}
-	if err := vm.Wait(ctx); err != nil {
-		t.Fatal(err)
-	}
-	wrong := 0
-	for i, d := range disks {
-		if edges(t, d.Path) != before[i] {
-			wrong++
-			t.Errorf("disk %d was written to", i)
-		}
-	}
-	need.Figure("preflight.cases", len(disks), "count")
+	need.Figure("preflight.cases", cases, "count")
 	need.Figure("preflight.wrong_bytes", wrong, "count")
 }
 

@@ -69,7 +69,7 @@ func (f formation) profile() *profiles.Profile {
 // pass, and the report counts them.
 func TestFormations(t *testing.T) {
 	need.Slow(t)
-	tried := drawn(t, formations(), budget(1, 1, len(formations())))
+	tried := need.Drawn(t, formations(), budget(1, 1, len(formations())))
 	if os.Getenv("RINGBOOT_MATRIX") == "all" {
 		tried = append(tried, large()...)
 	}

@@ -246,7 +246,7 @@ func growths() []formation {
 // configuration, certificate, monitors as the table says, OSD and report, while
 // the quorum holds all the time and what its owner did stays.
 func TestASettledClusterGrows(t *testing.T) {
-	for _, f := range drawn(t, growths(), budget(1, 1, len(growths()))) {
+	for _, f := range need.Drawn(t, growths(), budget(1, 1, len(growths()))) {
 		t.Run(fmt.Sprintf("%s to %d", f.transport, f.nodes), func(t *testing.T) {
 			g := newGrowing(t, f)
 			defer g.close()
@@ -300,7 +300,7 @@ func TestGrowingWithCuts(t *testing.T) {
 	tried, failed, of := 0, 0, 0
 	grown := growths()
 	if os.Getenv("RINGBOOT_REPLAY") == "" {
-		grown = drawn(t, grown, budget(1, 1, len(grown)))
+		grown = need.Drawn(t, grown, budget(1, 1, len(grown)))
 	}
 	for _, f := range grown {
 		points, bad := attempt(f, nil)

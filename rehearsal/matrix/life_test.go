@@ -209,7 +209,7 @@ func lives(t testing.TB) []int64 {
 	for i := range all {
 		all[i] = int64(i + 1)
 	}
-	return drawn(t, all, budget(1, 2, 4))
+	return need.Drawn(t, all, budget(1, 2, 4))
 }
 
 // TestYears: nothing that happens to a cluster in its years makes two of it,

@@ -2,13 +2,13 @@ package matrix_test
 
 import (
 	"fmt"
-	"hash/fnv"
-	"math/rand"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"ringboot/rehearsal/need"
 )
 
 // A run of a matrix: a world of that seed, disturbed as planned.
@@ -62,22 +62,7 @@ func sampled(t testing.TB, all []run, budget int) []run {
 		}
 		return []run{r}
 	}
-	return drawn(t, all, budget)
-}
-
-// drawn are all, or as many as the budget has, drawn by RINGBOOT_SEED.
-func drawn[T any](t testing.TB, all []T, budget int) []T {
-	t.Helper()
-	if os.Getenv("RINGBOOT_MATRIX") == "all" || len(all) <= budget {
-		return all
-	}
-	seed := os.Getenv("RINGBOOT_SEED")
-	h := fnv.New64a()
-	fmt.Fprint(h, seed, t.Name())
-	rnd := rand.New(rand.NewSource(int64(h.Sum64())))
-	rnd.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	t.Logf("a sample of %d of %d, seed %q; RINGBOOT_MATRIX=all tries all", budget, len(all), seed)
-	return all[:budget]
+	return need.Drawn(t, all, budget)
 }
 
 // again is the command that tries a run once more.

@@ -19,7 +19,7 @@ import (
 // the founder's place, with an admission each and nothing else.
 func TestTwoMachinesAreReplacedAtOnce(t *testing.T) {
 	need.Slow(t)
-	for _, gone := range drawn(t, [][]string{{"node04", "node05"}, {"node01", "node03"}}, budget(0, 1, 2)) {
+	for _, gone := range need.Drawn(t, [][]string{{"node04", "node05"}, {"node01", "node03"}}, budget(0, 1, 2)) {
 		hosts := []string{"node01", "node02"} // each admission is for one machine
 		if gone[0] == "node01" {
 			hosts = []string{"node02", "node04"}

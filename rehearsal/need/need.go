@@ -8,8 +8,11 @@ package need
 
 import (
 	"fmt"
+	"hash/fnv"
+	"math/rand"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -58,6 +61,24 @@ func File(t testing.TB, path, pkg string) {
 	if _, err := os.Stat(path); err != nil {
 		missing(t, fmt.Sprintf("needs %s: apt install %s", path, pkg))
 	}
+}
+
+// Drawn are all that a test can try where RINGBOOT_MATRIX is "all", as in make
+// figures, or where they are not more than budget; else as many as the budget
+// has, which differ with RINGBOOT_SEED: CI derives it from the commit and the time.
+func Drawn[T any](t testing.TB, all []T, budget int) []T {
+	t.Helper()
+	if os.Getenv("RINGBOOT_MATRIX") == "all" || len(all) <= budget {
+		return all
+	}
+	seed := os.Getenv("RINGBOOT_SEED")
+	h := fnv.New64a()
+	fmt.Fprint(h, seed, t.Name())
+	all = slices.Clone(all)
+	rnd := rand.New(rand.NewSource(int64(h.Sum64())))
+	rnd.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	t.Logf("a sample of %d of %d, seed %q; RINGBOOT_MATRIX=all tries all", budget, len(all), seed)
+	return all[:budget]
 }
 
 func missing(t testing.TB, sentence string) {
