@@ -33,6 +33,6 @@ func TestCephFSSurvivesACrashAtAnyPoint(t *testing.T) {
 		return made
 	})
 	m := &proofMatrix{t: t, profile: cephFSProfile}
-	m.all(sampled(t, all, budget(40, 10, 60)))
+	m.all(sampled(t, all, budget(20, 4, 60)))
 	m.figures(len(all), "proof.cephfs_", "crash_single", "unwhole", "violations", "leftovers")
 }

@@ -141,7 +141,7 @@ func TestCrashAtEveryPoint(t *testing.T) {
 			}
 		}
 	}
-	m := disturbed(t, sampled(t, all, budget(130, 45, len(all))))
+	m := disturbed(t, sampled(t, all, budget(130, 30, len(all))))
 	figure := func(name string, n int) { need.Figure(figureName("cluster."+name, m.runs, len(all)), n, "count") }
 	figure("crash_single", m.runs)
 	figure("crash_single_unwhole", m.unwhole)
@@ -180,7 +180,7 @@ func TestCrashesInPairs(t *testing.T) {
 			all = append(all, run{int64(n), []crash{first, second}})
 		}
 	}
-	m := disturbed(t, sampled(t, all, budget(40, 20, 200)))
+	m := disturbed(t, sampled(t, all, budget(40, 12, 200)))
 	figure := func(name string, n int) { need.Figure(figureName("cluster."+name, m.runs, len(all)), n, "count") }
 	figure("crash_pairs", m.runs)
 	figure("crash_pairs_unwhole", m.unwhole)
@@ -201,7 +201,7 @@ func TestCrashesInRandomCombinations(t *testing.T) {
 		}
 		all = append(all, r)
 	}
-	m := disturbed(t, sampled(t, all, budget(60, 40, len(all))))
+	m := disturbed(t, sampled(t, all, budget(60, 24, len(all))))
 	figure := func(name string, n int) { need.Figure(figureName("cluster."+name, m.runs, len(all)), n, "count") }
 	figure("crash_random", m.runs)
 	figure("unwhole", m.unwhole)

@@ -212,7 +212,7 @@ func TestProofSurvivesACrashAtAnyPoint(t *testing.T) {
 	t.Logf("points: %v", points.pointsOfRun)
 	all := inTurn(storageProfile(), func(node string) int { return points.pointsOfRun[node] })
 	m := &proofMatrix{t: t, profile: storageProfile}
-	m.all(sampled(t, all, budget(40, 10, 100)))
+	m.all(sampled(t, all, budget(40, 6, 100)))
 	m.figures(len(all), "proof.", "crash_single", "unwhole", "safety_violations", "leftovers")
 }
 
