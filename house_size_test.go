@@ -28,7 +28,6 @@ var larger = map[string]struct {
 	"profiles/change/table.go:Rows":        {110, "one table: a row for each key of a profile"},
 	"firstboot/ring":                       {2800, "one keeper: its core, the hellos, the kernel and the wires, all of which change together"},
 	"profiles":                             {3750, "validation and the tables that it reads"},
-	"rehearsal/sim":                        {2550, "one world: machines, corosync, pmxcfs and time"},
 	"rehearsal/tools":                      {2700, "one function for each stand-in"},
 	"imagebuilder/iso9660":                 {2600, "reader, plan and writer of one format"},
 	"firstboot/pve":                        {3400, "the one door to Proxmox"},

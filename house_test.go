@@ -131,6 +131,7 @@ var arrows = map[string]room{
 	"ringboot/firstboot/early":          {"", "it serves whatever the kernel starts first"},
 	"ringboot/firstboot/host":           {"", "the machine knows nothing of us"},
 	"ringboot/rehearsal/crash":          {"firstboot/host", "a machine that is cut off"},
+	"ringboot/rehearsal/disk":           {"", "a disk knows no machine"},
 	"ringboot/firstboot/inventory":      {"firstboot/host", "it looks and decides nothing"},
 	"ringboot/firstboot/journal":        {"firstboot/host", "it keeps lines and knows no step"},
 	"ringboot/firstboot/report":         {"firstboot/throughput profiles", "a report is a value and its pages"},

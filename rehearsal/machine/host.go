@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"ringboot/rehearsal/disk"
 	"ringboot/rehearsal/sim"
 )
 
@@ -90,7 +91,7 @@ func (h *host) check() {
 }
 
 // pve does something in /etc/pve, which is of the world.
-func (h *host) pve(do func(f sim.Files) error) error {
+func (h *host) pve(do func(f *disk.Disk) error) error {
 	h.check()
 	w := h.n.w
 	w.mu.Lock()
@@ -104,7 +105,7 @@ func (h *host) pve(do func(f sim.Files) error) error {
 func inPVE(path string) bool { return path == sim.EtcPVE || strings.HasPrefix(path, sim.EtcPVE+"/") }
 
 // change does something to a file where it lies.
-func (h *host) change(m message, do func(f sim.Files) error) error {
+func (h *host) change(m message, do func(f *disk.Disk) error) error {
 	if inPVE(m.Path) {
 		return h.pve(do)
 	}
@@ -114,7 +115,7 @@ func (h *host) change(m message, do func(f sim.Files) error) error {
 
 func (h *host) ReadFile(path string) (content []byte, err error) {
 	if inPVE(path) {
-		err = h.pve(func(f sim.Files) error { content, err = f.ReadFile(path); return err })
+		err = h.pve(func(f *disk.Disk) error { content, err = f.ReadFile(path); return err })
 		return content, err
 	}
 	got, err := h.do(message{Do: doRead, Path: path})
@@ -122,32 +123,32 @@ func (h *host) ReadFile(path string) (content []byte, err error) {
 }
 
 func (h *host) WriteDirect(path string, content []byte) error {
-	return h.change(message{Do: doWrite, Path: path, Content: content, Mode: 0o644}, func(f sim.Files) error { return f.WriteDirect(path, content) })
+	return h.change(message{Do: doWrite, Path: path, Content: content, Mode: 0o644}, func(f *disk.Disk) error { return f.WriteDirect(path, content) })
 }
 
 func (h *host) Remove(path string) error {
-	return h.change(message{Do: doRemove, Path: path}, func(f sim.Files) error { return f.Remove(path) })
+	return h.change(message{Do: doRemove, Path: path}, func(f *disk.Disk) error { return f.Remove(path) })
 }
 
 func (h *host) Rename(from, to string) error {
-	return h.change(message{Do: doRename, Path: from, To: to}, func(f sim.Files) error { return f.Rename(from, to) })
+	return h.change(message{Do: doRename, Path: from, To: to}, func(f *disk.Disk) error { return f.Rename(from, to) })
 }
 
 func (h *host) Symlink(target, path string) error {
-	return h.change(message{Do: doSymlink, Path: path, To: target}, func(f sim.Files) error { return f.Symlink(target, path) })
+	return h.change(message{Do: doSymlink, Path: path, To: target}, func(f *disk.Disk) error { return f.Symlink(target, path) })
 }
 
 func (h *host) MkdirAll(path string, mode fs.FileMode) error {
-	return h.change(message{Do: doMkdir, Path: path, Mode: mode.Perm()}, func(f sim.Files) error { return f.MkdirAll(path, mode) })
+	return h.change(message{Do: doMkdir, Path: path, Mode: mode.Perm()}, func(f *disk.Disk) error { return f.MkdirAll(path, mode) })
 }
 
 func (h *host) Chmod(path string, mode fs.FileMode) error {
-	return h.change(message{Do: doChmod, Path: path, Mode: mode.Perm()}, func(f sim.Files) error { return f.Chmod(path, mode) })
+	return h.change(message{Do: doChmod, Path: path, Mode: mode.Perm()}, func(f *disk.Disk) error { return f.Chmod(path, mode) })
 }
 
 func (h *host) Lstat(path string) (info fs.FileInfo, err error) {
 	if inPVE(path) {
-		err = h.pve(func(f sim.Files) error { info, err = f.Lstat(path); return err })
+		err = h.pve(func(f *disk.Disk) error { info, err = f.Lstat(path); return err })
 		return info, err
 	}
 	got, err := h.do(message{Do: doLstat, Path: path})
@@ -159,7 +160,7 @@ func (h *host) Lstat(path string) (info fs.FileInfo, err error) {
 
 func (h *host) ReadDir(path string) (list []fs.DirEntry, err error) {
 	if inPVE(path) {
-		err = h.pve(func(f sim.Files) error { list, err = f.ReadDir(path); return err })
+		err = h.pve(func(f *disk.Disk) error { list, err = f.ReadDir(path); return err })
 		return list, err
 	}
 	got, err := h.do(message{Do: doList, Path: path})

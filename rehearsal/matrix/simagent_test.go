@@ -71,7 +71,7 @@ func (a *simAgent) kick() {
 // host is the machine for the present process.
 func (a *simAgent) host(life int) (host.Host, *simPort) {
 	p := &simPort{a: a, life: life}
-	return host.Host{Files: simFiles{Files: a.s.w.Node(a.name).Files(), simPort: p}, Commands: p, Clock: p}, p
+	return host.Host{Files: simFiles{Disk: a.s.w.Node(a.name).Files(), simPort: p}, Commands: p, Clock: p}, p
 }
 
 // options are those of the steps for the present process.

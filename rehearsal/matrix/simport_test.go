@@ -90,7 +90,7 @@ func (p *simPort) Call(ctx context.Context, node, method string, in, out any) er
 
 // simFiles are the files of the node with a point after each write.
 type simFiles struct {
-	world.Files
+	*world.Disk
 	*simPort
 }
 
@@ -105,11 +105,11 @@ func (f simFiles) write(name string, do func() error) error {
 }
 
 func (f simFiles) WriteFile(p string, b []byte, m fs.FileMode) error {
-	return f.write("write "+p, func() error { return explained(p, f.Files.WriteFile(p, b, m)) })
+	return f.write("write "+p, func() error { return explained(p, f.Disk.WriteFile(p, b, m)) })
 }
 
 func (f simFiles) WriteDirect(p string, b []byte) error {
-	return f.write("write "+p, func() error { return explained(p, f.Files.WriteDirect(p, b)) })
+	return f.write("write "+p, func() error { return explained(p, f.Disk.WriteDirect(p, b)) })
 }
 
 // explained is an error in the words of the files that ship.
@@ -121,9 +121,9 @@ func explained(p string, err error) error {
 }
 
 func (f simFiles) Remove(p string) error {
-	return f.write("remove "+p, func() error { return f.Files.Remove(p) })
+	return f.write("remove "+p, func() error { return f.Disk.Remove(p) })
 }
 
 func (f simFiles) Sync() error {
-	return f.write("sync", func() error { return f.Files.Sync() })
+	return f.write("sync", func() error { return f.Disk.Sync() })
 }

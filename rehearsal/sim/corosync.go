@@ -58,7 +58,7 @@ func (c *corosync) quorate() bool {
 
 // startCorosync is what the unit does.
 func (n *Node) startCorosync() error {
-	raw, ok := n.disk.live[HostConf]
+	raw, ok := n.disk.Live[HostConf]
 	if !ok {
 		return nil // ConditionPathExists is not met: skipped, and no error
 	}
@@ -66,9 +66,9 @@ func (n *Node) startCorosync() error {
 	if n.failures >= 5 {
 		return failed
 	}
-	conf, err := ParseConf(raw.content)
+	conf, err := ParseConf(raw.Content)
 	own, listed := conf.Node(n.name)
-	key := n.disk.live[KeyFile].content
+	key := n.disk.Live[KeyFile].Content
 	if err != nil || !listed || len(own.Addr) == 0 || conf.DuplicateID() || len(key) < 128 {
 		n.units["corosync"] = "failed"
 		n.failures++
@@ -225,11 +225,11 @@ func (w *World) reload() {
 		if n.coro == nil || !n.pm.running() || !n.pm.cluster {
 			continue
 		}
-		raw, ok := n.disk.live[HostConf]
+		raw, ok := n.disk.Live[HostConf]
 		if !ok {
 			continue
 		}
-		conf, err := ParseConf(raw.content)
+		conf, err := ParseConf(raw.Content)
 		if err != nil || conf.Version <= n.coro.conf.Version {
 			continue
 		}

@@ -49,9 +49,9 @@ func (m *machine) instance(verb, unit string) error {
 
 // startEnabled starts the instances that are enabled, as a boot does.
 func (n *Node) startEnabled() {
-	for p, f := range n.disk.live {
+	for p, f := range n.disk.Live {
 		unit := strings.TrimSuffix(path.Base(p), ".service")
-		if d, id, ok := n.w.daemon(unit); ok && f.mode&fs.ModeSymlink != 0 && p == Wanted(unit) && d.Starts(n.Machine(), id) {
+		if d, id, ok := n.w.daemon(unit); ok && f.Mode&fs.ModeSymlink != 0 && p == Wanted(unit) && d.Starts(n.Machine(), id) {
 			n.units[unit] = "active"
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"ringboot/rehearsal/disk"
 )
 
 // Result is what a command left behind.
@@ -22,7 +24,7 @@ type killed struct{ why string }
 
 // machine is a Node as a tool sees it during one run.
 type machine struct {
-	Files
+	*disk.Disk
 	n     *Node
 	ctx   context.Context
 	end   time.Time // zero: no limit
@@ -32,7 +34,7 @@ type machine struct {
 
 // Machine is the node as a tool sees it, without a limit of time.
 func (n *Node) Machine() Machine {
-	return &machine{Files: Files{n}, n: n, ctx: context.Background(), boots: n.boots}
+	return &machine{Disk: n.disk, n: n, ctx: context.Background(), boots: n.boots}
 }
 
 // NodeOf is the node of a World that a machine is, nil for any other machine.
@@ -51,7 +53,7 @@ func (w *World) Exec(ctx context.Context, node string, argv []string, stdin []by
 	if !ok {
 		return Result{}, fmt.Errorf("exec: %q: executable file not found in $PATH", argv[0])
 	}
-	m := &machine{Files: Files{n}, n: n, ctx: ctx, boots: n.boots}
+	m := &machine{Disk: n.disk, n: n, ctx: ctx, boots: n.boots}
 	if timeout > 0 {
 		m.end = w.sim.now.Add(timeout)
 	}
@@ -102,7 +104,7 @@ func (m *machine) Note(kind, t string) {
 func (w *World) secondFounder(n *Node) {
 	own, err := ReadConf(n.Machine())
 	for _, o := range w.order {
-		other, err2 := ParseConf(o.disk.live[HostConf].content)
+		other, err2 := ParseConf(o.disk.Live[HostConf].Content)
 		if o != n && err == nil && err2 == nil && other.Name == own.Name {
 			w.note("second-founder", n.name+" founds what "+o.name+" belongs to")
 		}
@@ -263,7 +265,7 @@ func (m *machine) Remote(host string) Machine {
 			match = match || a == host
 		}
 		if match && m.n.w.Reachable(m.n.name, o.name) {
-			return &machine{Files: Files{o}, n: o, ctx: m.ctx, end: m.end, boots: o.boots}
+			return &machine{Disk: o.disk, n: o, ctx: m.ctx, end: m.end, boots: o.boots}
 		}
 	}
 	return nil

@@ -4,11 +4,13 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"ringboot/rehearsal/disk"
 )
 
 // install makes the node as the installer leaves it.
 func (n *Node) install() {
-	n.disk = newDisk()
+	n.disk.Wipe()
 	n.units = map[string]string{"pve-cluster": "active", "pvedaemon": "active", "pveproxy": "active", "corosync": "inactive",
 		"pve-ha-crm": "active", "pve-ha-lrm": "active", "pvestatd": "active", "chrony": "active"}
 	n.powered, n.failures, n.coro = true, 0, nil
@@ -19,14 +21,14 @@ func (n *Node) install() {
 	if n.w.Versions != nil {
 		n.Versions = slices.Clone(n.w.Versions)
 	}
-	n.pm = &pmxcfs{n: n}
-	n.pm.tree, n.pm.seen, n.pm.inUse = map[string]inode{}, map[string]bool{}, true
+	*n.pm = pmxcfs{n: n}
+	n.pm.tree, n.pm.seen, n.pm.inUse = map[string]disk.Node{}, map[string]bool{}, true
 	for name, f := range FirstFiles(n.name) {
-		n.pm.tree[name] = inode{mode: f.Mode, content: f.Content, when: n.w.sim.now}
+		n.pm.tree[name] = disk.Node{Mode: f.Mode, Content: f.Content, When: n.w.sim.now}
 	}
 	n.w.software.Begin(n.Machine())
 	n.pm.persist()
-	n.disk.sync()
+	n.disk.Sync()
 }
 
 // Reinstall puts a fresh system on the node, as after a repair with a new disk.
@@ -41,10 +43,10 @@ func (w *World) Reinstall(name string) {
 }
 
 // Files are the node's files, in the shape that the agent's host wants.
-func (n *Node) Files() Files { return Files{n} }
+func (n *Node) Files() *disk.Disk { return n.disk }
 
 // FillDisk makes every further write fail for want of space.
-func (n *Node) FillDisk(full bool) { n.disk.full = full }
+func (n *Node) FillDisk(full bool) { n.disk.Full = full }
 
 // World is the world that the node is in.
 func (n *Node) World() *World { return n.w }
@@ -58,10 +60,10 @@ func (n *Node) Powered() bool { return n.powered }
 
 // AddGuest puts a guest's configuration on the node.
 func (n *Node) AddGuest(id string) {
-	n.pm.tree["nodes/"+n.name+"/qemu-server/"+id+".conf"] = inode{mode: 0o640, content: []byte("name: old\n")}
+	n.pm.tree["nodes/"+n.name+"/qemu-server/"+id+".conf"] = disk.Node{Mode: 0o640, Content: []byte("name: old\n")}
 	n.pm.rev++
 	n.pm.persist()
-	n.disk.sync()
+	n.disk.Sync()
 }
 
 func (n *Node) die() {
@@ -83,7 +85,7 @@ func (w *World) PowerCut(name string, mode CutMode) {
 		return
 	}
 	n.die()
-	n.disk.cut(mode, w.rnd.Intn)
+	n.disk.Cut(mode, w.rnd.Intn)
 }
 
 // Boot starts a node again: first what before does (a unit ordered before
@@ -116,23 +118,17 @@ func (n *Node) noteRemoval(p string) {
 		return
 	}
 	n.pm.inUse = false
-	raw := n.disk.live[p].text()
+	raw := n.disk.Live[p].Text()
 	if n.w.synced[n.name] && n.units["pve-cluster"] != "active" && holdsConf(raw) {
 		n.w.note("gave-up", n.name+" set aside what it had as a member")
 	}
-	for name, f := range n.disk.live {
-		if strings.HasPrefix(name, "/var/lib/pve-cluster/backup/") && unpackedEquals(f.text(), raw) {
+	for name, f := range n.disk.Live {
+		if strings.HasPrefix(name, "/var/lib/pve-cluster/backup/") && unpackedEquals(f.Text(), raw) {
 			return
 		}
 	}
 	n.w.note("database-lost", n.name)
 }
-
-// sysrqTrigger is the kernel's file that takes orders without asking twice.
-const sysrqTrigger = "/proc/sysrq-trigger"
-
-// bootIDFile tells one start of a machine from another.
-const bootIDFile = "/proc/sys/kernel/random/boot_id"
 
 // bootTime is from a reset to the start of the first services.
 const bootTime = 35 * time.Second

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"ringboot/rehearsal/disk"
 )
 
 // Outside makes a world whose nodes are real machines: virtual machines or
@@ -23,8 +25,9 @@ func (w *World) Join(name string) *Node {
 	if n := w.nodes[name]; n != nil {
 		return n
 	}
-	n := &Node{w: w, name: name, disk: newDisk(), units: map[string]string{}, powered: true, locks: map[string]time.Time{}, deaf: map[string]bool{}}
+	n := &Node{w: w, name: name, units: map[string]string{}, powered: true, locks: map[string]time.Time{}, deaf: map[string]bool{}}
 	n.pm = &pmxcfs{n: n}
+	n.disk = n.newDisk()
 	w.nodes[name] = n
 	w.order = append(w.order, n)
 	return n
@@ -37,10 +40,10 @@ func (w *World) SetTime(now time.Time) { w.sim.now = now }
 // database and the configuration of corosync, nil where there is none. Where
 // there is neither, the installer has just left.
 func (n *Node) Mount(database, conf []byte) {
-	n.disk = newDisk()
+	n.disk.Wipe()
 	for p, content := range map[string][]byte{Database: database, HostConf: conf} {
 		if content != nil {
-			n.disk.live[p] = inode{mode: 0o600, content: content}
+			n.disk.Live[p] = disk.Node{Mode: 0o600, Content: content}
 		}
 	}
 	n.units["pve-cluster"] = "active"
@@ -49,7 +52,7 @@ func (n *Node) Mount(database, conf []byte) {
 		return
 	}
 	for rel, f := range FirstFiles(n.name) {
-		n.pm.tree[rel] = inode{mode: f.Mode, content: f.Content, when: n.w.sim.now}
+		n.pm.tree[rel] = disk.Node{Mode: f.Mode, Content: f.Content, When: n.w.sim.now}
 	}
 	n.pm.persist()
 }
@@ -63,7 +66,7 @@ func (n *Node) Unmount() {
 
 // OnDisk is what the pmxcfs of a node outside has last written to a file:
 // Database or HostConf.
-func (n *Node) OnDisk(p string) []byte { return n.disk.live[p].text() }
+func (n *Node) OnDisk(p string) []byte { return n.disk.Live[p].Text() }
 
 // syncOutside is from a membership to synchronised file systems there.
 const syncOutside = 500 * time.Millisecond
@@ -120,14 +123,14 @@ func (n *Node) Shown() (tree map[string]Entry, writable bool) {
 		return tree, false
 	}
 	for rel, i := range n.pm.tree {
-		tree[rel] = Entry{Dir: i.mode.IsDir(), Content: i.content}
+		tree[rel] = Entry{Dir: i.Mode.IsDir(), Content: i.Content}
 	}
 	for rel, target := range n.pm.links() {
 		tree[rel] = Entry{Target: target}
 	}
 	for _, rel := range []string{".members", ".vmlist"} {
-		i, _ := n.pm.get("read", rel)
-		tree[rel] = Entry{Content: i.content}
+		i, _ := n.pm.Get("read", rel)
+		tree[rel] = Entry{Content: i.Content}
 	}
 	return tree, n.pm.writable()
 }
@@ -144,7 +147,7 @@ func (n *Node) Change(rel string, e *Entry) error {
 	case e.Target != "":
 		return fmt.Errorf("%s: pmxcfs keeps no links", p)
 	}
-	return f.write(p, e.Content, 0o640, false)
+	return f.WriteDirect(p, e.Content)
 }
 
 // InCluster reports whether the node's pmxcfs was started with a configuration

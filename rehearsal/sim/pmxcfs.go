@@ -9,18 +9,20 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"ringboot/rehearsal/disk"
 )
 
 // pmxcfs is the cluster file system of one node.
 type pmxcfs struct {
 	n       *Node
-	tree    map[string]inode // relative to /etc/pve; links and status files are made up
-	rev     int              // grows with each write; the highest wins a sync
-	cluster bool             // started with a corosync.conf
-	group   map[string]bool  // nodes that it is synchronised with, itself included; nil: none
-	seen    map[string]bool  // nodes that were ever in the group since the start
-	version int              // of .members
-	inUse   bool             // the database file on disk is the one that it has open
+	tree    map[string]disk.Node // relative to /etc/pve; links and status files are made up
+	rev     int                  // grows with each write; the highest wins a sync
+	cluster bool                 // started with a corosync.conf
+	group   map[string]bool      // nodes that it is synchronised with, itself included; nil: none
+	seen    map[string]bool      // nodes that were ever in the group since the start
+	version int                  // of .members
+	inUse   bool                 // the database file on disk is the one that it has open
 }
 
 // database is the form in which config.db lies on a disk.
@@ -60,20 +62,20 @@ func (p *pmxcfs) writable() bool {
 // start reads the database, or makes a new one; without one it takes over a
 // corosync.conf of the host.
 func (p *pmxcfs) start() {
-	p.tree, p.rev, p.group, p.seen, p.version = map[string]inode{}, 0, nil, map[string]bool{}, 0
+	p.tree, p.rev, p.group, p.seen, p.version = map[string]disk.Node{}, 0, nil, map[string]bool{}, 0
 	p.inUse = true
-	if raw, ok := p.n.disk.live[Database]; ok {
-		p.load(raw.text())
+	if raw, ok := p.n.disk.Live[Database]; ok {
+		p.load(raw.Text())
 	} else {
-		if host, ok := p.n.disk.live[HostConf]; ok {
-			p.tree[confName] = inode{mode: 0o640, content: host.content, when: p.n.w.sim.now}
+		if host, ok := p.n.disk.Live[HostConf]; ok {
+			p.tree[confName] = disk.Node{Mode: 0o640, Content: host.Content, When: p.n.w.sim.now}
 		}
 		p.persist()
 	}
 	conf, cluster := p.tree[confName]
 	p.cluster = cluster
 	if cluster {
-		p.hostConf(conf.content)
+		p.hostConf(conf.Content)
 	}
 }
 
@@ -84,9 +86,9 @@ func (p *pmxcfs) load(raw []byte) {
 	}
 	p.rev = db.Rev
 	for name, e := range db.Tree {
-		n := inode{mode: 0o640, content: e.Content, when: time.Unix(e.When, 0).UTC()}
+		n := disk.Node{Mode: 0o640, Content: e.Content, When: time.Unix(e.When, 0).UTC()}
 		if e.Dir {
-			n.mode = fs.ModeDir | 0o755
+			n.Mode = fs.ModeDir | 0o755
 		}
 		p.tree[name] = n
 	}
@@ -97,20 +99,20 @@ func (p *pmxcfs) persist() {
 	if !p.inUse {
 		return
 	}
-	_ = p.n.disk.put(Database, inode{mode: 0o600, db: &snapshot{p.rev, maps.Clone(p.tree)}, when: p.n.w.sim.now, atomic: true})
+	_ = p.n.disk.Put(Database, disk.Node{Mode: 0o600, Rows: &snapshot{p.rev, maps.Clone(p.tree)}, When: p.n.w.sim.now, Atomic: true})
 }
 
 // snapshot is the tree at one moment.
 type snapshot struct {
 	rev  int
-	tree map[string]inode
+	tree map[string]disk.Node
 }
 
-// encode is the snapshot as it lies on a disk.
-func (s *snapshot) encode() []byte {
+// Encode is the snapshot as it lies on a disk.
+func (s *snapshot) Encode() []byte {
 	db := database{Rev: s.rev, Tree: map[string]dbEntry{}}
 	for name, n := range s.tree {
-		db.Tree[name] = dbEntry{Dir: n.mode.IsDir(), Content: n.content, When: n.when.Unix()}
+		db.Tree[name] = dbEntry{Dir: n.Mode.IsDir(), Content: n.Content, When: n.When.Unix()}
 	}
 	raw, _ := json.Marshal(db)
 	return raw
@@ -118,14 +120,14 @@ func (s *snapshot) encode() []byte {
 
 // hostConf copies the configuration to where corosync reads it.
 func (p *pmxcfs) hostConf(content []byte) {
-	if old, ok := p.n.disk.live[HostConf]; !ok || string(old.content) != string(content) {
-		_ = p.n.disk.put(HostConf, inode{mode: 0o644, content: content, when: p.n.w.sim.now, atomic: true})
+	if old, ok := p.n.disk.Live[HostConf]; !ok || string(old.Content) != string(content) {
+		_ = p.n.disk.Put(HostConf, disk.Node{Mode: 0o644, Content: content, When: p.n.w.sim.now, Atomic: true})
 	}
 }
 
-func (p *pmxcfs) bits(n inode) inode {
+func (p *pmxcfs) bits(n disk.Node) disk.Node {
 	if !p.writable() {
-		n.mode &^= 0o222
+		n.Mode &^= 0o222
 	}
 	return n
 }
@@ -136,35 +138,35 @@ func (p *pmxcfs) links() map[string]string {
 	return map[string]string{"local": own, "lxc": own + "/lxc", "openvz": own + "/openvz", "qemu-server": own + "/qemu-server"}
 }
 
-func (p *pmxcfs) get(op, rel string) (inode, error) {
+func (p *pmxcfs) Get(op, rel string) (disk.Node, error) {
 	full := strings.TrimSuffix(EtcPVE+"/"+rel, "/")
 	if rel == "" {
-		return inode{mode: fs.ModeDir | 0o755}, nil
+		return disk.Node{Mode: fs.ModeDir | 0o755}, nil
 	}
 	if !p.running() {
-		return inode{}, pathErr(op, full, syscall.ENOENT)
+		return disk.Node{}, pathErr(op, full, syscall.ENOENT)
 	}
 	if target, ok := p.links()[rel]; ok {
-		return p.bits(inode{mode: fs.ModeSymlink | 0o755, target: target}), nil
+		return p.bits(disk.Node{Mode: fs.ModeSymlink | 0o755, Target: target}), nil
 	}
 	switch rel {
 	case ".members":
-		return inode{mode: 0o440, content: p.members()}, nil
+		return disk.Node{Mode: 0o440, Content: p.members()}, nil
 	case ".vmlist":
-		return inode{mode: 0o440, content: []byte("{\n\"version\": 1\n}\n")}, nil
+		return disk.Node{Mode: 0o440, Content: []byte("{\n\"version\": 1\n}\n")}, nil
 	}
 	n, ok := p.tree[rel]
 	if !ok {
-		return inode{}, pathErr(op, full, syscall.ENOENT)
+		return disk.Node{}, pathErr(op, full, syscall.ENOENT)
 	}
 	return p.bits(n), nil
 }
 
-func (p *pmxcfs) children(rel string) []string {
+func (p *pmxcfs) Children(rel string) []string {
 	if !p.running() {
 		return nil
 	}
-	names := childrenOf(p.tree, rel)
+	names := disk.Children(p.tree, rel)
 	if rel == "" {
 		names = nil
 		for name := range p.tree {
@@ -182,7 +184,7 @@ func (p *pmxcfs) children(rel string) []string {
 }
 
 // change does a write on every member of the group.
-func (p *pmxcfs) change(rel string, do func(tree map[string]inode)) error {
+func (p *pmxcfs) change(rel string, do func(tree map[string]disk.Node)) error {
 	full := EtcPVE + "/" + rel
 	if !p.running() {
 		return pathErr("open", full, syscall.ENOENT)
@@ -209,7 +211,7 @@ func (p *pmxcfs) confChanged() {
 	if !ok || !p.cluster {
 		return
 	}
-	p.hostConf(conf.content)
+	p.hostConf(conf.Content)
 	w := p.n.w
 	if w.outside {
 		return
@@ -218,35 +220,38 @@ func (p *pmxcfs) confChanged() {
 	w.sim.After(w.scaled(time.Second), func() { w.reload() })
 }
 
-func (p *pmxcfs) write(rel string, n inode) error {
-	n.when = p.n.w.sim.now
+func (p *pmxcfs) Write(rel string, n disk.Node) error {
+	n.When = p.n.w.sim.now
+	if !n.Mode.IsDir() {
+		n.Mode = 0o640
+	}
 	if dir := path.Dir(rel); dir != "." && p.running() {
-		d, resolved, err := Files{p.n}.follow("open", EtcPVE+"/"+dir)
-		if err != nil || !d.mode.IsDir() {
+		d, resolved, err := p.n.disk.Follow("open", EtcPVE+"/"+dir)
+		if err != nil || !d.Mode.IsDir() {
 			return pathErr("open", EtcPVE+"/"+rel, syscall.ENOENT)
 		}
 		dir, _ = inPve(resolved)
 		rel = path.Join(dir, path.Base(rel))
 	}
-	return p.change(rel, func(tree map[string]inode) { tree[rel] = n })
+	return p.change(rel, func(tree map[string]disk.Node) { tree[rel] = n })
 }
 
-func (p *pmxcfs) mkdir(rel string) error {
+func (p *pmxcfs) Mkdir(rel string) error {
 	if _, ok := p.tree[rel]; ok || rel == "" {
 		return nil
 	}
 	now := p.n.w.sim.now
-	return p.change(rel, func(tree map[string]inode) {
+	return p.change(rel, func(tree map[string]disk.Node) {
 		for d := rel; d != "."; d = path.Dir(d) {
 			if _, ok := tree[d]; !ok {
-				tree[d] = inode{mode: fs.ModeDir | 0o755, when: now}
+				tree[d] = disk.Node{Mode: fs.ModeDir | 0o755, When: now}
 			}
 		}
 	})
 }
 
-func (p *pmxcfs) remove(rel string) error {
-	return p.change(rel, func(tree map[string]inode) { delete(tree, rel) })
+func (p *pmxcfs) Remove(rel string) error {
+	return p.change(rel, func(tree map[string]disk.Node) { delete(tree, rel) })
 }
 
 // members is the content of .members.
@@ -274,8 +279,8 @@ func (p *pmxcfs) newer(o *pmxcfs) bool { return p.last().After(o.last()) }
 func (p *pmxcfs) last() time.Time {
 	var last time.Time
 	for _, n := range p.tree {
-		if n.when.After(last) {
-			last = n.when
+		if n.When.After(last) {
+			last = n.When
 		}
 	}
 	return last
@@ -283,7 +288,7 @@ func (p *pmxcfs) last() time.Time {
 
 // same reports whether two trees hold the same.
 func (p *pmxcfs) same(o *pmxcfs) bool {
-	return maps.EqualFunc(p.tree, o.tree, func(a, b inode) bool { return a.mode == b.mode && string(a.content) == string(b.content) })
+	return maps.EqualFunc(p.tree, o.tree, func(a, b disk.Node) bool { return a.Mode == b.Mode && string(a.Content) == string(b.Content) })
 }
 
 // syncFileSystems brings the file systems of each corosync membership together: the

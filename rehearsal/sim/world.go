@@ -4,6 +4,8 @@ import (
 	"maps"
 	"math/rand"
 	"time"
+
+	"ringboot/rehearsal/disk"
 )
 
 // World is a cluster in one process: nodes with a disk each, a network, and
@@ -42,7 +44,7 @@ type Node struct {
 	w        *World
 	name     string
 	addrs    []string // by link
-	disk     *disk
+	disk     *disk.Disk
 	pm       *pmxcfs
 	coro     *corosync
 	units    map[string]string
@@ -89,6 +91,7 @@ func New(seed int64, software Software, specs ...NodeSpec) *World {
 		cuts: map[cable]time.Time{}, backs: map[cable]time.Time{}, notes: map[string][]string{}, rounds: map[string]bool{}, synced: map[string]bool{}}
 	for _, s := range specs {
 		n := &Node{w: w, name: s.Name, addrs: s.Addresses}
+		n.pm, n.disk = &pmxcfs{n: n}, n.newDisk()
 		w.nodes[s.Name] = n
 		w.order = append(w.order, n)
 		n.install()
