@@ -3,6 +3,7 @@ package firstboot
 import (
 	"bytes"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"ringboot/firstboot/trust/testpki"
 	"ringboot/profiles"
 	"ringboot/rehearsal/crash"
+	"ringboot/rehearsal/disk"
 	"ringboot/rehearsal/need"
 )
 
@@ -38,8 +40,7 @@ func tpmRoot(t *testing.T, state string) (root string, off func()) {
 // newborn is a node of a cluster, before its first start.
 type newborn struct {
 	*Parts
-	pki   *testpki.PKI
-	files string // where its files are
+	pki *testpki.PKI
 }
 
 // unmade is a node before its first start, whose TPM is below another root.
@@ -53,9 +54,8 @@ func unmade(t *testing.T, tpm string) newborn {
 	if err := p.Host.Files.Remove(profiles.OwnFile); err != nil {
 		t.Fatal(err)
 	}
-	n := newborn{p, pki, p.root}
 	p.root, p.identity, p.book = tpm, nil, nil
-	return n
+	return newborn{p, pki}
 }
 
 // agree writes down to which keys the nodes are bound, as the gate does for all.
@@ -216,6 +216,25 @@ func TestARenewalSealsAndNeverUnseals(t *testing.T) {
 	}
 }
 
+// inMemory copies what lies below a directory to a disk.
+func inMemory(t *testing.T, from host.Files, dir string, to *disk.Disk) *disk.Disk {
+	t.Helper()
+	list, err := from.ReadDir(dir)
+	for _, e := range list {
+		at := filepath.Join(dir, e.Name())
+		if e.IsDir() {
+			inMemory(t, from, at, to)
+			continue
+		}
+		text, e := from.ReadFile(at)
+		err = errors.Join(err, e, to.WriteFile(at, text, 0o600))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
 // A power cut at every write of the first start and of a renewal, in each way in
 // which a disk loses something: the next start has a key that the TPM opens, and
 // which is the one that counts.
@@ -233,7 +252,7 @@ func TestPowerCutsWhileAKeyIsSealed(t *testing.T) {
 					}
 					n.agree(t)
 				}
-				m := crash.New(n.files, n.Host)
+				m := crash.New(inMemory(t, n.Host.Files, "/", disk.New(n.Host.Clock.Now)), nil, n.Host.Clock)
 				n.Host = m.Host()
 				act := func() error { _, err := starts(t, n.Parts); return err }
 				if renewal {
@@ -251,9 +270,7 @@ func TestPowerCutsWhileAKeyIsSealed(t *testing.T) {
 					break
 				}
 				cuts++
-				if err := m.Reboot(); err != nil {
-					t.Fatal(err)
-				}
+				m.Reboot()
 				n.cameBack(t, fmt.Sprintf("renewal %v, %s", renewal, cut), renewal)
 			}
 		}

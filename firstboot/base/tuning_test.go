@@ -3,10 +3,9 @@ package base
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -14,35 +13,29 @@ import (
 	"ringboot/firstboot/step"
 	"ringboot/profiles"
 	"ringboot/rehearsal/crash"
+	"ringboot/rehearsal/disk"
 	"ringboot/rehearsal/need"
 )
 
 // bootTools are the boot loaders' programs, as far as they leave traces.
 type bootTools struct {
-	root string
-	ran  []string
-}
-
-func (c *bootTools) write(name, text string) {
-	at := filepath.Join(c.root, name)
-	if os.MkdirAll(filepath.Dir(at), 0o755) == nil {
-		os.WriteFile(at, []byte(text), 0o644)
-	}
+	*disk.Disk
+	ran []string
 }
 
 func (c *bootTools) Run(_ context.Context, cmd host.Cmd) (host.Result, error) {
 	c.ran = append(c.ran, strings.Join(cmd.Argv, " "))
 	read := func(name string) string {
-		text, _ := os.ReadFile(c.root + name)
+		text, _ := c.ReadFile(name)
 		return string(text)
 	}
 	switch cmd.Argv[0] {
 	case "update-grub":
 		_, words, _ := strings.Cut(read(grubDropIn), "$GRUB_CMDLINE_LINUX ")
 		words, _, _ = strings.Cut(words, "\"")
-		c.write(grubConfig, "linux /vmlinuz root=/dev/sda1 ro "+words+"\n")
+		c.Program(grubConfig, "linux /vmlinuz root=/dev/sda1 ro "+words+"\n")
 	case "proxmox-boot-tool":
-		c.write("boot/efi/loader.conf", "options "+read(bootCmdline))
+		c.Program("/boot/efi/loader.conf", "options "+read(bootCmdline))
 	default:
 		return host.Result{Code: 127, Stderr: []byte(cmd.Argv[0] + ": not found")}, nil
 	}
@@ -53,9 +46,9 @@ func (c *bootTools) Run(_ context.Context, cmd host.Cmd) (host.Result, error) {
 func (c *bootTools) RunPartly(_ context.Context, cmd host.Cmd) {
 	switch cmd.Argv[0] {
 	case "update-grub":
-		c.write(grubConfig, "linux /vm")
+		c.Program(grubConfig, "linux /vm")
 	case "proxmox-boot-tool":
-		c.write("boot/efi/loader.conf", "opt")
+		c.Program("/boot/efi/loader.conf", "opt")
 	}
 }
 
@@ -69,10 +62,9 @@ const (
 )
 
 // tuned is a machine with both boot loaders and a hybrid processor.
-func tuned(t *testing.T) (root string, tools *bootTools, m *crash.Machine) {
-	t.Helper()
-	root = t.TempDir()
-	tools = &bootTools{root: root}
+func tuned() (tools *bootTools, m *crash.Machine) {
+	clock := crash.NewClock(time.Now())
+	tools = &bootTools{Disk: disk.New(clock.Now)}
 	for name, text := range map[string]string{
 		"/etc/default/grub": "GRUB_TIMEOUT=5\n", grubConfig: "linux /vmlinuz root=/dev/sda1 ro\n",
 		bootCmdline: "root=ZFS=rpool/ROOT/pve-1 boot=zfs\n", bootToolIDs: "AB12-CD34\n",
@@ -80,11 +72,9 @@ func tuned(t *testing.T) (root string, tools *bootTools, m *crash.Machine) {
 		"/proc/interrupts":                "      CPU0 CPU1\n" + ownIRQ + otherIRQ + farIRQ + " NMI:  0  0  Non-maskable interrupts\n",
 		"/proc/irq/150/smp_affinity_list": "0-19\n", "/proc/irq/151/smp_affinity_list": "0-19\n", "/proc/irq/160/smp_affinity_list": "12-19\n",
 	} {
-		tools.write(name, text)
+		tools.Program(name, text)
 	}
-	inner := host.New(root)
-	inner.Commands = tools
-	return root, tools, crash.New(root, inner)
+	return tools, crash.New(tools.Disk, tools, clock)
 }
 
 var allTuning = profiles.Tuning{KernelCmdline: []string{"intel_iommu=on", "iommu=pt"}, IRQAffinity: true}
@@ -106,21 +96,21 @@ func tune(t *testing.T, s *tuning) (step.Verdict, error) {
 }
 
 func TestTuningIsOffUnlessNamed(t *testing.T) {
-	root, tools, m := tuned(t)
-	before := crash.Files(t, root)
+	tools, m := tuned()
+	before := crash.Files(m.Disk)
 	v, err := tune(t, &tuning{host: m.Host()})
 	if err != nil || v.State != step.Done || len(v.Changes)+len(v.Risks) > 0 {
 		t.Errorf("%+v, %v", v, err)
 	}
-	if d := cmp.Diff(before, crash.Files(t, root)); d != "" || len(tools.ran) > 0 {
+	if d := cmp.Diff(before, crash.Files(m.Disk)); d != "" || len(tools.ran) > 0 {
 		t.Errorf("ran %q, changed %s", tools.ran, d)
 	}
 }
 
 func TestTuningThatTheProfileNames(t *testing.T) {
-	root, tools, m := tuned(t)
+	tools, m := tuned()
 	s := &tuning{host: m.Host(), want: allTuning}
-	before := crash.Files(t, root)
+	before := crash.Files(m.Disk)
 	v, err := s.look(t.Context())
 	if err != nil || v.State != step.Todo || v.Reason != "tuning that the profile asks for is not in place" {
 		t.Fatalf("%+v, %v", v, err)
@@ -133,7 +123,7 @@ func TestTuningThatTheProfileNames(t *testing.T) {
 	if d := cmp.Diff(want, objects); d != "" {
 		t.Error(d)
 	}
-	if d := cmp.Diff(before, crash.Files(t, root)); d != "" {
+	if d := cmp.Diff(before, crash.Files(m.Disk)); d != "" {
 		t.Errorf("looking changed the machine: %s", d)
 	}
 	if v, err = tune(t, s); err != nil {
@@ -143,7 +133,7 @@ func TestTuningThatTheProfileNames(t *testing.T) {
 	if len(v.Risks) != 1 || v.Risks[0] != risk {
 		t.Errorf("risks %q", v.Risks)
 	}
-	got := crash.Files(t, root)
+	got := crash.Files(m.Disk)
 	for path, want := range map[string]string{
 		grubDropIn:                        "# Written by ringboot from the profile of the cluster.\nGRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX intel_iommu=on iommu=pt\"\n",
 		grubConfig:                        "linux /vmlinuz root=/dev/sda1 ro intel_iommu=on iommu=pt\n",
@@ -159,7 +149,7 @@ func TestTuningThatTheProfileNames(t *testing.T) {
 		t.Error(d)
 	}
 	// After the restart nothing is left, neither to do nor to say.
-	tools.write("/proc/cmdline", "root=/dev/sda1 ro intel_iommu=on iommu=pt\n")
+	tools.Program("/proc/cmdline", "root=/dev/sda1 ro intel_iommu=on iommu=pt\n")
 	tools.ran = nil
 	if v, err := tune(t, s); err != nil || len(v.Risks) > 0 || len(tools.ran) > 0 {
 		t.Errorf("after the restart: %+v, %v, ran %q", v, err, tools.ran)
@@ -167,18 +157,18 @@ func TestTuningThatTheProfileNames(t *testing.T) {
 }
 
 func TestTuningWhereThereIsNothingToTune(t *testing.T) {
-	root, tools, m := tuned(t)
+	tools, m := tuned()
 	for _, gone := range []string{"/etc/default/grub", bootToolIDs, fastCores} {
-		if err := os.Remove(root + gone); err != nil {
+		if err := m.Disk.Remove(gone); err != nil {
 			t.Fatal(err)
 		}
 	}
-	before := crash.Files(t, root)
+	before := crash.Files(m.Disk)
 	v, err := tune(t, &tuning{host: m.Host(), want: allTuning})
 	if err != nil || len(tools.ran) > 0 {
 		t.Errorf("%+v, %v, ran %q", v, err, tools.ran)
 	}
-	if d := cmp.Diff(before, crash.Files(t, root)); d != "" {
+	if d := cmp.Diff(before, crash.Files(m.Disk)); d != "" {
 		t.Error(d)
 	}
 }
@@ -187,28 +177,26 @@ func TestTuningSurvivesPowerCuts(t *testing.T) {
 	cuts, diverged := 0, 0
 	// Without interrupts nothing else is left to do that would bring the boot loader along.
 	for _, wanted := range []profiles.Tuning{allTuning, {KernelCmdline: allTuning.KernelCmdline}} {
-		root, _, m := tuned(t)
+		_, m := tuned()
 		m.Arm(crash.Cut{})
 		if _, err := tune(t, &tuning{host: m.Host(), want: wanted}); err != nil {
 			t.Fatal(err)
 		}
-		want := crash.Files(t, root)
+		want := crash.Files(m.Disk)
 		for p := 1; p <= m.Points(); p++ {
 			for _, cut := range crash.Cuts(p) {
 				cuts++
-				root, _, m := tuned(t)
+				_, m := tuned()
 				m.Arm(cut)
 				s := &tuning{host: m.Host(), want: wanted}
 				if _, err := tune(t, s); !errors.Is(err, crash.ErrPowerCut) {
 					t.Fatalf("%s: %v", cut, err)
 				}
-				if err := m.Reboot(); err != nil {
-					t.Fatal(err)
-				}
+				m.Reboot()
 				if _, err := tune(t, s); err != nil {
 					t.Fatalf("%s: %v", cut, err)
 				}
-				if d := cmp.Diff(want, crash.Files(t, root)); d != "" {
+				if d := cmp.Diff(want, crash.Files(m.Disk)); d != "" {
 					diverged++
 					t.Errorf("%s: %s", cut, d)
 				}

@@ -40,7 +40,7 @@ func TestOrdersAreKept(t *testing.T) {
 // begins anew only where that means that something moves.
 func TestPatience(t *testing.T) {
 	for _, moving := range []bool{false, true} {
-		m, err := nodetest.New(t.TempDir(), nodetest.Options{})
+		m, err := nodetest.New(nodetest.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

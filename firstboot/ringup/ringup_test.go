@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -17,6 +16,7 @@ import (
 	"ringboot/firstboot/step"
 	"ringboot/profiles"
 	"ringboot/rehearsal/crash"
+	"ringboot/rehearsal/disk"
 	"ringboot/rehearsal/need"
 )
 
@@ -34,27 +34,19 @@ func (k *fakeKeeper) Ready() bool           { return k.ready }
 func (k *fakeKeeper) Kick()                 { k.kicks++ }
 
 // ringTools are the programs that the step calls, as far as they leave traces.
-type ringTools struct{ root string }
-
-func (c ringTools) write(name, text string) {
-	at := filepath.Join(c.root, name)
-	if os.MkdirAll(filepath.Dir(at), 0o755) == nil {
-		os.WriteFile(at, []byte(text), 0o644)
-	}
-}
+type ringTools struct{ *disk.Disk }
 
 func (c ringTools) Run(_ context.Context, cmd host.Cmd) (host.Result, error) {
 	switch cmd.Argv[0] {
 	case "modprobe":
-		c.write("sys/module/"+cmd.Argv[1]+"/refcnt", "0")
+		c.Program("/sys/module/"+cmd.Argv[1]+"/refcnt", "0")
 	case "update-initramfs":
 		text := ""
-		links, _ := filepath.Glob(filepath.Join(c.root, "etc/systemd/network/*.link"))
-		for _, l := range links {
-			b, _ := os.ReadFile(l)
+		for _, l := range c.Glob("/etc/systemd/network/*.link") {
+			b, _ := c.ReadFile(l)
 			text += string(b)
 		}
-		c.write("boot/initrd", text)
+		c.Program("/boot/initrd", text)
 	case "udevadm", "systemctl", "nft":
 	default:
 		return host.Result{Code: 127, Stderr: []byte(cmd.Argv[0] + ": not found")}, nil
@@ -65,12 +57,12 @@ func (c ringTools) Run(_ context.Context, cmd host.Cmd) (host.Result, error) {
 // RunPartly leaves half of an initramfs.
 func (c ringTools) RunPartly(_ context.Context, cmd host.Cmd) {
 	if cmd.Argv[0] == "update-initramfs" {
-		c.write("boot/initrd", "ha")
+		c.Program("/boot/initrd", "ha")
 	}
 }
 
 // Reboot forgets the modules.
-func (c ringTools) Reboot() { os.RemoveAll(filepath.Join(c.root, "sys/module")) }
+func (c ringTools) Reboot() { c.RemoveAll("/sys/module") }
 
 func ringOf(t *testing.T, routing string) layout.Config {
 	t.Helper()
@@ -87,12 +79,10 @@ func ringOf(t *testing.T, routing string) layout.Config {
 }
 
 // ringMachine is a node whose ring step can be cut off anywhere.
-func ringMachine(t *testing.T) (root string, m *crash.Machine) {
-	t.Helper()
-	root = t.TempDir()
-	inner := host.New(root)
-	inner.Commands = ringTools{root}
-	return root, crash.New(root, inner)
+func ringMachine() *crash.Machine {
+	clock := crash.NewClock(time.Now())
+	d := disk.New(clock.Now)
+	return crash.New(d, ringTools{d}, clock)
 }
 
 // converge runs Check and Apply as the engine does until nothing is left to write.
@@ -115,15 +105,15 @@ func converge(t *testing.T, s *Ring) error {
 }
 
 func TestRingWritesItsFloor(t *testing.T) {
-	root, m := ringMachine(t)
+	m := ringMachine()
 	keeper := &fakeKeeper{peers: []string{"russell", "wittgenstein"}}
 	s := New(m.Host(), ringOf(t, "static"), keeper)
-	before := crash.Files(t, root)
+	before := crash.Files(m.Disk)
 	v, err := s.Check(t.Context())
 	if err != nil || v.State != step.Todo || len(v.Changes) == 0 {
 		t.Fatalf("%+v, %v", v, err)
 	}
-	if d := cmp.Diff(before, crash.Files(t, root)); d != "" {
+	if d := cmp.Diff(before, crash.Files(m.Disk)); d != "" {
 		t.Errorf("Check changed the machine: %s", d)
 	}
 	if err := converge(t, s); err != nil {
@@ -132,7 +122,7 @@ func TestRingWritesItsFloor(t *testing.T) {
 	if keeper.kicks == 0 {
 		t.Error("the keeper was not woken")
 	}
-	got := crash.Files(t, root)
+	got := crash.Files(m.Disk)
 	const mark = "# Written by ringboot for the time when its agent does not run. Changes are undone.\n"
 	for path, want := range map[string]string{
 		"/etc/systemd/network/00-ringboot-en05.link": mark + `[Match]
@@ -166,7 +156,7 @@ MTUBytes=65520
 	if err := converge(t, s); err != nil {
 		t.Fatal(err)
 	}
-	if text := crash.Files(t, root)[layout.StanzaFile]; !strings.Contains(text, "10.203.4.12/32 dev en06 scope link") {
+	if text := crash.Files(m.Disk)[layout.StanzaFile]; !strings.Contains(text, "10.203.4.12/32 dev en06 scope link") {
 		t.Errorf("the floor still has the old cables:\n%s", text)
 	}
 }
@@ -176,31 +166,29 @@ MTUBytes=65520
 func TestRingSurvivesPowerCuts(t *testing.T) {
 	need.Slow(t)
 	peers := []string{"russell", "wittgenstein"}
-	root, m := ringMachine(t)
+	m := ringMachine()
 	m.Arm(crash.Cut{})
 	if err := converge(t, New(m.Host(), ringOf(t, "static"), &fakeKeeper{peers: peers})); err != nil {
 		t.Fatal(err)
 	}
-	want, points, cuts, diverged := crash.Files(t, root), m.Points(), 0, 0
+	want, points, cuts, diverged := crash.Files(m.Disk), m.Points(), 0, 0
 	if points < 10 {
 		t.Fatalf("only %d points", points)
 	}
 	for p := 1; p <= points; p++ {
 		for _, cut := range crash.Cuts(p) {
 			cuts++
-			root, m := ringMachine(t)
+			m := ringMachine()
 			m.Arm(cut)
 			s := New(m.Host(), ringOf(t, "static"), &fakeKeeper{peers: peers})
 			if err := converge(t, s); !errors.Is(err, crash.ErrPowerCut) {
 				t.Fatalf("%s: %v", cut, err)
 			}
-			if err := m.Reboot(); err != nil {
-				t.Fatal(err)
-			}
+			m.Reboot()
 			if err := converge(t, s); err != nil {
 				t.Fatalf("%s: %v", cut, err)
 			}
-			if d := cmp.Diff(want, crash.Files(t, root)); d != "" {
+			if d := cmp.Diff(want, crash.Files(m.Disk)); d != "" {
 				diverged++
 				t.Errorf("%s: %s", cut, d)
 			}
@@ -241,7 +229,7 @@ func TestRingVerdicts(t *testing.T) {
 			Ports: []status.RingPort{narrow, port("en06", "wittgenstein", true)}}}, step.Done, "one lane", 1},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			_, m := ringMachine(t)
+			m := ringMachine()
 			row.keeper.peers = []string{"russell", "wittgenstein"}
 			s := New(m.Host(), ringOf(t, "static"), &row.keeper)
 			if err := converge(t, s); err != nil {
@@ -256,18 +244,18 @@ func TestRingVerdicts(t *testing.T) {
 }
 
 func TestOpenFabricOnTop(t *testing.T) {
-	root, m := ringMachine(t)
+	m := ringMachine()
 	s := New(m.Host(), ringOf(t, layout.RoutingOpenFabric), &fakeKeeper{peers: []string{"russell", "wittgenstein"}})
 	v, err := s.Check(t.Context())
 	const absent = "routing is openfabric, but FRR is not installed: apt install frr frr-pythontools, or set ring.routing to static"
 	if err != nil || v.State != step.Waiting || v.Reason != absent {
 		t.Fatalf("%+v, %v", v, err)
 	}
-	ringTools{root}.write(layout.FRRDaemonsFile, "# daemons\nbgpd=no\nfabricd=no\nvtysh_enable=yes\n")
+	m.Program(layout.FRRDaemonsFile, "# daemons\nbgpd=no\nfabricd=no\nvtysh_enable=yes\n")
 	if err := converge(t, s); err != nil {
 		t.Fatal(err)
 	}
-	got := crash.Files(t, root)
+	got := crash.Files(m.Disk)
 	if d := cmp.Diff("# daemons\nbgpd=no\nfabricd=yes\nvtysh_enable=yes\n", got[layout.FRRDaemonsFile]); d != "" {
 		t.Error(d)
 	}

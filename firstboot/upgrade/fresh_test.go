@@ -35,7 +35,7 @@ func (s *scripted) Run(_ context.Context, c host.Cmd) (host.Result, error) {
 
 func freshNode(t *testing.T, update string) (*Fresh, *scripted, *nodetest.Machine) {
 	t.Helper()
-	m, err := nodetest.New(t.TempDir(), nodetest.Options{Online: true, Synced: true})
+	m, err := nodetest.New(nodetest.Options{Online: true, Synced: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,23 +3,32 @@ package crash_test
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"testing"
+	"time"
 
 	"ringboot/firstboot/host"
 	"ringboot/rehearsal/crash"
+	"ringboot/rehearsal/disk"
 )
 
 // touch is a command that writes a file, or half of one.
-type touch struct{ root string }
+type touch struct{ *disk.Disk }
 
 func (c touch) Run(_ context.Context, cmd host.Cmd) (host.Result, error) {
-	return host.Result{}, os.WriteFile(filepath.Join(c.root, "made"), []byte("whole"), 0o644)
+	return host.Result{}, c.Program("/made", "whole")
 }
 
 func (c touch) RunPartly(_ context.Context, cmd host.Cmd) {
-	os.WriteFile(filepath.Join(c.root, "made"), []byte("ha"), 0o644)
+	c.Program("/made", "ha")
+}
+
+func machine(files map[string]string) *crash.Machine {
+	clock := crash.NewClock(time.Unix(0, 0))
+	d := disk.New(clock.Now)
+	for path, text := range files {
+		d.Program(path, text)
+	}
+	return crash.New(d, touch{d}, clock)
 }
 
 func TestWhatACutLeavesBehind(t *testing.T) {
@@ -58,15 +67,7 @@ func TestWhatACutLeavesBehind(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			root := t.TempDir()
-			for name, text := range map[string]string{"a": "old a", "b": "old b"} {
-				if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			inner := host.New(root)
-			inner.Commands = touch{root}
-			m := crash.New(root, inner)
+			m := machine(map[string]string{"/a": "old a", "/b": "old b"})
 			m.Arm(c.cut)
 			err := run(m.Host())
 			if cut := c.cut.Point > 0; errors.Is(err, crash.ErrPowerCut) != cut || m.Dead() != cut {
@@ -78,12 +79,10 @@ func TestWhatACutLeavesBehind(t *testing.T) {
 				}
 			}
 			if m.Dead() {
-				if err := m.Reboot(); err != nil {
-					t.Fatal(err)
-				}
+				m.Reboot()
 			}
-			for path, want := range map[string]string{"a": c.a, "b": c.b, "made": c.made, "run/c": c.c} {
-				got, _ := os.ReadFile(filepath.Join(root, path))
+			for path, want := range map[string]string{"/a": c.a, "/b": c.b, "/made": c.made, "/run/c": c.c} {
+				got, _ := m.ReadFile(path)
 				if string(got) != want {
 					t.Errorf("%s: %q, want %q", path, got, want)
 				}
@@ -96,8 +95,7 @@ func TestWhatACutLeavesBehind(t *testing.T) {
 }
 
 func TestSyncKeepsEverything(t *testing.T) {
-	root := t.TempDir()
-	m := crash.New(root, host.New(root))
+	m := machine(nil)
 	m.Arm(crash.Cut{Point: 4, When: crash.Before, Fate: crash.Unsynced})
 	h := m.Host()
 	h.Files.WriteDirect("/a", []byte("a"))
@@ -106,8 +104,8 @@ func TestSyncKeepsEverything(t *testing.T) {
 	if err := h.Files.WriteDirect("/c", []byte("c")); !errors.Is(err, crash.ErrPowerCut) {
 		t.Fatal(err)
 	}
-	if !host.Exists(host.New(root).Files, "/a") || host.Exists(host.New(root).Files, "/b") {
-		t.Errorf("after the cut: %v", crash.Picture(root))
+	if !host.Exists(m.Disk, "/a") || host.Exists(m.Disk, "/b") {
+		t.Errorf("after the cut: %v", crash.Picture(m.Disk))
 	}
 	if got := m.Log(); len(got) != 4 || got[1] != "sync" {
 		t.Errorf("points %q", got)
@@ -117,10 +115,7 @@ func TestSyncKeepsEverything(t *testing.T) {
 // What a command made and the agent wrote anew is flushed, and an empty file
 // whose removal was not is there again.
 func TestWhatIsWrittenAnewAndWhatComesBack(t *testing.T) {
-	root := t.TempDir()
-	inner := host.New(root)
-	inner.Commands = touch{root}
-	m := crash.New(root, inner)
+	m := machine(nil)
 	m.Arm(crash.Cut{Point: 5, Fate: crash.Unsynced})
 	f := m.Host().Files
 	for _, err := range []error{f.WriteFile("/mark", nil, 0o600), f.Remove("/mark"), f.WriteFile("/other", nil, 0o600)} {
@@ -135,11 +130,11 @@ func TestWhatIsWrittenAnewAndWhatComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]bool{"/mark": true, "/other": true, "/made": false, "/never": false} {
-		if host.Exists(host.New(root).Files, path) != want {
+		if host.Exists(m.Disk, path) != want {
 			t.Errorf("%s is there: %v", path, !want)
 		}
 	}
-	m = crash.New(root, inner)
+	m = machine(nil)
 	m.Arm(crash.Cut{Point: 3, Fate: crash.Unsynced})
 	if _, err := m.Host().Commands.Run(t.Context(), host.Cmd{Argv: []string{"make"}}); err != nil {
 		t.Fatal(err)
@@ -150,7 +145,7 @@ func TestWhatIsWrittenAnewAndWhatComesBack(t *testing.T) {
 	if err := m.Host().Files.Sync(); !errors.Is(err, crash.ErrPowerCut) {
 		t.Fatal(err)
 	}
-	if text, err := os.ReadFile(filepath.Join(root, "made")); string(text) != "mine" {
+	if text, err := m.ReadFile("/made"); string(text) != "mine" {
 		t.Errorf("made is %q, %v", text, err)
 	}
 }

@@ -169,7 +169,7 @@ func tryNetwork(t *testing.T, files map[string]string, steps int) []string {
 
 func read(t *testing.T, m *nodetest.Machine, path string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(m.Root, path))
+	text, err := m.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func read(t *testing.T, m *nodetest.Machine, path string) string {
 
 func rewrite(t *testing.T, m *nodetest.Machine, path, text string) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(m.Root, path), []byte(text), 0o644); err != nil {
+	if err := m.WriteDirect(path, []byte(text)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,8 +1,6 @@
 package matrix_test
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -86,12 +84,7 @@ func nodeInstalled(t *testing.T) (*nodetest.Machine, []step.Step) {
 // nodeOf is one of a profile of its own.
 func nodeOf(t *testing.T, text string) (*nodetest.Machine, []step.Step) {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "ringboot-daytwo-")
-	if err != nil {
-		dir = t.TempDir()
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	m, err := nodetest.New(dir, nodetest.Options{Uplink: "enp87s0", Address: "10.203.3.11/24", Gateway: "10.203.3.1", Online: true, Synced: true, Packages: []string{"openssh-server", "ifupdown2"},
+	m, err := nodetest.New(nodetest.Options{Uplink: "enp87s0", Address: "10.203.3.11/24", Gateway: "10.203.3.1", Online: true, Synced: true, Packages: []string{"openssh-server", "ifupdown2"},
 		NICs: []nodetest.NIC{
 			{Name: "enp87s0", MAC: "58:47:ca:00:00:01", PCI: "0000:57:00.0", Driver: "igc", Carrier: true, Wired: true},
 			{Name: "enp90s0", MAC: "58:47:ca:00:00:02", PCI: "0000:5a:00.0", Driver: "igc", Carrier: true, Wired: true},
@@ -139,8 +132,7 @@ func TestDayTwoOnANode(t *testing.T) {
 			if found, blind := drift.Look(t.Context(), steps, nil, m.Clock.Now()); len(found)+len(blind) > 0 {
 				t.Fatalf("nothing was done and it says %s %q", texts(found), blind)
 			}
-			at := filepath.Join(m.Root, act.file)
-			text, err := os.ReadFile(at)
+			text, err := m.ReadFile(act.file)
 			if err != nil || act.from != "" && !strings.Contains(string(text), act.from) {
 				t.Fatalf("%s has no %q (%v):\n%s", act.file, act.from, err, text)
 			}
@@ -148,8 +140,7 @@ func TestDayTwoOnANode(t *testing.T) {
 			if act.from != "" {
 				made = strings.Replace(string(text), act.from, act.to, 1)
 			}
-			info, err := os.Stat(at)
-			if err != nil || os.WriteFile(at, []byte(made), info.Mode()) != nil {
+			if err := m.WriteDirect(act.file, []byte(made)); err != nil {
 				t.Fatal(err)
 			}
 			calls := len(m.Calls)
@@ -163,7 +154,7 @@ func TestDayTwoOnANode(t *testing.T) {
 				}
 				m.Clock.Advance(time.Hour)
 			}
-			if now, err := os.ReadFile(at); err != nil || string(now) != made {
+			if now, err := m.ReadFile(act.file); err != nil || string(now) != made {
 				t.Errorf("%s was changed (%v):\n%s", act.file, err, now)
 			}
 			if len(m.Calls) != calls || len(m.Failures) > 0 {

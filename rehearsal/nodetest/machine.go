@@ -1,5 +1,5 @@
 // Package nodetest is a single machine for tests of the steps that a node does
-// alone: a freshly installed Debian in a directory, with stand-ins of the
+// alone: a freshly installed Debian on a disk in memory, with stand-ins of the
 // programs that change it.
 //
 // The stand-ins refuse what the real programs refuse (a second useradd, an apt
@@ -12,8 +12,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +19,7 @@ import (
 
 	"ringboot/firstboot/host"
 	"ringboot/rehearsal/crash"
+	"ringboot/rehearsal/disk"
 )
 
 // NIC is one port of the machine.
@@ -48,7 +47,7 @@ type Options struct {
 
 // Machine is the node and its stand-in programs.
 type Machine struct {
-	Root  string
+	*disk.Disk
 	Clock *crash.Clock
 
 	mu       sync.Mutex
@@ -60,9 +59,10 @@ type Machine struct {
 	Calls    []string // commands that change something, in order
 }
 
-// New installs a machine below root.
-func New(root string, o Options) (*Machine, error) {
-	m := &Machine{Root: root, Clock: crash.NewClock(time.Now().UTC().Truncate(time.Second)), o: o,
+// New installs a machine.
+func New(o Options) (*Machine, error) {
+	clock := crash.NewClock(time.Now().UTC().Truncate(time.Second))
+	m := &Machine{Disk: disk.New(clock.Now), Clock: clock, o: o,
 		running: map[string]string{}, timers: map[string]time.Time{}}
 	files := map[string]string{
 		"/etc/hostname": "frege\n",
@@ -84,35 +84,26 @@ func New(root string, o Options) (*Machine, error) {
 		files["/var/lib/dpkg/status"] += p + " installed\n"
 	}
 	for path, text := range files {
-		if err := m.write(path, text); err != nil {
+		if err := m.Program(path, text); err != nil {
 			return nil, err
 		}
 	}
 	for _, dir := range []string{"/run/sshd", "/etc/ssh/sshd_config.d", "/etc/sudoers.d", "/etc/network/interfaces.d", "/etc/systemd/system/multi-user.target.wants", "/home", "/tmp"} {
-		if err := os.MkdirAll(m.at(dir), 0o755); err != nil {
+		if err := m.MkdirAll(dir, 0o755); err != nil {
 			return nil, err
 		}
 	}
 	return m, m.boot()
 }
 
-func (m *Machine) at(path string) string { return filepath.Join(m.Root, path) }
-
-func (m *Machine) write(path, text string) error {
-	if err := os.MkdirAll(filepath.Dir(m.at(path)), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(m.at(path), []byte(text), 0o644)
-}
-
 func (m *Machine) read(path string) string {
-	text, _ := os.ReadFile(m.at(path))
+	text, _ := m.ReadFile(path)
 	return string(text)
 }
 
 // Host is the machine as an agent sees it.
 func (m *Machine) Host() host.Host {
-	return host.Host{Files: host.New(m.Root).Files, Commands: m, Clock: m.Clock}
+	return host.Host{Files: m.Disk, Commands: m, Clock: m.Clock}
 }
 
 // OnTimer says what the program does that a timer starts.
@@ -154,21 +145,16 @@ func (m *Machine) Reboot() {
 	}
 }
 
-func (m *Machine) there(path string) bool {
-	_, err := os.Lstat(m.at(path))
-	return err == nil
-}
+func (m *Machine) there(path string) bool { return host.Exists(m.Disk, path) }
 
 func (m *Machine) fail(text string) { m.Failures = append(m.Failures, text) }
 
 // boot starts what is enabled and brings the network up.
 func (m *Machine) boot() error {
-	if err := os.MkdirAll(m.at("/run/sshd"), 0o755); err != nil {
+	if err := m.MkdirAll("/run/sshd", 0o755); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(m.at("/sys/class/net")); err != nil {
-		return err
-	}
+	m.RemoveAll("/sys/class/net")
 	for _, n := range m.o.NICs {
 		if err := m.plug(n); err != nil {
 			return err
@@ -217,10 +203,8 @@ func (m *Machine) startService(unit string) {
 		"ssh":    {"/etc/ssh/sshd_config.d/*.conf", "/etc/ssh/sshd_config"},
 		"chrony": {"/etc/chrony/conf.d/*.conf", "/etc/chrony/sources.d/*.sources"}, "postfix": {mailConf},
 	}[unit] {
-		names, _ := filepath.Glob(m.at(pattern))
-		for _, name := range names {
-			one, _ := os.ReadFile(name)
-			text += string(one)
+		for _, name := range m.Glob(pattern) {
+			text += m.read(name)
 		}
 	}
 	m.mu.Lock()

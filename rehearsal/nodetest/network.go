@@ -3,8 +3,6 @@ package nodetest
 import (
 	"cmp"
 	"errors"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -13,7 +11,7 @@ import (
 func (m *Machine) plug(n NIC) error {
 	device := "/sys/devices/pci0000:00/" + n.PCI
 	dir := device + "/net/" + n.Name
-	if err := os.MkdirAll(m.at(dir), 0o755); err != nil {
+	if err := m.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	carrier := "0\n"
@@ -21,12 +19,12 @@ func (m *Machine) plug(n NIC) error {
 		carrier = "1\n"
 	}
 	for name, text := range map[string]string{"address": n.MAC + "\n", "carrier": carrier, "speed": "2500\n", "ifindex": "2\n"} {
-		if err := m.write(dir+"/"+name, text); err != nil {
+		if err := m.Program(dir+"/"+name, text); err != nil {
 			return err
 		}
 	}
-	os.Remove(m.at(dir + "/master"))
-	os.RemoveAll(m.at(dir + "/bonding_slave"))
+	m.Remove(dir + "/master")
+	m.RemoveAll(dir + "/bonding_slave")
 	for path, target := range map[string]string{
 		"/sys/class/net/" + n.Name: "../../devices/pci0000:00/" + n.PCI + "/net/" + n.Name,
 		dir + "/device":            "../../../" + n.PCI,
@@ -43,14 +41,11 @@ func (m *Machine) plug(n NIC) error {
 }
 
 func (m *Machine) link(target, path string) error {
-	if err := os.MkdirAll(filepath.Dir(m.at(path)), 0o755); err != nil {
-		return err
-	}
-	if old, err := os.Readlink(m.at(path)); err == nil && old == target {
+	if old, err := m.Readlink(path); err == nil && old == target {
 		return nil
 	}
-	os.Remove(m.at(path))
-	return os.Symlink(target, m.at(path))
+	m.Remove(path)
+	return m.Symlink(target, path)
 }
 
 // stanzas reads the interfaces file as ifupdown2 does, far enough for a bond
@@ -86,7 +81,7 @@ func (m *Machine) stanzas() map[string]map[string]string {
 func (m *Machine) bringUp(part float64) error {
 	want := m.stanzas()
 	for _, name := range []string{"bond0", "vmbr0"} {
-		os.RemoveAll(m.at("/sys/class/net/" + name))
+		m.RemoveAll("/sys/class/net/" + name)
 	}
 	for _, n := range m.o.NICs {
 		n.Master = strings.TrimSuffix(n.Master, "vmbr0")
@@ -96,7 +91,7 @@ func (m *Machine) bringUp(part float64) error {
 	}
 	bond, isBond := want["bond0"]
 	if isBond {
-		if err := m.write("/sys/class/net/bond0/bonding/mode", bond["bond-mode"]+" 1\n"); err != nil {
+		if err := m.Program("/sys/class/net/bond0/bonding/mode", bond["bond-mode"]+" 1\n"); err != nil {
 			return err
 		}
 		if part < 1 {
@@ -113,12 +108,12 @@ func (m *Machine) bringUp(part float64) error {
 			if err := m.link("../bond0", dir+"/master"); err != nil {
 				return err
 			}
-			if err := m.write(dir+"/bonding_slave/perm_hwaddr", n.MAC+"\n"); err != nil {
+			if err := m.Program(dir+"/bonding_slave/perm_hwaddr", n.MAC+"\n"); err != nil {
 				return err
 			}
 			slaves = append(slaves, name)
 		}
-		if err := m.write("/sys/class/net/bond0/bonding/slaves", strings.Join(slaves, " ")+"\n"); err != nil {
+		if err := m.Program("/sys/class/net/bond0/bonding/slaves", strings.Join(slaves, " ")+"\n"); err != nil {
 			return err
 		}
 	}
@@ -127,7 +122,7 @@ func (m *Machine) bringUp(part float64) error {
 		return nil
 	}
 	for _, port := range strings.Fields(bridge["bridge-ports"]) {
-		if err := m.write("/sys/class/net/vmbr0/brif/"+port+"/state", "3\n"); err != nil {
+		if err := m.Program("/sys/class/net/vmbr0/brif/"+port+"/state", "3\n"); err != nil {
 			return err
 		}
 		if i := slices.IndexFunc(m.o.NICs, func(n NIC) bool { return n.Name == port }); i >= 0 {
@@ -137,8 +132,8 @@ func (m *Machine) bringUp(part float64) error {
 			}
 		}
 	}
-	return errors.Join(m.write("/sys/class/net/vmbr0/mtu", cmp.Or(bridge["mtu"], "1500")+"\n"),
-		m.write("/sys/class/net/vmbr0/.address6", bridge["address6"]), m.write("/sys/class/net/vmbr0/.address", bridge["address"]))
+	return errors.Join(m.Program("/sys/class/net/vmbr0/mtu", cmp.Or(bridge["mtu"], "1500")+"\n"),
+		m.Program("/sys/class/net/vmbr0/.address6", bridge["address6"]), m.Program("/sys/class/net/vmbr0/.address", bridge["address"]))
 }
 
 // wired reports whether anything leaves the bridge towards the management network.
@@ -160,6 +155,5 @@ func (m *Machine) wired() bool {
 
 // tagged reports whether a VLAN of the bond is a port of the bridge.
 func (m *Machine) tagged() bool {
-	found, _ := filepath.Glob(m.at("/sys/class/net/vmbr0/brif/bond0.*"))
-	return len(found) > 0
+	return len(m.Glob("/sys/class/net/vmbr0/brif/bond0.*")) > 0
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"ringboot/firstboot/base"
 	"ringboot/firstboot/host"
@@ -11,10 +12,11 @@ import (
 	"ringboot/profiles"
 	"ringboot/profiles/change"
 	"ringboot/rehearsal/crash"
+	"ringboot/rehearsal/disk"
 )
 
-// seeded is a node below a root, and the file of another profile for it.
-func seeded(t *testing.T, root string) change.File {
+// seeded is a node, and the file of another profile for it.
+func seeded(t *testing.T) (*crash.Machine, change.File) {
 	t.Helper()
 	pki, err := testpki.New()
 	if err != nil {
@@ -24,7 +26,9 @@ func seeded(t *testing.T, root string) change.File {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := host.New(root)
+	clock := crash.NewClock(time.Now())
+	d := disk.New(clock.Now)
+	h := host.Host{Files: d, Clock: clock}
 	for path, text := range map[string][]byte{profiles.ProfileFile: profiles.DefaultText(), profiles.CAFile: pki.CA, profiles.CertFile: cert, profiles.KeyFile: key} {
 		if err := h.Files.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
@@ -43,15 +47,13 @@ func seeded(t *testing.T, root string) change.File {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return own.Merge(f)
+	return crash.New(d, nil, clock), own.Merge(f)
 }
 
 // Whatever the power does while a profile is put in place, the node starts with
 // the old one or the new one, and the next start leaves nothing by half.
 func TestAProfileIsPlacedAsAWhole(t *testing.T) {
-	root := t.TempDir()
-	f := seeded(t, root)
-	count := crash.New(root, host.New(root))
+	count, f := seeded(t)
 	count.Arm(crash.Cut{})
 	if err := base.Place(count.Host().Files, f); err != nil {
 		t.Fatal(err)
@@ -60,17 +62,13 @@ func TestAProfileIsPlacedAsAWhole(t *testing.T) {
 	for point := 1; point <= count.Points(); point++ {
 		for _, cut := range crash.Cuts(point) {
 			t.Run(fmt.Sprint(cut), func(t *testing.T) {
-				root := t.TempDir()
-				f := seeded(t, root)
-				m := crash.New(root, host.New(root))
+				m, f := seeded(t)
 				m.Arm(cut)
 				if err := base.Place(m.Host().Files, f); err != nil && !errors.Is(err, crash.ErrPowerCut) {
 					t.Fatal(err)
 				}
 				if m.Dead() {
-					if err := m.Reboot(); err != nil {
-						t.Fatal(err)
-					}
+					m.Reboot()
 				}
 				own, err := base.LoadSeed(m.Host().Files)
 				if err != nil {

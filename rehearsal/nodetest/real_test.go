@@ -16,18 +16,25 @@ func TestRealProgramsTakeWhatIsWritten(t *testing.T) {
 	need.Tools(t, "visudo:sudo", "sshd:openssh-server", "ssh-keygen:openssh-client")
 	s := install(t, usual(), "{driver: igc}", "false")
 	reach(t, s, s.m.Host(), 3)
-	key := filepath.Join(t.TempDir(), "key")
+	dir := t.TempDir()
+	key := filepath.Join(dir, "key")
 	if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, argv := range [][]string{
-		{"visudo", "-c", "-q", "-f", filepath.Join(s.m.Root, "etc/sudoers.d/ringboot")},
-		{"/usr/sbin/sshd", "-t", "-h", key, "-f", filepath.Join(s.m.Root, "etc/ssh/sshd_config.d/10-ringboot.conf")},
-		{"ssh-keygen", "-l", "-f", filepath.Join(s.m.Root, "home/kellen/.ssh/authorized_keys")},
+	for path, argv := range map[string][]string{
+		"/etc/sudoers.d/ringboot":                 {"visudo", "-c", "-q", "-f"},
+		"/etc/ssh/sshd_config.d/10-ringboot.conf": {"/usr/sbin/sshd", "-t", "-h", key, "-f"},
+		"/home/kellen/.ssh/authorized_keys":       {"ssh-keygen", "-l", "-f"},
 	} {
+		info := must(s.m.Stat(path))
+		at := filepath.Join(dir, filepath.Base(path))
+		if err := os.WriteFile(at, must(s.m.ReadFile(path)), info.Mode()); err != nil {
+			t.Fatal(err)
+		}
+		argv = append(argv, at)
 		if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
 			t.Errorf("%q: %v: %s", argv, err, out)
 		}

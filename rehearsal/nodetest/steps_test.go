@@ -3,11 +3,11 @@ package nodetest_test
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"ringboot/firstboot/base"
 	"ringboot/firstboot/engine"
@@ -65,7 +65,7 @@ type setup struct {
 
 func install(t testing.TB, o nodetest.Options, ports, single string) *setup {
 	t.Helper()
-	m, err := nodetest.New(scratch(t), o)
+	m, err := nodetest.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func install(t testing.TB, o nodetest.Options, ports, single string) *setup {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := host.New(m.Root)
+	h := m.Host()
 	for path, content := range map[string][]byte{profiles.ProfileFile: text, profiles.CAFile: pki.CA, profiles.CertFile: cert, profiles.KeyFile: key} {
 		if err := h.Files.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
@@ -97,18 +97,6 @@ func install(t testing.TB, o nodetest.Options, ports, single string) *setup {
 		return err
 	})
 	return &setup{m, p, node}
-}
-
-// scratch is a directory in memory where there is one: the tests make
-// thousands of files durable, and no disk is what they test.
-func scratch(t testing.TB) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "ringboot-node-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
 }
 
 // engine is a fresh agent on a host: everything in memory is new.
@@ -144,15 +132,11 @@ func reach(t testing.TB, s *setup, h host.Host, passes int) []engine.Outcome {
 }
 
 // skipped is what differs between two equal outcomes: history, and the way there.
-var skipped = []string{"var/lib/ringboot/journal.json", "run", "sys", "tmp", "etc/ringboot"}
+var skipped = []string{"/var/lib/ringboot/journal.json", "/run", "/tmp", "/etc/ringboot"}
 
 // result is everything about a machine that an outcome consists of.
-func (s *setup) result() (crash.Tree, string) {
-	tree := crash.Picture(s.m.Root, skipped...)
-	for path, line := range crash.Picture(filepath.Join(s.m.Root, "sys")) {
-		tree["sys/"+path] = line
-	}
-	return tree, s.m.Running()
+func (s *setup) result() (map[string]string, string) {
+	return crash.Picture(s.m.Disk, skipped...), s.m.Running()
 }
 
 func TestAFreshNodeBecomesWhatTheProfileSays(t *testing.T) {
@@ -179,7 +163,7 @@ func TestAFreshNodeBecomesWhatTheProfileSays(t *testing.T) {
 		"/etc/systemd/network/10-ringboot-enp90s0.link":  {"PermanentMACAddress=58:47:ca:00:00:02", "Name=enp90s0"},
 		"/sys/class/net/bond0/bonding/slaves":            {"enp87s0 enp90s0"},
 	} {
-		text, _ := os.ReadFile(filepath.Join(s.m.Root, path))
+		text, _ := s.m.ReadFile(path)
 		for _, want := range wants {
 			absent := strings.HasPrefix(want, "!")
 			if strings.Contains(string(text), strings.TrimPrefix(want, "!")) == absent {
@@ -187,7 +171,7 @@ func TestAFreshNodeBecomesWhatTheProfileSays(t *testing.T) {
 			}
 		}
 	}
-	if _, err := os.Stat(filepath.Join(s.m.Root, "/var/lib/ringboot/network/on-trial")); err == nil {
+	if host.Exists(s.m.Disk, "/var/lib/ringboot/network/on-trial") {
 		t.Error("the change of the network was never confirmed")
 	}
 	if strings.Contains(s.m.Running(), "timer") || !strings.Contains(s.m.Running(), "prohibit-password") {
@@ -198,14 +182,14 @@ func TestAFreshNodeBecomesWhatTheProfileSays(t *testing.T) {
 	}
 	// And again: nothing is left to do, nothing is run, nothing is written.
 	s.m.Calls = nil
-	before := crash.Picture(s.m.Root).Times(s.m.Root)
+	before := crash.Written(s.m.Disk)
 	for _, o := range reach(t, s, s.m.Host(), 1) {
 		if o.Result != engine.ResultOK {
 			t.Errorf("second run: step %s is %s: %s %v", o.Step, o.Result, o.Reason, o.Changes)
 		}
 	}
-	if diff := before.Diff(crash.Picture(s.m.Root).Times(s.m.Root)); len(diff) > 0 || len(s.m.Calls) > 0 {
-		t.Errorf("the second run wrote %q and ran %q", diff, s.m.Calls)
+	if diff := cmp.Diff(before, crash.Written(s.m.Disk)); diff != "" || len(s.m.Calls) > 0 {
+		t.Errorf("the second run wrote %s and ran %q", diff, s.m.Calls)
 	}
 }
 
@@ -215,14 +199,14 @@ func TestCheckWritesNothing(t *testing.T) {
 		"fresh":    func(*setup) {},
 		"finished": func(s *setup) { reach(t, s, s.m.Host(), 3) },
 		"half": func(s *setup) {
-			os.Remove(filepath.Join(s.m.Root, "etc/sudoers.d/ringboot"))
+			s.m.Remove("/etc/sudoers.d/ringboot")
 			s.m.Host().Files.WriteFile("/run/ringboot/reload-ssh", nil, 0o600)
 		},
 	} {
 		s := install(t, usual(), "{driver: igc}", "false")
 		prepare(s)
 		s.m.Calls = nil
-		before := crash.Picture(s.m.Root).Times(s.m.Root)
+		before := crash.Written(s.m.Disk)
 		e := s.engine(t, s.m.Host())
 		for range 2 {
 			for _, only := range []string{"", "identity", "base", "management"} {
@@ -231,10 +215,10 @@ func TestCheckWritesNothing(t *testing.T) {
 				}
 			}
 		}
-		diff := before.Diff(crash.Picture(s.m.Root).Times(s.m.Root))
+		diff := cmp.Diff(before, crash.Written(s.m.Disk))
 		writes += len(diff) + len(s.m.Calls)
-		if len(diff) > 0 || len(s.m.Calls) > 0 || len(s.m.Failures) > 0 {
-			t.Errorf("%s: check wrote %q, ran %q, stand-ins complain %q", name, diff, s.m.Calls, s.m.Failures)
+		if diff != "" || len(s.m.Calls) > 0 || len(s.m.Failures) > 0 {
+			t.Errorf("%s: check wrote %s, ran %q, stand-ins complain %q", name, diff, s.m.Calls, s.m.Failures)
 		}
 	}
 	need.Figure("node.check_writes", writes, "count")
@@ -245,7 +229,7 @@ func TestCheckWritesNothing(t *testing.T) {
 // is in the end with the outcome of an undisturbed run.
 func TestPowerCutAtEveryPoint(t *testing.T) {
 	s := install(t, usual(), "{driver: igc}", "false")
-	m := crash.New(s.m.Root, s.m.Host())
+	m := crash.New(s.m.Disk, s.m, s.m.Clock)
 	m.Arm(crash.Cut{})
 	reach(t, s, m.Host(), 3)
 	points, names := m.Points(), m.Log()
@@ -280,10 +264,10 @@ func TestPowerCutAtEveryPoint(t *testing.T) {
 
 // cutOnce runs a fresh node into one cut, starts it again and says how the
 // outcome differs.
-func cutOnce(t *testing.T, cut crash.Cut, wait time.Duration, want crash.Tree, running string) string {
+func cutOnce(t *testing.T, cut crash.Cut, wait time.Duration, want map[string]string, running string) string {
 	t.Helper()
 	s := install(t, usual(), "{driver: igc}", "false")
-	m := crash.New(s.m.Root, s.m.Host())
+	m := crash.New(s.m.Disk, s.m, s.m.Clock)
 	m.Arm(cut)
 	e := s.engine(t, m.Host())
 	for range 3 {
@@ -297,9 +281,7 @@ func cutOnce(t *testing.T, cut crash.Cut, wait time.Duration, want crash.Tree, r
 	if err := s.m.Elapse(t.Context(), wait); err != nil {
 		return "the timer: " + err.Error()
 	}
-	if err := m.Reboot(); err != nil {
-		t.Fatal(err)
-	}
+	m.Reboot()
 	last := reach(t, s, m.Host(), 14)
 	for _, o := range last {
 		if !o.Reached() {
@@ -307,8 +289,8 @@ func cutOnce(t *testing.T, cut crash.Cut, wait time.Duration, want crash.Tree, r
 		}
 	}
 	got, now := s.result()
-	if diff := want.Diff(got); len(diff) > 0 {
-		return strings.Join(diff, "; ")
+	if diff := cmp.Diff(want, got); diff != "" {
+		return diff
 	}
 	if now != running {
 		return "running: " + now + " instead of " + running

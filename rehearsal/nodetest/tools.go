@@ -3,7 +3,6 @@ package nodetest
 import (
 	"context"
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -84,7 +83,7 @@ func (m *Machine) dpkgQuery(cmd host.Cmd, _ float64) host.Result {
 }
 
 func (m *Machine) dpkg(host.Cmd, float64) host.Result {
-	m.write(statusFile, strings.ReplaceAll(m.read(statusFile), " half-configured", " installed"))
+	m.Program(statusFile, strings.ReplaceAll(m.read(statusFile), " half-configured", " installed"))
 	if strings.Contains(m.read(statusFile), "chrony installed") {
 		m.link("/usr/lib/systemd/system/chrony.service", chronyWanted)
 		m.startService("chrony")
@@ -115,7 +114,7 @@ func (m *Machine) apt(cmd host.Cmd, part float64) host.Result {
 			status = " half-configured\n"
 		}
 		if !strings.Contains(m.read(statusFile), name+" ") {
-			m.write(statusFile, m.read(statusFile)+name+status)
+			m.Program(statusFile, m.read(statusFile)+name+status)
 		}
 		if part < 1 && i == 0 {
 			return ok("")
@@ -150,17 +149,16 @@ func (m *Machine) useradd(cmd host.Cmd, part float64) host.Result {
 	if i := slices.Index(cmd.Argv, "--comment"); i > 0 {
 		comment = cmd.Argv[i+1]
 	}
-	m.write("/etc/passwd", m.read("/etc/passwd")+fmt.Sprintf("%s:x:%d:%d:%s:/home/%s:/bin/bash\n", name, uid, uid, comment, name))
+	m.Program("/etc/passwd", m.read("/etc/passwd")+fmt.Sprintf("%s:x:%d:%d:%s:/home/%s:/bin/bash\n", name, uid, uid, comment, name))
 	if part < 1 {
 		return ok("") // no shadow entry, no group, no home
 	}
-	m.write("/etc/shadow", m.read("/etc/shadow")+name+":!:20000:0:99999:7:::\n")
+	m.Program("/etc/shadow", m.read("/etc/shadow")+name+":!:20000:0:99999:7:::\n")
 	if !m.has("/etc/group", name) {
-		m.write("/etc/group", m.read("/etc/group")+fmt.Sprintf("%s:x:%d:\n", name, uid))
+		m.Program("/etc/group", m.read("/etc/group")+fmt.Sprintf("%s:x:%d:\n", name, uid))
 	}
-	home := m.at("/home/" + name)
-	os.MkdirAll(home, 0o700)
-	os.Chown(home, uid, uid)
+	m.MkdirAll("/home/"+name, 0o700)
+	m.Chown("/home/"+name, uid, uid)
 	return ok("")
 }
 
@@ -169,7 +167,7 @@ func (m *Machine) groupadd(cmd host.Cmd, _ float64) host.Result {
 	if m.has("/etc/group", name) {
 		return bad(9, "groupadd: group '"+name+"' already exists")
 	}
-	m.write("/etc/group", m.read("/etc/group")+name+":x:"+cmd.Argv[2]+":\n")
+	m.Program("/etc/group", m.read("/etc/group")+name+":x:"+cmd.Argv[2]+":\n")
 	return ok("")
 }
 
@@ -188,7 +186,7 @@ func (m *Machine) chpasswd(cmd host.Cmd, part float64) host.Result {
 		}
 	}
 	out.WriteString(name + ":" + hash + ":20000:0:99999:7:::\n")
-	m.write("/etc/shadow", out.String())
+	m.Program("/etc/shadow", out.String())
 	return ok("")
 }
 
@@ -203,7 +201,7 @@ func (m *Machine) visudo(cmd host.Cmd, _ float64) host.Result {
 		files = []string{cmd.Argv[i+1]}
 	}
 	for _, f := range files {
-		if info, err := os.Stat(m.at(f)); err == nil && info.Mode().Perm() != 0o440 {
+		if info, err := m.Stat(f); err == nil && info.Mode().Perm() != 0o440 {
 			return bad(1, f+": bad permissions, should be mode 0440")
 		}
 		for i, l := range strings.Split(m.read(f), "\n") {
@@ -223,7 +221,7 @@ func (m *Machine) sshd(cmd host.Cmd, _ float64) host.Result {
 	if i := slices.Index(cmd.Argv, "-f"); i > 0 {
 		text = m.read(cmd.Argv[i+1])
 	} else {
-		entries, _ := os.ReadDir(m.at("/etc/ssh/sshd_config.d"))
+		entries, _ := m.ReadDir("/etc/ssh/sshd_config.d")
 		for _, e := range entries {
 			if !strings.HasPrefix(e.Name(), ".") {
 				text += m.read("/etc/ssh/sshd_config.d/" + e.Name())

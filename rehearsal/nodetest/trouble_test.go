@@ -5,11 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"ringboot/firstboot/base"
 	"ringboot/firstboot/engine"
@@ -101,13 +102,13 @@ func TestIdentityNamesEveryTroubleInOneSentence(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := install(t, usual(), "{driver: igc}", "false")
 			c.do(t, s)
-			before := crash.Picture(s.m.Root).Times(s.m.Root)
+			before := crash.Written(s.m.Disk)
 			v, err := base.NewIdentity(s.m.Host(), "test").Check(t.Context())
 			if err != nil || v.State != step.Stopped || !strings.Contains(v.Reason, c.want) || strings.Contains(v.Reason, "\n") {
 				t.Errorf("%s %q (%v), want it to say %q", v.State, v.Reason, err, c.want)
 			}
-			if diff := before.Diff(crash.Picture(s.m.Root).Times(s.m.Root)); len(diff) > 0 {
-				t.Errorf("it wrote %q", diff)
+			if diff := cmp.Diff(before, crash.Written(s.m.Disk)); diff != "" {
+				t.Errorf("it wrote %s", diff)
 			}
 		})
 	}
@@ -182,7 +183,7 @@ func TestAFileSystemThatTakesNothing(t *testing.T) {
 			s := install(t, usual(), "{driver: igc}", "false")
 			h := s.m.Host()
 			h.Files = broken{h.Files, c.cause}
-			before := crash.Picture(s.m.Root)
+			before := crash.Written(s.m.Disk)
 			out, err := s.engine(t, h).Pass(t.Context(), engine.PassOptions{})
 			if err != nil {
 				t.Fatal(err)
@@ -190,8 +191,8 @@ func TestAFileSystemThatTakesNothing(t *testing.T) {
 			if out[1].Result != engine.ResultFailed || !strings.Contains(out[1].Reason, c.want) {
 				t.Errorf("%s: %s, want %s", out[1].Result, out[1].Reason, c.want)
 			}
-			if diff := before.Diff(crash.Picture(s.m.Root)); len(diff) > 0 || len(s.m.Calls) > 0 {
-				t.Errorf("half written: %q, ran %q", diff, s.m.Calls)
+			if diff := cmp.Diff(before, crash.Written(s.m.Disk)); diff != "" || len(s.m.Calls) > 0 {
+				t.Errorf("half written: %s, ran %q", diff, s.m.Calls)
 			}
 		})
 	}
@@ -204,7 +205,7 @@ func (b broken) WriteFile(path string, _ []byte, _ os.FileMode) error {
 func TestMissingToolsAreNamedWithTheirPackage(t *testing.T) {
 	s := install(t, usual(), "{driver: igc}", "false")
 	h := s.m.Host()
-	h.Commands = host.New(s.m.Root).Commands // nothing is installed below the root
+	h.Commands = host.New(t.TempDir()).Commands // nothing is installed below the root
 	_, err := base.NewBase(h, s.profile, s.node).Check(t.Context())
 	if !errors.Is(err, host.ErrMissing) || !strings.Contains(err.Error(), "dpkg-query is not installed: apt-get install dpkg") {
 		t.Error(err)
@@ -291,9 +292,8 @@ func TestManagementNetworkInTrouble(t *testing.T) {
 				t.Errorf("bond written: %v", bond)
 			}
 			if !c.bond {
-				_, err := os.Stat(filepath.Join(s.m.Root, "sys/class/net/vmbr0/brif/enp87s0"))
-				if string(now) != string(old) || err != nil {
-					t.Errorf("the old network is not there: %v\n%s", err, now)
+				if string(now) != string(old) || !host.Exists(s.m.Disk, "/sys/class/net/vmbr0/brif/enp87s0") {
+					t.Errorf("the old network is not there:\n%s", now)
 				}
 			}
 			if strings.Contains(s.m.Running(), "timer") || host.Exists(s.m.Host().Files, "/var/lib/ringboot/network/on-trial") {
@@ -335,14 +335,14 @@ func TestPortsThatNobodyNamed(t *testing.T) {
 func TestTheOldNetworkComesBackByItself(t *testing.T) {
 	for name, back := range map[string]func(*setup, *crash.Machine) error{
 		"timer": func(s *setup, _ *crash.Machine) error { return s.m.Elapse(context.Background(), 3*time.Minute) },
-		"boot":  func(s *setup, m *crash.Machine) error { return m.Reboot() },
+		"boot":  func(s *setup, m *crash.Machine) error { m.Reboot(); return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := usual()
 			o.NICs[0].Wired, o.NICs[1].Wired, o.NICs[1].Answers = true, false, true
 			s := install(t, o, "{driver: igc}", "false")
 			old := string(must(s.m.Host().Files.ReadFile("/etc/network/interfaces")))
-			m := crash.New(s.m.Root, s.m.Host())
+			m := crash.New(s.m.Disk, s.m, s.m.Clock)
 			m.Arm(crash.Cut{})
 			reach(t, s, m.Host(), 1)
 			point := 0
@@ -352,7 +352,7 @@ func TestTheOldNetworkComesBackByItself(t *testing.T) {
 				}
 			}
 			s = install(t, o, "{driver: igc}", "false")
-			m = crash.New(s.m.Root, s.m.Host())
+			m = crash.New(s.m.Disk, s.m, s.m.Clock)
 			m.Arm(crash.Cut{Point: point, When: crash.After, Kill: name == "timer"})
 			s.engine(t, m.Host()).Pass(t.Context(), engine.PassOptions{})
 			if now := string(must(s.m.Host().Files.ReadFile("/etc/network/interfaces"))); !m.Dead() || now == old {
@@ -364,7 +364,7 @@ func TestTheOldNetworkComesBackByItself(t *testing.T) {
 			if now := string(must(s.m.Host().Files.ReadFile("/etc/network/interfaces"))); now != old {
 				t.Errorf("without any agent the new network stayed:\n%s", now)
 			}
-			if !host.Exists(host.New(s.m.Root).Files, "/sys/class/net/vmbr0/brif/enp87s0") {
+			if !host.Exists(s.m.Disk, "/sys/class/net/vmbr0/brif/enp87s0") {
 				t.Error("the kernel does not have the old network")
 			}
 		})
