@@ -24,16 +24,7 @@ const nodeEnv = "RINGBOOT_TEST_DISCOVERY_NODE"
 
 var nets atomic.Int64
 
-func TestMain(m *testing.M) {
-	if spec := os.Getenv(nodeEnv); spec != "" {
-		if err := beNode(spec); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { need.Main(m, nodeEnv, beNode) }
 
 // told is one line of a node's output.
 type told struct {

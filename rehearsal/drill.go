@@ -147,6 +147,15 @@ func (d *drilling) table(ctx context.Context, change func(*Options)) (*Rehearsal
 	return r, nil
 }
 
+// on is a table whose machines are switched on.
+func (d *drilling) on(ctx context.Context, change func(*Options)) (*Rehearsal, error) {
+	r, err := d.table(ctx, change)
+	if err == nil {
+		err = r.PowerOnAll(ctx)
+	}
+	return r, err
+}
+
 // wrongDisks swaps the sticks of two machines and gives a third one another
 // disk. All three must refuse, and no byte of any disk may change.
 func (d *drilling) wrongDisks(ctx context.Context) error {
@@ -232,11 +241,8 @@ func (d *drilling) stickLeftIn(ctx context.Context) error {
 // cablePulled pulls a cable once the ring is there. Both ends must say in
 // their records that the port is down, and that it is up when the cable is back.
 func (d *drilling) cablePulled(ctx context.Context) error {
-	r, err := d.table(ctx, nil)
+	r, err := d.on(ctx, nil)
 	if err != nil {
-		return err
-	}
-	if err := r.PowerOnAll(ctx); err != nil {
 		return err
 	}
 	a, b := r.Nodes()[0], r.Nodes()[1]
@@ -280,13 +286,10 @@ func (d *drilling) otherVersion(ctx context.Context) error {
 	if d.o.Other == nil {
 		return errors.New("this drill needs a stock ISO of another version")
 	}
-	r, err := d.table(ctx, func(o *Options) {
+	r, err := d.on(ctx, func(o *Options) {
 		o.Bases = map[string]*imagebuilder.Base{o.Profile.Nodes[len(o.Profile.Nodes)-1].Name: d.o.Other}
 	})
 	if err != nil {
-		return err
-	}
-	if err := r.PowerOnAll(ctx); err != nil {
 		return err
 	}
 	founder := r.Nodes()[0]
@@ -311,11 +314,8 @@ const cutPause = 4 * time.Second
 // powerCut takes the power of some machines away at a random moment of the
 // trip and gives it back. The trip must end all the same.
 func (d *drilling) powerCut(ctx context.Context, machines int) error {
-	r, err := d.table(ctx, nil)
+	r, err := d.on(ctx, nil)
 	if err != nil {
-		return err
-	}
-	if err := r.PowerOnAll(ctx); err != nil {
 		return err
 	}
 	nodes := r.Nodes()

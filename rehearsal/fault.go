@@ -23,7 +23,7 @@ func (d *drilling) seededFaults(ctx context.Context) error {
 		return fmt.Errorf("this drill needs three machines, the profile has %d", len(nodes))
 	}
 	key, pkg, agent := nodes[0].Name, nodes[1].Name, nodes[2].Name
-	r, err := d.table(ctx, func(o *Options) {
+	r, err := d.on(ctx, func(o *Options) {
 		o.Change = func(node string, request *imagebuilder.Request) error {
 			if node != agent {
 				return nil
@@ -44,9 +44,6 @@ func (d *drilling) seededFaults(ctx context.Context) error {
 		}
 	})
 	if err != nil {
-		return err
-	}
-	if err := r.PowerOnAll(ctx); err != nil {
 		return err
 	}
 	if err := r.WaitFailures(ctx, r.Nodes()...); err != nil {

@@ -24,21 +24,13 @@ import (
 	"ringboot/firstboot/ring"
 	"ringboot/firstboot/trust"
 	"ringboot/firstboot/trust/testpki"
+	"ringboot/rehearsal/need"
 )
 
 // floodEnv makes the test binary the host that floods: it names its orders.
 const floodEnv = "RINGBOOT_TEST_FLOOD"
 
-func TestMain(m *testing.M) {
-	if text := os.Getenv(floodEnv); text != "" {
-		if err := floods(text); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { need.Main(m, floodEnv, floods) }
 
 // flooder is a host on the nodes' network, and one end of a tap on a cable of
 // their ring. It has the key of one of them.

@@ -32,16 +32,7 @@ import (
 // plan. It prints a line whenever the states of its peers change.
 const channelEnv = "RINGBOOT_TEST_CHANNEL"
 
-func TestMain(m *testing.M) {
-	if spec := os.Getenv(channelEnv); spec != "" {
-		if err := beChannel(spec); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { need.Main(m, channelEnv, beChannel) }
 
 // channelLine is one line of a node's output.
 type channelLine struct {

@@ -3,7 +3,6 @@ package ring
 import (
 	"fmt"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -48,34 +47,9 @@ func bgpRing(t testing.TB) *testRing {
 // bgp runs zebra, bfdd and bgpd in one namespace.
 func (n *testNode) bgp(t testing.TB, texts map[string]string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "frr")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(dir, 0o777); err != nil {
-		t.Fatal(err)
-	}
-	f := &fabric{dir: dir}
-	n.frr = f
-	t.Cleanup(func() {
-		f.kill()
-		os.RemoveAll(dir)
-	})
-	for daemon, text := range texts {
-		if err := os.WriteFile(filepath.Join(dir, daemon+".conf"), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	f.start(t, n, "zebra", filepath.Join(dir, "zebra.conf"))
-	deadline := time.Now().Add(20 * time.Second)
-	for !exists(filepath.Join(dir, "zserv.api")) {
-		if time.Now().After(deadline) {
-			t.Fatal("zebra does not start")
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	f.start(t, n, "bfdd", filepath.Join(dir, "bfdd.conf"), "--bfdctl", filepath.Join(dir, "bfdd.sock"))
-	f.start(t, n, "bgpd", filepath.Join(dir, "bgpd.conf"), "-p", "179")
+	f := n.daemons(t, texts)
+	f.start(t, n, "bfdd", filepath.Join(f.dir, "bfdd.conf"), "--bfdctl", filepath.Join(f.dir, "bfdd.sock"))
+	f.start(t, n, "bgpd", filepath.Join(f.dir, "bgpd.conf"), "-p", "179")
 }
 
 // awaitBGP waits until every node has both peers by their cables and every

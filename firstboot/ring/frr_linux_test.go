@@ -24,7 +24,9 @@ type fabric struct {
 	cmds []*exec.Cmd
 }
 
-func (n *testNode) fabric(t testing.TB) *fabric {
+// daemons has FRR's zebra run in one namespace, in a directory with the
+// configurations of all.
+func (n *testNode) daemons(t testing.TB, texts map[string]string) *fabric {
 	t.Helper()
 	// Sockets' paths are short by nature, and the daemons drop to the user frr.
 	dir, err := os.MkdirTemp("", "frr")
@@ -40,11 +42,12 @@ func (n *testNode) fabric(t testing.TB) *fabric {
 		f.kill()
 		os.RemoveAll(dir)
 	})
-	conf := filepath.Join(dir, "frr.conf")
-	if err := os.WriteFile(conf, []byte(layout.FabricConfig(n.cfg)), 0o644); err != nil {
-		t.Fatal(err)
+	for daemon, text := range texts {
+		if err := os.WriteFile(filepath.Join(dir, daemon+".conf"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
-	f.start(t, n, "zebra", conf)
+	f.start(t, n, "zebra", filepath.Join(dir, "zebra.conf"))
 	deadline := time.Now().Add(20 * time.Second)
 	for !exists(filepath.Join(dir, "zserv.api")) {
 		if time.Now().After(deadline) {
@@ -52,13 +55,21 @@ func (n *testNode) fabric(t testing.TB) *fabric {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+	return f
+}
+
+func (n *testNode) fabric(t testing.TB) *fabric {
+	t.Helper()
+	text := layout.FabricConfig(n.cfg)
+	f := n.daemons(t, map[string]string{"zebra": text, "fabricd": text})
+	conf, deadline := filepath.Join(f.dir, "fabricd.conf"), time.Now().Add(20*time.Second)
 	f.start(t, n, "fabricd", conf)
 	// Before 10.3 fabricd forgets "ip router" of a port that it has not heard of
 	// when it reads its file (FRRouting/frr#17075). Once more, when it has.
-	again := "vtysh --vty_socket " + dir + " -f " + conf + " >/dev/null 2>&1; vtysh --vty_socket " + dir + " -c 'show running-config'"
+	again := "vtysh --vty_socket " + f.dir + " -f " + conf + " >/dev/null 2>&1; vtysh --vty_socket " + f.dir + " -c 'show running-config'"
 	for !strings.Contains(n.shell(again), " ip router openfabric ring") {
 		if time.Now().After(deadline) {
-			t.Fatalf("fabricd does not take its configuration: %s", n.shell("cat "+dir+"/fabricd.log"))
+			t.Fatalf("fabricd does not take its configuration: %s", n.shell("cat "+f.dir+"/fabricd.log"))
 		}
 		time.Sleep(200 * time.Millisecond)
 	}

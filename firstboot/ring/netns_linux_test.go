@@ -31,16 +31,7 @@ import (
 // agentEnv makes the test binary an agent: it names the file with its orders.
 const agentEnv = "RINGBOOT_TEST_RING_AGENT"
 
-func TestMain(m *testing.M) {
-	if file := os.Getenv(agentEnv); file != "" {
-		if err := agentMain(file); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { need.Main(m, agentEnv, agentMain) }
 
 // Ports is how many ports each node of a ring has.
 const Ports = 2

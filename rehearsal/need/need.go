@@ -89,6 +89,20 @@ func missing(t testing.TB, sentence string) {
 	t.Skip(sentence)
 }
 
+// Main runs a package's tests, or, where the environment names what to be, is
+// that in a process of its own.
+func Main(m *testing.M, env string, be func(what string) error) {
+	what := os.Getenv(env)
+	if what == "" {
+		os.Exit(m.Run())
+	}
+	if err := be(what); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
 // Figure prints one measured number as "make figures" collects it. unit is a
 // word: ratio, s, mib, count, percent, bytes_per_s.
 func Figure(name string, value any, unit string) {
