@@ -45,7 +45,7 @@ func (l *life) update(cut bool) {
 	l.before, l.after = l.after, l.packages()
 	offered := fmt.Sprintf("corosync 3.1.%d-pve1 3.1.%[2]d-pve1\nlibpve-storage-perl 9.1.%[3]d 9.1.%[4]d\npve-manager 9.2.%[5]d 9.2.%[6]d\n",
 		8+l.release, 9+l.release, 6+l.release, 7+l.release, 10+l.release, 11+l.release)
-	l.leader, l.home, l.cutAt = l.any(), l.guestAt(), 0
+	l.at, l.home, l.cutAt = l.any(), l.guestAt(), 0
 	if cut {
 		l.cutAt, l.victim, l.rolling.mode = 1+l.rnd.Intn(130), l.any(), l.fate()
 	}
@@ -61,9 +61,9 @@ func (l *life) update(cut bool) {
 	}
 	l.start()
 	if err := l.end(); err != nil {
-		l.wrong("upgrade led by %s, cut %v of %s at %d: %v", l.leader, l.cut, l.victim, l.cutAt, err)
+		l.wrong("upgrade led by %s, cut %v of %s at %d: %v", l.at, l.cut, l.victim, l.cutAt, err)
 	}
-	l.agents[l.leader].end()
+	l.agents[l.at].end()
 	l.cutAt = 0
 }
 

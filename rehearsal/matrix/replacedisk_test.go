@@ -8,26 +8,20 @@ import (
 	"testing"
 	"time"
 
+	"ringboot/firstboot/host"
 	"ringboot/firstboot/replacedisk"
 	"ringboot/profiles"
 	exit "ringboot/profiles/fault"
 	"ringboot/rehearsal/need"
-	world "ringboot/rehearsal/sim"
 	"ringboot/rehearsal/tools/ceph"
 )
 
 // swapping is a finished cluster in which the disk of one node has died.
 type swapping struct {
-	*bench
-	node   string
+	*cutting
 	serial string // of the disk that died last
 	osd    int
-	turn   int // how many disks were replaced before
-	base   int // points of the process before this replacement
-	cutAt  int // 0: no cut
-	victim string
-	mode   world.CutMode
-	cut    bool
+	turn   int  // how many disks were replaced before
 	told   bool // when the power went, Ceph had just called the dead one safe to destroy
 	notes  int  // of OSDs that were removed while copies were missing, before
 	asked  bool
@@ -37,50 +31,20 @@ type swapping struct {
 func newSwapping(t testing.TB, node string) *swapping {
 	p := storageProfile()
 	p.Acceptance = profiles.Acceptance{Seconds: 10}
-	s := &swapping{bench: newBench(t, 1, p), node: node, serial: "OSD-" + node}
-	s.startAll()
-	if !s.finish(2 * time.Hour) {
-		t.Fatalf("no cluster:\n%s", s.tail(60))
-	}
-	for _, name := range s.w.Names() {
-		s.away[name] = true
-		s.agents[name].end()
-	}
-	s.w.OnReset = func(node string) { s.w.Sim().After(bootTime, func() { s.power(node) }) }
-	s.onPoint = func(a *simAgent) {
-		if a.name == s.node && s.cutAt > 0 && !s.cut && a.points-s.base == s.cutAt {
-			s.cut = true
-			if o, err := replacedisk.ReadOrder(s.w.Node(s.node).Files()); err == nil && o != nil {
-				s.told = o.Gone
-			}
-			s.logf("CUT %s at %d: %s", s.victim, s.cutAt, a.trace[len(a.trace)-1])
-			if s.victim == s.node {
-				s.agents[s.node].end()
-			}
-			s.w.PowerCut(s.victim, s.mode)
-			s.w.Sim().After(bootTime, func() { s.power(s.victim) })
+	s := &swapping{cutting: newCutting(t, 1, p, node, func(*bench) {}), serial: "OSD-" + node}
+	s.goesOn = func() { s.w.Sim().After(time.Minute, s.command) } // its owner types it again
+	s.heard = func() {
+		if o, err := replacedisk.ReadOrder(s.w.Node(s.at).Files()); err == nil && o != nil {
+			s.told = o.Gone
 		}
 	}
 	return s
 }
 
-// power starts a machine; the owner of the dead disk types the command again.
-func (s *swapping) power(node string) {
-	if s.w.Node(node).Powered() {
-		return
-	}
-	s.w.Sim().Go(node+" boot", func() {
-		s.w.Boot(node, nil)
-		if node == s.node && s.w.Node(node).Powered() {
-			s.w.Sim().After(time.Minute, func() { s.command() })
-		}
-	})
-}
-
 // die takes the disk's life: its daemon is down, and another disk is in its place.
 func (s *swapping) die(t *testing.T) {
 	t.Helper()
-	m := s.w.Node(s.node).Machine()
+	m := s.w.Node(s.at).Machine()
 	disks := ceph.Disks(m)
 	at := slices.IndexFunc(disks, func(d ceph.BlockDevice) bool { return d.OSD >= 0 })
 	s.osd, s.serial = disks[at].OSD, disks[at].Serial
@@ -88,25 +52,18 @@ func (s *swapping) die(t *testing.T) {
 	_ = m.Unit("disable", fmt.Sprintf("ceph-osd@%d", s.osd))
 	disks[at] = ceph.BlockDevice{Name: disks[at].Name, Serial: s.fresh(), Model: "Samsung SSD 990 PRO 2TB", Bytes: 2000398934016, Type: "nvme", OSD: -1}
 	ceph.SetDisks(m, disks...)
-	_ = s.w.Node(s.node).Files().Sync()
-	s.base, s.cut, s.told, s.asked, s.err = s.agents[s.node].points, false, false, false, nil
+	_ = s.w.Node(s.at).Files().Sync()
+	s.base, s.cut, s.told, s.asked, s.err = s.agents[s.at].points, false, false, false, nil
 	s.notes = len(s.w.Notes("purged-unclean"))
 }
 
 // fresh is the serial of the next new disk.
-func (s *swapping) fresh() string { return fmt.Sprintf("NEW-%s-%d", s.node, s.turn) }
+func (s *swapping) fresh() string { return fmt.Sprintf("NEW-%s-%d", s.at, s.turn) }
 
 // command is firstboot replace-disk on the node, typed again after a power cut.
 func (s *swapping) command() {
-	a := s.agents[s.node]
-	a.end()
-	a.life++
-	a.alive = true
-	ctx, cancel := context.WithCancel(context.Background())
-	a.cancel = cancel
-	h, _ := a.host(a.life)
-	r := replacedisk.New(replacedisk.Options{Host: h, Node: s.node, Log: func(text string) { s.logf("replace-disk: %s", text) }})
-	s.w.Sim().Go("replace-disk", func() {
+	s.process("replace-disk", func(ctx context.Context, a *simAgent, h host.Host) {
+		r := replacedisk.New(replacedisk.Options{Host: h, Node: s.at, Log: func(text string) { s.logf("replace-disk: %s", text) }})
 		o, err := r.Begin(ctx, s.osd, s.fresh())
 		if err == nil {
 			if err = o.Write(h.Files); err == nil {
@@ -124,7 +81,7 @@ func (s *swapping) command() {
 func (s *swapping) end() error {
 	var o *replacedisk.Order
 	ended := s.runUntil(8*time.Hour, func() bool {
-		o, _ = replacedisk.ReadOrder(s.w.Node(s.node).Files())
+		o, _ = replacedisk.ReadOrder(s.w.Node(s.at).Files())
 		return s.asked && s.err != nil || s.asked && o != nil && (o.Stopped != "" || !o.Ended.IsZero())
 	})
 	if s.cut {
@@ -144,10 +101,10 @@ func (s *swapping) end() error {
 	case len(s.w.Notes("erased")) > 0:
 		return fmt.Errorf("erased: %v", s.w.Notes("erased"))
 	}
-	if why := ceph.Unhealthy(s.w.Node(s.node).Machine(), 3); why != "" {
+	if why := ceph.Unhealthy(s.w.Node(s.at).Machine(), 3); why != "" {
 		return fmt.Errorf("storage: %s", why)
 	}
-	for _, d := range ceph.Disks(s.w.Node(s.node).Machine()) {
+	for _, d := range ceph.Disks(s.w.Node(s.at).Machine()) {
 		if d.Serial == s.fresh() && d.OSD != *o.New || d.Serial != s.fresh() && d.OSD >= 0 {
 			return fmt.Errorf("the disk %s carries osd.%d, the order says osd.%d on %s", d.Serial, d.OSD, *o.New, o.Serial)
 		}
@@ -167,7 +124,7 @@ func TestADeadDiskIsReplaced(t *testing.T) {
 		t.Fatalf("%v\n%s", err, s.tail(60))
 	}
 	need.Figure("replace_disk.s", int(s.now().Sub(began).Seconds()), "s")
-	points := s.agents[s.node].points - s.base
+	points := s.agents[s.at].points - s.base
 	names := s.w.Names()
 	var all []run
 	for at := 1; at <= points; at++ {
@@ -175,31 +132,15 @@ func TestADeadDiskIsReplaced(t *testing.T) {
 			all = append(all, run{1, []crash{{victim, at, crashModes[(at+i)%len(crashModes)]}}})
 		}
 	}
-	fates := map[string]world.CutMode{killed: world.Kept, kept: world.Kept, lost: world.Lost, midLost: world.Lost, torn: world.Torn, midTorn: world.Torn}
-	cuts, diverged := 0, 0
-	for _, one := range sampled(t, all, budget(16, 16, len(all))) {
-		c := one.plan[0]
-		s.turn++
-		s.die(t)
-		s.cutAt, s.victim, s.mode = c.point, c.node, fates[c.mode]
-		s.command()
-		if err := s.end(); err != nil {
-			diverged++
-			t.Errorf("%s: %v\n%s", again(t, one), err, s.tail(40))
-			break // the world is not whole any more
-		}
-		cuts++
-	}
-	need.Figure(figureName("replace_disk.cuts", cuts, len(all)), cuts, "cuts")
-	need.Figure(figureName("replace_disk.diverged", cuts, len(all)), diverged, "cuts")
+	s.through(t, "replace_disk", all, budget(16, 16, len(all)), func() { s.turn++; s.die(t); s.command() }, s.end)
 }
 
 // TestADiskThatIsNotMeantIsRefused asks for what must not be begun.
 func TestADiskThatIsNotMeantIsRefused(t *testing.T) {
 	s := newSwapping(t, "wittgenstein")
 	defer s.close()
-	h, _ := s.agents[s.node].host(s.agents[s.node].life)
-	s.agents[s.node].alive = true
+	h, _ := s.agents[s.at].host(s.agents[s.at].life)
+	s.agents[s.at].alive = true
 	ask := func(node string, osd int, serial string) error {
 		var err error
 		done := false
@@ -214,26 +155,26 @@ func TestADiskThatIsNotMeantIsRefused(t *testing.T) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
-	before := s.agents[s.node].points
-	own := slices.IndexFunc(ceph.Disks(s.w.Node(s.node).Machine()), func(d ceph.BlockDevice) bool { return d.OSD >= 0 })
-	alive := ceph.Disks(s.w.Node(s.node).Machine())[own].OSD
-	is(ask(s.node, alive, "NEW"), exit.Refused, fmt.Sprintf("osd.%d runs, so its disk is not dead", alive))
+	before := s.agents[s.at].points
+	own := slices.IndexFunc(ceph.Disks(s.w.Node(s.at).Machine()), func(d ceph.BlockDevice) bool { return d.OSD >= 0 })
+	alive := ceph.Disks(s.w.Node(s.at).Machine())[own].OSD
+	is(ask(s.at, alive, "NEW"), exit.Refused, fmt.Sprintf("osd.%d runs, so its disk is not dead", alive))
 	s.die(t)
-	is(ask(s.node, 17, s.fresh()), exit.Usage, fmt.Sprintf("osd.17 is no OSD of this cluster; those of wittgenstein: osd.%d", s.osd))
-	is(ask(s.node, s.osd, "NOWHERE"), exit.Precondition, "wittgenstein has no disk with the serial NOWHERE: put it in, or name one of nvme0n1 ROOT-wittgenstein (mounted), nvme1n1 NEW-wittgenstein-0 (blank)")
-	is(ask(s.node, s.osd, "OTHER-wittgenstein"), exit.Refused, "the disk OTHER-wittgenstein (nvme2n1) is not blank, it holds ext4: nothing is erased")
-	is(ask(s.node, s.osd, "ROOT-wittgenstein"), exit.Refused, "is not blank, it holds mounted")
+	is(ask(s.at, 17, s.fresh()), exit.Usage, fmt.Sprintf("osd.17 is no OSD of this cluster; those of wittgenstein: osd.%d", s.osd))
+	is(ask(s.at, s.osd, "NOWHERE"), exit.Precondition, "wittgenstein has no disk with the serial NOWHERE: put it in, or name one of nvme0n1 ROOT-wittgenstein (mounted), nvme1n1 NEW-wittgenstein-0 (blank)")
+	is(ask(s.at, s.osd, "OTHER-wittgenstein"), exit.Refused, "the disk OTHER-wittgenstein (nvme2n1) is not blank, it holds ext4: nothing is erased")
+	is(ask(s.at, s.osd, "ROOT-wittgenstein"), exit.Refused, "is not blank, it holds mounted")
 	is(ask("russell", s.osd, s.fresh()), exit.Refused, fmt.Sprintf("osd.%d is on wittgenstein and this is russell: type it there", s.osd))
 	m := s.w.Node("russell").Machine()
 	disks := ceph.Disks(m)
 	other := disks[slices.IndexFunc(disks, func(d ceph.BlockDevice) bool { return d.OSD >= 0 })].OSD
 	_ = m.Unit("stop", fmt.Sprintf("ceph-osd@%d", other))
-	is(ask(s.node, s.osd, s.fresh()), exit.Refused, fmt.Sprintf("osd.%d of russell is down as well", other))
+	is(ask(s.at, s.osd, s.fresh()), exit.Refused, fmt.Sprintf("osd.%d of russell is down as well", other))
 	_ = m.Unit("start", fmt.Sprintf("ceph-osd@%d", other))
-	if err := ask(s.node, s.osd, s.fresh()); err != nil {
+	if err := ask(s.at, s.osd, s.fresh()); err != nil {
 		t.Errorf("what may be begun is refused: %v", err)
 	}
-	if s.agents[s.node].points != before {
+	if s.agents[s.at].points != before {
 		t.Error("asking changed something")
 	}
 }

@@ -8,11 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"ringboot/firstboot/host"
 	"ringboot/firstboot/pve"
 	"ringboot/firstboot/upgrade"
 	"ringboot/profiles"
-	"ringboot/rehearsal/need"
-	world "ringboot/rehearsal/sim"
 	"ringboot/rehearsal/tools/ceph"
 	"ringboot/rehearsal/tools/debian"
 )
@@ -26,19 +25,13 @@ const (
 
 // rolling is a finished cluster whose founder takes all nodes to new packages.
 type rolling struct {
-	*bench
-	leader string
+	*cutting
 	asked  bool   // somebody wants it
 	strays bool   // a guest that a power cut moved may stay where it is
 	home   string // where the guest runs
 	before string // packages of all nodes
 	after  string
-	starts int // orderly restarts before this upgrade
-	base   int // points of the leader's process before this upgrade
-	cutAt  int // 0: no cut
-	victim string
-	mode   world.CutMode
-	cut    bool
+	starts int      // orderly restarts before this upgrade
 	broken []string // what must never be
 }
 
@@ -49,42 +42,28 @@ func newRolling(t testing.TB) *rolling {
 }
 
 func newRollingOf(t testing.TB, seed int64, p *profiles.Profile) *rolling {
-	r := &rolling{bench: newBench(t, seed, p), leader: p.Founder().Name, home: "russell", before: packagesBefore, after: packagesAfter}
-	r.startAll()
-	if !r.finish(2 * time.Hour) {
-		t.Fatalf("no cluster:\n%s", r.tail(60))
-	}
-	for _, name := range r.w.Names() {
-		r.away[name] = true
-	}
-	var made error
-	h, _ := r.agents["russell"].host(r.agents["russell"].life)
-	sh := pve.Shell{Host: h, Node: "russell"}
-	r.w.Sim().Go("owner", func() {
-		if made = (pve.Guests{Shell: sh}).Create(context.Background(), 100, "db", "db"); made == nil {
-			made = pve.HA{Shell: sh}.Add(context.Background(), "vm:100")
+	r := &rolling{home: "russell", before: packagesBefore, after: packagesAfter}
+	r.cutting = newCutting(t, seed, p, p.Founder().Name, func(b *bench) {
+		r.cutting = &cutting{bench: b, at: p.Founder().Name}
+		var made error
+		h, _ := b.agents["russell"].host(b.agents["russell"].life)
+		sh := pve.Shell{Host: h, Node: "russell"}
+		b.w.Sim().Go("owner", func() {
+			if made = (pve.Guests{Shell: sh}).Create(context.Background(), 100, "db", "db"); made == nil {
+				made = pve.HA{Shell: sh}.Add(context.Background(), "vm:100")
+			}
+		})
+		if !b.runUntil(10*time.Minute, func() bool { return r.guestAt() == "russell" }) || made != nil {
+			t.Fatalf("no guest: %v", made)
 		}
 	})
-	if !r.runUntil(10*time.Minute, func() bool { return r.guestAt() == "russell" }) || made != nil {
-		t.Fatalf("no guest: %v", made)
-	}
-	for _, name := range r.w.Names() {
-		r.agents[name].end()
-	}
-	r.w.OnReset = func(node string) { r.w.Sim().After(bootTime, func() { r.power(node) }) }
-	r.onPoint = func(a *simAgent) {
-		if a.name == r.leader && r.cutAt > 0 && !r.cut && a.points-r.base == r.cutAt {
-			r.cut = true
-			r.logf("CUT %s at %d: %s", r.victim, r.cutAt, a.trace[len(a.trace)-1])
-			r.off(r.victim, r.mode)
-		}
-	}
+	r.goesOn = r.lead
 	return r
 }
 
 // guestAt is the node on which the guest runs.
 func (r *rolling) guestAt() string {
-	raw, _ := r.w.Node(r.leader).Files().ReadFile("/etc/pve/ha/manager_status")
+	raw, _ := r.w.Node(r.at).Files().ReadFile("/etc/pve/ha/manager_status")
 	for _, n := range r.w.Names() {
 		if strings.Contains(string(raw), `"vm:100":{"node":"`+n+`","state":"started"`) {
 			return n
@@ -93,40 +72,11 @@ func (r *rolling) guestAt() string {
 	return ""
 }
 
-// off takes the power of a node away, for a while.
-func (r *rolling) off(node string, mode world.CutMode) {
-	if node == r.leader {
-		r.agents[node].end()
-	}
-	r.w.PowerCut(node, mode)
-	r.w.Sim().After(bootTime, func() { r.power(node) })
-}
-
-// power starts a machine, and on the leader the unit of the upgrade.
-func (r *rolling) power(node string) {
-	if r.w.Node(node).Powered() {
-		return
-	}
-	r.w.Sim().Go(node+" boot", func() {
-		r.w.Boot(node, nil)
-		if node == r.leader && r.w.Node(node).Powered() {
-			r.lead()
-		}
-	})
-}
-
 // lead is the process of the unit on the leader.
 func (r *rolling) lead() {
-	a := r.agents[r.leader]
-	a.end()
-	a.life++
-	a.alive = true
-	ctx, cancel := context.WithCancel(context.Background())
-	a.cancel = cancel
-	h, _ := a.host(a.life)
-	ring := func(context.Context, string) (string, error) { return "", nil }
-	u := upgrade.New(upgrade.Options{Host: h, Profile: r.p, Node: r.leader, Ring: ring, Log: func(s string) { r.logf("upgrade: %s", s) }})
-	r.w.Sim().Go("upgrade", func() {
+	r.process("upgrade", func(ctx context.Context, a *simAgent, h host.Host) {
+		ring := func(context.Context, string) (string, error) { return "", nil }
+		u := upgrade.New(upgrade.Options{Host: h, Profile: r.p, Node: a.name, Ring: ring, Log: func(s string) { r.logf("upgrade: %s", s) }})
 		o, err := upgrade.ReadOrder(h.Files)
 		for o == nil && err == nil && r.asked { // a node away while it is planned: its owner asks again
 			if o, err = u.Plan(ctx, nil); err == nil {
@@ -153,7 +103,7 @@ func (r *rolling) begin(t testing.TB, offered string) {
 			}
 		}
 	}
-	if err := r.w.Node(r.leader).Files().Remove(upgrade.OrderFile); err != nil {
+	if err := r.w.Node(r.at).Files().Remove(upgrade.OrderFile); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range r.w.Names() {
@@ -167,7 +117,7 @@ func (r *rolling) begin(t testing.TB, offered string) {
 // start begins an upgrade.
 func (r *rolling) start() {
 	r.asked = true
-	r.base, r.cut, r.starts = r.agents[r.leader].points, false, len(r.w.Notes("reboot"))
+	r.base, r.cut, r.starts = r.agents[r.at].points, false, len(r.w.Notes("reboot"))
 	r.lead()
 }
 
@@ -184,7 +134,7 @@ func (r *rolling) end() error {
 		if off > 1 && !r.cut {
 			r.broken = append(r.broken, "two nodes at a time")
 		}
-		o, _ = upgrade.ReadOrder(r.w.Node(r.leader).Files())
+		o, _ = upgrade.ReadOrder(r.w.Node(r.at).Files())
 		return o != nil && (o.Stopped != "" || !o.Ended.IsZero())
 	})
 	if r.cut {
@@ -196,7 +146,7 @@ func (r *rolling) end() error {
 		return fmt.Errorf("no end")
 	case o.Stopped != "":
 		return fmt.Errorf("stopped: %s", o.Stopped)
-	case len(o.Nodes) != 3 || o.Nodes[2] != r.leader:
+	case len(o.Nodes) != 3 || o.Nodes[2] != r.at:
 		return fmt.Errorf("the order is %v", o.Nodes)
 	case len(r.broken) > 0:
 		return fmt.Errorf("%v", r.broken)
@@ -213,7 +163,7 @@ func (r *rolling) end() error {
 	if got := r.guestAt(); got != r.home && !(r.strays && r.cut && got != "") {
 		return fmt.Errorf("the guest runs on %q, not on %s", got, r.home)
 	}
-	if s := ceph.Unhealthy(r.w.Node(r.leader).Machine(), 3); s != "" {
+	if s := ceph.Unhealthy(r.w.Node(r.at).Machine(), 3); s != "" {
 		return fmt.Errorf("storage: %s", s)
 	}
 	return r.whole()
@@ -228,27 +178,13 @@ func TestOneNodeAfterTheOther(t *testing.T) {
 	if err := r.end(); err != nil {
 		t.Fatalf("%v\n%s", err, r.tail(80))
 	}
-	points := r.agents[r.leader].points - r.base
+	points := r.agents[r.at].points - r.base
 	names := r.w.Names()
 	var all []run
 	for at := 1; at <= points; at++ {
 		all = append(all, run{1, []crash{{names[at%3], at, crashModes[at/3%len(crashModes)]}}})
 	}
-	fates := map[string]world.CutMode{killed: world.Kept, kept: world.Kept, lost: world.Lost, midLost: world.Lost, torn: world.Torn, midTorn: world.Torn}
-	cuts, diverged := 0, 0
-	for _, one := range sampled(t, all, budget(6, 8, len(all))) {
-		c := one.plan[0]
-		r.cutAt, r.victim, r.mode = c.point, c.node, fates[c.mode]
-		r.begin(t, offered)
-		if err := r.end(); err != nil {
-			diverged++
-			t.Errorf("%s: %v\n%s", again(t, one), err, r.tail(40))
-			break // the world is not whole any more
-		}
-		cuts++
-	}
-	need.Figure(figureName("upgrade.cuts", cuts, len(all)), cuts, "cuts")
-	need.Figure(figureName("upgrade.diverged", cuts, len(all)), diverged, "cuts")
+	r.through(t, "upgrade", all, budget(6, 8, len(all)), func() { r.begin(t, offered) }, r.end)
 }
 
 // TestTwoLeaders: two people ask two nodes at the same time. One of the upgrades
@@ -258,7 +194,7 @@ func TestTwoLeaders(t *testing.T) {
 		r := newRolling(t)
 		r.begin(t, offered)
 		r.runUntil(time.Duration(late)*3*time.Second, func() bool { return false })
-		r.leader = "russell"
+		r.at = "russell"
 		r.lead()
 		most := 0
 		ended := func(node string) bool {
