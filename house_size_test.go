@@ -23,7 +23,6 @@ var larger = map[string]struct {
 	lines int
 	why   string
 }{
-	"firstboot/acceptance":                 {3120, "two steps that share the record of the drills, and runs of some of them"},
 	"cmd/mkimage":                          {3140, "one file a command, and what they share"},
 	"profiles/change/table.go:Rows":        {110, "one table: a row for each key of a profile"},
 	"firstboot/ring":                       {2800, "one keeper: its core, the hellos, the kernel and the wires, all of which change together"},

@@ -125,6 +125,7 @@ var arrows = map[string]room{
 	"ringboot/firstboot/cluster":        {steps + "firstboot/pve firstboot/settled firstboot/trust", "cluster first: it knows no storage"},
 	"ringboot/firstboot/storage":        {steps + "firstboot/apt firstboot/pve firstboot/status firstboot/trust", "storage asks for the proof as a step, not for its room"},
 	"ringboot/firstboot/acceptance":     {steps + "firstboot/pve firstboot/report firstboot/status firstboot/storage firstboot/throughput firstboot/trust", "drills try what other rooms made"},
+	"ringboot/firstboot/reporting":      {steps + "firstboot/acceptance firstboot/pve firstboot/report firstboot/status firstboot/storage firstboot/trust", "the report tells of what other rooms made and found"},
 	"ringboot/firstboot/pve":            {"firstboot/host profiles", "the door to Proxmox knows no step"},
 	"ringboot/firstboot/preflight":      {"profiles", "it judges what was seen and opens nothing"},
 	"ringboot/firstboot/look":           {"firstboot/preflight profiles", "it sees and does not judge"},

@@ -181,7 +181,7 @@ func speakers(t *testing.T) []string {
 	t.Helper()
 	var all []string
 	for _, pattern := range []string{"firstboot/step/*.go", "firstboot/base/*.go", "firstboot/management/*.go", "firstboot/ringup/*.go", "firstboot/gate/*.go", "firstboot/apt/*.go", "firstboot/upgrade/*.go", "firstboot/cluster/*.go", "firstboot/storage/*.go",
-		"firstboot/acceptance/*.go", "firstboot/engine/*.go", "firstboot/ring/[chivw]*.go", "firstboot/pve/*.go", "firstboot/trust/identity.go", "firstboot/trust/deputy.go", "firstboot/trust/bindings/book.go", "firstboot/trust/bindings/change.go", "firstboot/trust/client.go",
+		"firstboot/acceptance/*.go", "firstboot/reporting/*.go", "firstboot/engine/*.go", "firstboot/ring/[chivw]*.go", "firstboot/pve/*.go", "firstboot/trust/identity.go", "firstboot/trust/deputy.go", "firstboot/trust/bindings/book.go", "firstboot/trust/bindings/change.go", "firstboot/trust/client.go",
 		"firstboot/trust/server.go", "firstboot/trust/envelope.go", "firstboot/host/files.go", "firstboot/keeper/*.go", "firstboot/settled/*.go", "firstboot/drift/*.go", "firstboot/*.go"} {
 		files, err := filepath.Glob(filepath.Join("..", pattern))
 		if err != nil || len(files) == 0 {

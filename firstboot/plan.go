@@ -13,6 +13,7 @@ import (
 	"ringboot/firstboot/journal"
 	"ringboot/firstboot/keeper"
 	"ringboot/firstboot/management"
+	"ringboot/firstboot/reporting"
 	"ringboot/firstboot/ring/layout"
 	"ringboot/firstboot/ringup"
 	"ringboot/firstboot/settled"
@@ -69,7 +70,7 @@ func plan(p *Parts) []step.Step {
 		Finished: func(step string) bool { return settled.Finished(p.Host.Files, step) }}
 	ceph := storage.NewCeph(o)
 	accept := acceptance.NewAccept(o, links{}, askWeb)
-	report := acceptance.NewReport(o, accept, p.Status)
+	report := reporting.New(o, accept, p.Status)
 	for _, asked := range []registrar{forming, proof, ceph, accept, report} {
 		asked.Register(p.Methods)
 	}

@@ -1,5 +1,5 @@
-// Package acceptance holds the steps accept and report: the drills that try the
-// finished cluster, and the report that lies on every node.
+// Package acceptance is the step accept: the drills that try the finished cluster,
+// and the record of what they found.
 //
 // It touches only guests and objects that it made itself.
 package acceptance
@@ -99,8 +99,8 @@ func victimOf(p *profiles.Profile) string {
 	return p.Nodes[len(p.Nodes)-1].Name
 }
 
-// coordinatorOf is the node that runs the drills: the first one that is not the victim.
-func coordinatorOf(p *profiles.Profile) string {
+// CoordinatorOf is the node that runs the drills: the first one that is not the victim.
+func CoordinatorOf(p *profiles.Profile) string {
 	for _, n := range p.Nodes {
 		if n.Name != victimOf(p) {
 			return n.Name
@@ -111,7 +111,7 @@ func coordinatorOf(p *profiles.Profile) string {
 
 // Check implements Step.
 func (s *Accept) Check(ctx context.Context) (step.Verdict, error) {
-	r, err := s.load()
+	r, err := s.Record()
 	if err != nil {
 		return step.Stop(err.Error()), nil
 	}
@@ -121,12 +121,12 @@ func (s *Accept) Check(ctx context.Context) (step.Verdict, error) {
 	if v, ok, err := s.o.Gate(ctx, "the acceptance"); err != nil || (!ok && r == nil) {
 		return v, err
 	}
-	if c := coordinatorOf(s.o.Profile); c != s.o.Node {
+	if c := CoordinatorOf(s.o.Profile); c != s.o.Node {
 		return s.follow(ctx, c, r), nil
 	}
 	run := r
 	if r == nil && s.place() != "" { // the peers remember the old machine's run, and begin says what is left of it
-		run = &acceptRecord{Only: besideGuests()}
+		run = &Record{Only: besideGuests()}
 	}
 	if why, err := s.foreign(ctx, run); err != nil || why != "" {
 		return step.Stop(why), err
@@ -147,8 +147,8 @@ func (s *Accept) Check(ctx context.Context) (step.Verdict, error) {
 
 // follow is the verdict of a node that does not run the drills: it takes the
 // finished record over from the one that does.
-func (s *Accept) follow(ctx context.Context, c string, own *acceptRecord) step.Verdict {
-	var r acceptRecord
+func (s *Accept) follow(ctx context.Context, c string, own *Record) step.Verdict {
+	var r Record
 	err := s.call(ctx, 20*time.Second, c, methodAcceptGet, nil, &r)
 	switch {
 	case ctx.Err() != nil:
@@ -167,8 +167,8 @@ func (s *Accept) follow(ctx context.Context, c string, own *acceptRecord) step.V
 
 // Apply implements Step.
 func (s *Accept) Apply(ctx context.Context) error {
-	if c := coordinatorOf(s.o.Profile); c != s.o.Node {
-		var r acceptRecord
+	if c := CoordinatorOf(s.o.Profile); c != s.o.Node {
+		var r Record
 		if err := s.call(ctx, 20*time.Second, c, methodAcceptGet, nil, &r); err != nil {
 			return err
 		}
@@ -223,7 +223,7 @@ func (s *Accept) Apply(ctx context.Context) error {
 }
 
 // foreign says what of other people's work keeps the drills away.
-func (s *Accept) foreign(ctx context.Context, r *acceptRecord) (string, error) {
+func (s *Accept) foreign(ctx context.Context, r *Record) (string, error) {
 	guests, err := s.guests.All()
 	if err != nil {
 		return "", err
@@ -257,7 +257,7 @@ func isOurs(g pve.Guest) bool {
 
 // ready waits until the cluster is sound enough for the next drill. One that
 // is not is nothing that a drill found: the step waits then.
-func (s *Accept) ready(ctx context.Context, r *acceptRecord) error {
+func (s *Accept) ready(ctx context.Context, r *Record) error {
 	end := s.o.Host.Clock.Now().Add(readyWait)
 	for {
 		why := s.unready(ctx, r)
@@ -276,7 +276,7 @@ func (s *Accept) ready(ctx context.Context, r *acceptRecord) error {
 	}
 }
 
-func (s *Accept) unready(ctx context.Context, r *acceptRecord) string {
+func (s *Accept) unready(ctx context.Context, r *Record) string {
 	if why, err := s.foreign(ctx, r); err != nil {
 		return err.Error()
 	} else if why != "" {

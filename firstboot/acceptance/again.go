@@ -28,7 +28,7 @@ func (s *Accept) Repeat(ctx context.Context, a Again) error {
 	if err := s.May(a); err != nil {
 		return err
 	}
-	old, _ := s.load() // one that cannot be understood is replaced
+	old, _ := s.Record() // one that cannot be understood is replaced
 	r := s.anew(old, a)
 	if len(a.Drills) > 0 {
 		if why, err := s.foreign(ctx, r); err != nil || why != "" {
@@ -45,7 +45,7 @@ func (s *Accept) Repeat(ctx context.Context, a Again) error {
 }
 
 // unagreed says that a run would cut the power of a node that does not consent.
-func (s *Accept) unagreed(ctx context.Context, r *acceptRecord) (string, error) {
+func (s *Accept) unagreed(ctx context.Context, r *Record) (string, error) {
 	for _, d := range drills() {
 		if !d.Cuts || s.untried(r, d) != "" {
 			continue
@@ -59,13 +59,13 @@ func (s *Accept) unagreed(ctx context.Context, r *acceptRecord) (string, error) 
 
 // May says why this node does not begin another run, whatever the others say.
 func (s *Accept) May(a Again) error {
-	if c := coordinatorOf(s.o.Profile); c != s.o.Node {
+	if c := CoordinatorOf(s.o.Profile); c != s.o.Node {
 		return fmt.Errorf("%s coordinates the acceptance: run this there", c)
 	}
 	if err := s.sensible(a); err != nil {
 		return err
 	}
-	if old, err := s.load(); err == nil && old != nil && !old.Done {
+	if old, err := s.Record(); err == nil && old != nil && !old.Done {
 		return fmt.Errorf("the acceptance of %s is under way: wait for its end", old.Started.UTC().Format("15:04 UTC"))
 	}
 	return nil
@@ -104,7 +104,7 @@ func (s *Accept) sensible(a Again) error {
 }
 
 // instead puts a record in the place of the finished one, on all nodes.
-func (s *Accept) instead(ctx context.Context, r *acceptRecord) error {
+func (s *Accept) instead(ctx context.Context, r *Record) error {
 	if err := s.o.Host.Files.Remove(cutFile); err != nil {
 		return fmt.Errorf("remove %s: %w", cutFile, err)
 	}
@@ -130,14 +130,14 @@ func (s *Accept) forgotten(ctx context.Context) error {
 }
 
 // fresh is the record of a run that begins now.
-func (s *Accept) fresh() *acceptRecord {
+func (s *Accept) fresh() *Record {
 	now := s.o.Host.Clock.Now().UTC()
-	return &acceptRecord{Version: recordVersion, Run: now.Format("20060102T150405Z"), Coordinator: s.o.Node, Started: now}
+	return &Record{Version: recordVersion, Run: now.Format("20060102T150405Z"), Coordinator: s.o.Node, Started: now}
 }
 
 // anew is the record of another run. What is not tried again is taken over as
 // it was found.
-func (s *Accept) anew(old *acceptRecord, a Again) *acceptRecord {
+func (s *Accept) anew(old *Record, a Again) *Record {
 	r := s.fresh()
 	r.Only, r.Victim, r.For = a.Drills, a.Victim, a.For
 	if node, since, ok := strings.Cut(a.For, " "); ok {
@@ -164,10 +164,10 @@ func (s *Accept) anew(old *acceptRecord, a Again) *acceptRecord {
 }
 
 // asked reports whether somebody asked for a drill by name.
-func (r *acceptRecord) asked(d drill) bool { return slices.Contains(r.Only, d.Name) }
+func (r *Record) asked(d drill) bool { return slices.Contains(r.Only, d.Name) }
 
 // sorted puts the drills into the order of the table.
-func (r *acceptRecord) sorted() {
+func (r *Record) sorted() {
 	names := Names()
 	slices.SortStableFunc(r.Drills, func(a, b report.Drill) int { return slices.Index(names, a.Name) - slices.Index(names, b.Name) })
 }
@@ -190,10 +190,10 @@ func (s *Accept) renew(ctx context.Context, peer, place string) error {
 	if !strings.HasPrefix(place, peer+" ") {
 		return fmt.Errorf("%s asks for another machine than itself", peer)
 	}
-	if c := coordinatorOf(s.o.Profile); c != s.o.Node {
+	if c := CoordinatorOf(s.o.Profile); c != s.o.Node {
 		return fmt.Errorf("%s coordinates the acceptance: ask there", c)
 	}
-	r, err := s.load()
+	r, err := s.Record()
 	switch {
 	case err != nil:
 		return err
@@ -212,7 +212,7 @@ const renewPause = time.Minute
 
 // endangered names a guest of others that one of the drills which are left
 // would take down or move.
-func (s *Accept) endangered(r *acceptRecord, guests []pve.Guest) string {
+func (s *Accept) endangered(r *Record, guests []pve.Guest) string {
 	for _, d := range drills() {
 		if d.AtRisk == nil || !r.asked(d) || r.drill(d.Name) != nil {
 			continue
@@ -227,7 +227,7 @@ func (s *Accept) endangered(r *acceptRecord, guests []pve.Guest) string {
 }
 
 // victim is the node whose power a run cuts.
-func (s *Accept) victim(r *acceptRecord) string {
+func (s *Accept) victim(r *Record) string {
 	if r != nil && r.Victim != "" {
 		return r.Victim
 	}

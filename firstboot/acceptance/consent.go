@@ -74,7 +74,7 @@ func (s *Accept) useUp(run string) error {
 // cut resets this machine, once for each run of the acceptance, and only if
 // this node itself consents and has been told beforehand that it is the victim.
 func (s *Accept) cut(_ context.Context, run string) (any, error) {
-	rec, err := s.load()
+	rec, err := s.Record()
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ const (
 
 // powerCut resets a node that runs the guest and watches what the cluster
 // does. The order goes out at most once in a run, whatever happens meanwhile.
-func (s *Accept) powerCut(ctx context.Context, r *acceptRecord) (report.Drill, error) {
+func (s *Accept) powerCut(ctx context.Context, r *Record) (report.Drill, error) {
 	if r.Cut == nil || !r.Cut.Sent {
 		if d, err := s.prepareCut(ctx, r); err != nil || d != nil {
 			if d != nil {
@@ -35,7 +35,7 @@ func (s *Accept) powerCut(ctx context.Context, r *acceptRecord) (report.Drill, e
 
 // prepareCut brings the guest to the victim, writes the mark on all nodes, and
 // sends the order. A drill in place of nil ends it.
-func (s *Accept) prepareCut(ctx context.Context, r *acceptRecord) (*report.Drill, error) {
+func (s *Accept) prepareCut(ctx context.Context, r *Record) (*report.Drill, error) {
 	victim := s.victim(r)
 	g, err := s.guest(ctx, r)
 	if err != nil {
@@ -94,7 +94,7 @@ func (s *Accept) prepareCut(ctx context.Context, r *acceptRecord) (*report.Drill
 }
 
 // announce writes the mark of a power cut on all nodes.
-func (s *Accept) announce(ctx context.Context, r *acceptRecord) error {
+func (s *Accept) announce(ctx context.Context, r *Record) error {
 	if err := s.save(r); err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func (s *Accept) toVictim(ctx context.Context, id int, from, victim string) erro
 type cutProgress struct{ fenced, recovered, running, back, healthy bool }
 
 // watchCut follows the cluster from the cut to its health, and judges.
-func (s *Accept) watchCut(ctx context.Context, r *acceptRecord) (report.Drill, error) {
+func (s *Accept) watchCut(ctx context.Context, r *Record) (report.Drill, error) {
 	var p cutProgress
 	for _, m := range r.TimeLine { // of an earlier process
 		p.running = p.running || m.Text == textRunning
@@ -160,14 +160,15 @@ func (s *Accept) watchCut(ctx context.Context, r *acceptRecord) (report.Drill, e
 }
 
 const (
-	textRunning   = "the guest runs again"
-	textHealthy   = "Ceph is healthy again"
-	textFenced    = "the cluster fences "
-	textRecovered = "the guest is recovered on "
+	textRunning = "the guest runs again"
+	textHealthy = "Ceph is healthy again"
+	textFenced  = "the cluster fences "
+	// TextRecovered begins the moment at which another node has the guest.
+	TextRecovered = "the guest is recovered on "
 )
 
 // seeCut looks once. What cannot be asked now is asked again in the next round.
-func (s *Accept) seeCut(ctx context.Context, r *acceptRecord, sid string, p *cutProgress, now time.Time) (changed bool, err error) {
+func (s *Accept) seeCut(ctx context.Context, r *Record, sid string, p *cutProgress, now time.Time) (changed bool, err error) {
 	v := r.Cut.Victim
 	see := func(flag *bool, text string) {
 		if !*flag {
@@ -181,7 +182,7 @@ func (s *Accept) seeCut(ctx context.Context, r *acceptRecord, sid string, p *cut
 			see(&p.fenced, textFenced+v)
 		}
 		if svc.Node != "" && svc.Node != v && svc.State != "fence" && svc.State != "recovery" {
-			see(&p.recovered, textRecovered+svc.Node)
+			see(&p.recovered, TextRecovered+svc.Node)
 			if svc.State == "started" {
 				see(&p.running, textRunning)
 			}
@@ -207,7 +208,7 @@ func (s *Accept) seeCut(ctx context.Context, r *acceptRecord, sid string, p *cut
 }
 
 // judgeCut reports whether the drill is over, and how it came out.
-func (s *Accept) judgeCut(ctx context.Context, r *acceptRecord, p cutProgress, now time.Time) (report.Drill, bool) {
+func (s *Accept) judgeCut(ctx context.Context, r *Record, p cutProgress, now time.Time) (report.Drill, bool) {
 	v, since := r.Cut.Victim, now.Sub(r.Cut.At)
 	if p.running && p.back && p.healthy {
 		return s.outage(ctx, r), true
@@ -235,11 +236,11 @@ func (s *Accept) judgeCut(ctx context.Context, r *acceptRecord, p cutProgress, n
 }
 
 // outage judges the time without the guest.
-func (s *Accept) outage(ctx context.Context, r *acceptRecord) report.Drill {
+func (s *Accept) outage(ctx context.Context, r *Record) report.Drill {
 	var d report.Drill
 	took, elsewhere := 0.0, false
 	for _, m := range r.TimeLine {
-		elsewhere = elsewhere || strings.HasPrefix(m.Text, textRecovered)
+		elsewhere = elsewhere || strings.HasPrefix(m.Text, TextRecovered)
 		switch m.Text {
 		case textRunning:
 			took = m.After

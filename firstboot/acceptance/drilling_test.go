@@ -21,7 +21,7 @@ func TestSkippingAfterTheEndSaysThatItIsOver(t *testing.T) {
 	}
 	p := profiles.Default()
 	o := storage.Options{}
-	o.Host, o.Profile, o.Node = h, p, coordinatorOf(p)
+	o.Host, o.Profile, o.Node = h, p, CoordinatorOf(p)
 	err := NewAccept(o, nil, nil).Skip(t.Context())
 	if err == nil || fault.Of(err) != fault.Precondition ||
 		err.Error() != "the acceptance is over, and nothing is left to skip: peers report shows how it ended, and firstboot accept begins another" {
@@ -38,7 +38,7 @@ func TestTheDrillsTickOff(t *testing.T) {
 	if got := s.Doing(); got != "" {
 		t.Errorf("before: %q", got)
 	}
-	r := &acceptRecord{}
+	r := &Record{}
 	all := drills()
 	s.tell(r, all[0])
 	if got := s.Doing(); got != "drill 1 of 7 runs: management" {
@@ -62,7 +62,7 @@ func (refusing) WriteFile(string, []byte, fs.FileMode) error { return syscall.ER
 func TestARecordThatCannotBeWrittenIsAnError(t *testing.T) {
 	var o storage.Options
 	o.Host = host.Host{Files: refusing{}}
-	if err := (&Accept{o: o}).save(&acceptRecord{}); err == nil || err.Error() != "write the record of the acceptance: read-only file system" {
+	if err := (&Accept{o: o}).save(&Record{}); err == nil || err.Error() != "write the record of the acceptance: read-only file system" {
 		t.Errorf("saving said %v", err)
 	}
 }

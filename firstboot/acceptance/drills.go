@@ -24,14 +24,14 @@ type drill struct {
 	ByLinks bool   // its outcome is told link by link
 	// AtRisk reports whether it would take down or move a guest of others; nil
 	// where it leaves all of them alone.
-	AtRisk func(*Accept, *acceptRecord, pve.Guest) bool
+	AtRisk func(*Accept, *Record, pve.Guest) bool
 	Cuts   bool // a node goes down on purpose, and the drill goes on when it is back
-	Run    func(*Accept, context.Context, *acceptRecord) (report.Drill, error)
+	Run    func(*Accept, context.Context, *Record) (report.Drill, error)
 }
 
-func anyGuest(*Accept, *acceptRecord, pve.Guest) bool { return true }
+func anyGuest(*Accept, *Record, pve.Guest) bool { return true }
 
-func onVictim(s *Accept, r *acceptRecord, g pve.Guest) bool { return g.Node == s.victim(r) }
+func onVictim(s *Accept, r *Record, g pve.Guest) bool { return g.Node == s.victim(r) }
 
 // need is something of the profile that a drill cannot do without.
 type need struct {

@@ -14,7 +14,7 @@ import (
 )
 
 // guest finds the acceptance's guest, or makes it on this node and starts it.
-func (s *Accept) guest(ctx context.Context, r *acceptRecord) (pve.Guest, error) {
+func (s *Accept) guest(ctx context.Context, r *Record) (pve.Guest, error) {
 	g, ok, err := s.find(r)
 	if err != nil || ok {
 		return g, err
@@ -47,7 +47,7 @@ func (s *Accept) guest(ctx context.Context, r *acceptRecord) (pve.Guest, error) 
 }
 
 // find looks for the guest of this run.
-func (s *Accept) find(r *acceptRecord) (pve.Guest, bool, error) {
+func (s *Accept) find(r *Record) (pve.Guest, bool, error) {
 	all, err := s.guests.All()
 	if err != nil {
 		return pve.Guest{}, false, err
@@ -61,7 +61,7 @@ func (s *Accept) find(r *acceptRecord) (pve.Guest, bool, error) {
 
 // migration moves the running guest once around all nodes, without HA, which
 // would only queue the move and hide its log.
-func (s *Accept) migration(ctx context.Context, r *acceptRecord) (report.Drill, error) {
+func (s *Accept) migration(ctx context.Context, r *Record) (report.Drill, error) {
 	g, err := s.guest(ctx, r)
 	if err != nil {
 		return report.Drill{}, err
@@ -109,7 +109,7 @@ func (s *Accept) migration(ctx context.Context, r *acceptRecord) (report.Drill, 
 }
 
 // markerIn reads the guest's disk back and compares it.
-func (s *Accept) markerIn(ctx context.Context, r *acceptRecord, id int) (string, error) {
+func (s *Accept) markerIn(ctx context.Context, r *Record, id int) (string, error) {
 	if err := s.guests.Export(ctx, s.o.Profile.Ceph.Pool, pve.DiskImage(id), returnFile); err != nil {
 		return "", err
 	}
@@ -167,7 +167,7 @@ var errLate = errors.New("too late")
 
 // maintenance sends a node into maintenance and takes it out again: the guest
 // must leave and come back.
-func (s *Accept) maintenance(ctx context.Context, r *acceptRecord) (report.Drill, error) {
+func (s *Accept) maintenance(ctx context.Context, r *Record) (report.Drill, error) {
 	g, err := s.guest(ctx, r)
 	if err != nil {
 		return report.Drill{}, err
@@ -221,7 +221,7 @@ func late(err error) (report.Drill, error) {
 
 // clean removes everything that the acceptance made, by name and tag; it may
 // run at any time and after any crash.
-func (s *Accept) clean(ctx context.Context, r *acceptRecord) error {
+func (s *Accept) clean(ctx context.Context, r *Record) error {
 	if !s.o.Profile.Ceph.Enabled {
 		return nil
 	}
@@ -268,7 +268,7 @@ func (s *Accept) clean(ctx context.Context, r *acceptRecord) error {
 }
 
 // remove takes one guest of ours out of HA and destroys it.
-func (s *Accept) remove(ctx context.Context, r *acceptRecord, id int, node string, resources []string) error {
+func (s *Accept) remove(ctx context.Context, r *Record, id int, node string, resources []string) error {
 	sid := fmt.Sprintf("vm:%d", id)
 	if slices.Contains(resources, sid) {
 		if err := s.ha.Remove(ctx, sid); err != nil {
@@ -313,7 +313,7 @@ func (s *Accept) remove(ctx context.Context, r *acceptRecord, id int, node strin
 }
 
 // cleanPool removes what the storage drill wrote.
-func (s *Accept) cleanPool(ctx context.Context, r *acceptRecord) error {
+func (s *Accept) cleanPool(ctx context.Context, r *Record) error {
 	if !r.Touched {
 		return nil
 	}

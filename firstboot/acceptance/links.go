@@ -25,7 +25,7 @@ func failed(format string, args ...any) report.Drill {
 }
 
 // management asks every node's interface from every node.
-func (s *Accept) management(ctx context.Context, r *acceptRecord) (report.Drill, error) {
+func (s *Accept) management(ctx context.Context, r *Record) (report.Drill, error) {
 	var silent []string
 	answered := map[string]int{}
 	shown := map[string]string{}
@@ -61,7 +61,7 @@ func (s *Accept) management(ctx context.Context, r *acceptRecord) (report.Drill,
 }
 
 // corosync compares the configuration and looks at each link from both ends.
-func (s *Accept) corosync(ctx context.Context, r *acceptRecord) (report.Drill, error) {
+func (s *Accept) corosync(ctx context.Context, r *Record) (report.Drill, error) {
 	r.Corosync, r.ConfSame = nil, true
 	sum := ""
 	var dead []string
@@ -97,7 +97,7 @@ func (s *Accept) corosync(ctx context.Context, r *acceptRecord) (report.Drill, e
 
 // bandwidth measures each cable in both directions, one after the other,
 // because two at once would share the processor that carries them.
-func (s *Accept) bandwidth(ctx context.Context, r *acceptRecord) (report.Drill, error) {
+func (s *Accept) bandwidth(ctx context.Context, r *Record) (report.Drill, error) {
 	views, err := s.rings(ctx)
 	if err != nil {
 		return report.Drill{}, err
@@ -248,7 +248,7 @@ func sameMarker(run string, back []byte) string {
 }
 
 // storage writes and reads the pool: a marker that is compared, and a benchmark.
-func (s *Accept) storage(ctx context.Context, r *acceptRecord) (report.Drill, error) {
+func (s *Accept) storage(ctx context.Context, r *Record) (report.Drill, error) {
 	pool := s.o.Profile.Ceph.Pool
 	active, err := s.ceph.StorageActive(ctx, pool)
 	if err != nil {

@@ -87,16 +87,16 @@ type linkView struct {
 func (s *Accept) Register(r trust.Registry) {
 	order := func(name string, do func(ctx context.Context, in json.RawMessage) (any, error)) {
 		r.Handle(name, func(ctx context.Context, peer string, in json.RawMessage) (any, error) {
-			if peer != coordinatorOf(s.o.Profile) {
-				return nil, fmt.Errorf("%s takes orders of the acceptance from %s only, not from %s", s.o.Node, coordinatorOf(s.o.Profile), peer)
+			if peer != CoordinatorOf(s.o.Profile) {
+				return nil, fmt.Errorf("%s takes orders of the acceptance from %s only, not from %s", s.o.Node, CoordinatorOf(s.o.Profile), peer)
 			}
 			return do(ctx, in)
 		})
 	}
 	r.Handle(methodAcceptGet, func(context.Context, string, json.RawMessage) (any, error) {
-		rec, err := s.load()
+		rec, err := s.Record()
 		if rec == nil {
-			rec = &acceptRecord{}
+			rec = &Record{}
 		}
 		return rec, err
 	})
@@ -104,7 +104,7 @@ func (s *Accept) Register(r trust.Registry) {
 	order(methodAcceptState, func(ctx context.Context, _ json.RawMessage) (any, error) { return s.ownState(ctx) })
 	order(methodAcceptReady, func(ctx context.Context, _ json.RawMessage) (any, error) { return s.ownReadiness(ctx), nil })
 	order(methodAcceptPut, func(_ context.Context, in json.RawMessage) (any, error) {
-		var rec acceptRecord
+		var rec Record
 		if err := json.Unmarshal(in, &rec); err != nil {
 			return nil, err
 		}

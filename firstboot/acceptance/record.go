@@ -19,14 +19,21 @@ import (
 // also on its peers, and in the end on every node.
 const acceptFile = "/var/lib/ringboot/acceptance.json"
 
+// Where each node keeps the report.
+const (
+	ReportJSON     = "/var/lib/ringboot/report.json"
+	ReportMarkdown = "/var/lib/ringboot/report.md"
+	ReportHTML     = "/var/lib/ringboot/report.html"
+)
+
 // cutFile on a node says that it reset itself for a run of the acceptance.
 const cutFile = "/var/lib/ringboot/power-cut"
 
 // recordVersion is the form of acceptFile.
 const recordVersion = 1
 
-// acceptRecord is the content of acceptFile.
-type acceptRecord struct {
+// Record is the content of acceptFile.
+type Record struct {
 	Version     int               `json:"version"` // recordVersion
 	Run         string            `json:"run"`
 	Coordinator string            `json:"coordinator"`
@@ -67,7 +74,7 @@ type cutMark struct {
 }
 
 // drill returns the result of a drill, nil if there is none yet.
-func (r *acceptRecord) drill(name string) *report.Drill {
+func (r *Record) drill(name string) *report.Drill {
 	for i := range r.Drills {
 		if r.Drills[i].Name == name {
 			return &r.Drills[i]
@@ -77,12 +84,12 @@ func (r *acceptRecord) drill(name string) *report.Drill {
 }
 
 // watching reports whether a power cut was ordered and its end not seen yet.
-func (r *acceptRecord) watching() bool {
+func (r *Record) watching() bool {
 	return r.Cut != nil && r.Cut.Sent && r.drill(PowerCut) == nil
 }
 
 // moment adds a point to the time line, once.
-func (r *acceptRecord) moment(at time.Time, text string) bool {
+func (r *Record) moment(at time.Time, text string) bool {
 	for _, m := range r.TimeLine {
 		if m.Text == text {
 			return false
@@ -96,7 +103,8 @@ func (r *acceptRecord) moment(at time.Time, text string) bool {
 	return true
 }
 
-func (s *Accept) load() (*acceptRecord, error) {
+// Record is what this node has of the acceptance, nil where there is nothing.
+func (s *Accept) Record() (*Record, error) {
 	text, err := s.o.Host.Files.ReadFile(acceptFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -104,7 +112,7 @@ func (s *Accept) load() (*acceptRecord, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the record of the acceptance: %w", err)
 	}
-	var r acceptRecord
+	var r Record
 	err = json.Unmarshal(text, &r)
 	if err == nil && r.Version > recordVersion {
 		return nil, host.Newer(acceptFile, r.Version, recordVersion)
@@ -115,7 +123,7 @@ func (s *Accept) load() (*acceptRecord, error) {
 	return &r, nil
 }
 
-func (s *Accept) save(r *acceptRecord) error {
+func (s *Accept) save(r *Record) error {
 	text, err := json.MarshalIndent(r, "", " ")
 	if err != nil {
 		return err
@@ -127,7 +135,7 @@ func (s *Accept) save(r *acceptRecord) error {
 }
 
 // put stores the record on a peer.
-func (s *Accept) put(ctx context.Context, node string, r *acceptRecord) error {
+func (s *Accept) put(ctx context.Context, node string, r *Record) error {
 	return s.call(ctx, 20*time.Second, node, methodAcceptPut, r, nil)
 }
 
@@ -141,16 +149,12 @@ func (s *Accept) doubt() {
 // Reopened implements step.Reopener: a run that began after the node had settled
 // goes on where its end is not written down.
 func (s *Accept) Reopened() bool {
-	r, err := s.load()
+	r, err := s.Record()
 	return err == nil && r != nil && !r.Done
 }
 
-// Reopened implements step.Reopener: the report is of an earlier run.
-func (s *Report) Reopened() bool {
-	r, err := s.accept.load()
-	have, unread := s.read()
-	return err == nil && unread == nil && r != nil && have != nil && (!r.Done || r.Run != have.Run)
-}
+// Traces are files that a run leaves on a node and nobody needs after its end.
+func Traces() []string { return []string{markerFile, returnFile} }
 
 // forget removes the record and the mark of a power cut from this node.
 func (s *Accept) forget() error {
@@ -164,7 +168,7 @@ func (s *Accept) forget() error {
 
 // Skip ends a waiting acceptance without the drills that are left.
 func (s *Accept) Skip(ctx context.Context) error {
-	if c := coordinatorOf(s.o.Profile); c != s.o.Node {
+	if c := CoordinatorOf(s.o.Profile); c != s.o.Node {
 		return fmt.Errorf("%s coordinates the acceptance: run this there", c)
 	}
 	r, err := s.begin(ctx)

@@ -20,7 +20,7 @@ func TestWhoseTurnItIs(t *testing.T) {
 	} {
 		p := &profiles.Profile{Nodes: []profiles.Node{{Name: "frege"}, {Name: "russell"}, {Name: "wittgenstein"}}}
 		p.Acceptance.Victim = c.victim
-		if v, r := victimOf(p), coordinatorOf(p); v != c.cut || r != c.runs {
+		if v, r := victimOf(p), CoordinatorOf(p); v != c.cut || r != c.runs {
 			t.Errorf("victim %q: %s is cut and %s runs the drills, want %s and %s", c.victim, v, r, c.cut, c.runs)
 		}
 	}

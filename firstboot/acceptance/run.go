@@ -12,8 +12,8 @@ import (
 
 // begin loads the record, takes over one that only a peer still has, or makes
 // a new one.
-func (s *Accept) begin(ctx context.Context) (*acceptRecord, error) {
-	r, err := s.load()
+func (s *Accept) begin(ctx context.Context) (*Record, error) {
+	r, err := s.Record()
 	if err != nil || r != nil {
 		if r != nil && r.watching() && !r.Cut.Interrupted {
 			r.Cut.Interrupted = true
@@ -22,7 +22,7 @@ func (s *Accept) begin(ctx context.Context) (*acceptRecord, error) {
 		return r, err
 	}
 	for _, n := range s.o.Profile.Others(s.o.Node) {
-		var peer acceptRecord
+		var peer Record
 		if err := s.call(ctx, 20*time.Second, n.Name, methodAcceptGet, nil, &peer); err != nil {
 			return nil, fmt.Errorf("the acceptance begins once all nodes answer: %s: %w", n.Name, err)
 		}
@@ -43,13 +43,13 @@ func (s *Accept) begin(ctx context.Context) (*acceptRecord, error) {
 }
 
 // tell says to Doing which drill runs.
-func (s *Accept) tell(r *acceptRecord, d drill) {
+func (s *Accept) tell(r *Record, d drill) {
 	text := r.sofar(d)
 	s.doing.Store(&text)
 }
 
 // sofar says which drill runs, and how the earlier ones came out.
-func (r *acceptRecord) sofar(d drill) string {
+func (r *Record) sofar(d drill) string {
 	at := slices.Index(Names(), d.Name) + 1
 	var out []string
 	for _, name := range Names() {
@@ -73,7 +73,7 @@ func (s *Accept) Doing() string {
 
 // one runs one drill and records its result. It is tried again where it did
 // not come to an end, and does not fail for a node that went away meanwhile.
-func (s *Accept) one(ctx context.Context, r *acceptRecord, d drill) error {
+func (s *Accept) one(ctx context.Context, r *Record, d drill) error {
 	if why := s.untried(r, d); why != "" {
 		return s.enter(r, d.outcome(report.Drill{Outcome: report.Untried, Sentence: why}))
 	}
@@ -113,7 +113,7 @@ func (s *Accept) one(ctx context.Context, r *acceptRecord, d drill) error {
 }
 
 // spent says that a drill was begun too often, and what ended it.
-func (s *Accept) spent(r *acceptRecord, d drill) string {
+func (s *Accept) spent(r *Record, d drill) string {
 	if r.Begun[d.Name] < drillBegins || d.Cuts && r.watching() {
 		return ""
 	}
@@ -126,7 +126,7 @@ func (s *Accept) spent(r *acceptRecord, d drill) string {
 
 // open clears away what an earlier try left, waits for a sound cluster and
 // counts the try. It returns of which start the nodes are.
-func (s *Accept) open(ctx context.Context, r *acceptRecord, d drill, again bool) (map[string]string, error) {
+func (s *Accept) open(ctx context.Context, r *Record, d drill, again bool) (map[string]string, error) {
 	if d.Cuts && r.watching() { // a cut that was sent is watched, whatever the cluster looks like now
 		return nil, nil
 	}
@@ -154,7 +154,7 @@ func (s *Accept) open(ctx context.Context, r *acceptRecord, d drill, again bool)
 
 // try runs a drill once. Its error means that the drill itself did not come to
 // an end, not that the cluster failed in it.
-func (s *Accept) try(ctx context.Context, r *acceptRecord, d drill) (report.Drill, error) {
+func (s *Accept) try(ctx context.Context, r *Record, d drill) (report.Drill, error) {
 	began := s.o.Host.Clock.Now().UTC()
 	result, err := d.Run(s, ctx, r)
 	for d.Looks && err == nil && result.Outcome == report.Failed && s.o.Host.Clock.Now().Before(began.Add(upWait)) {
@@ -169,7 +169,7 @@ func (s *Accept) try(ctx context.Context, r *acceptRecord, d drill) (report.Dril
 
 // interrupted tells which node went away while a drill ran that did not pass:
 // that is not what the drill was about.
-func (s *Accept) interrupted(ctx context.Context, r *acceptRecord, d drill, lives map[string]string, result report.Drill, err error) error {
+func (s *Accept) interrupted(ctx context.Context, r *Record, d drill, lives map[string]string, result report.Drill, err error) error {
 	ordered := d.Cuts && r.Cut != nil && r.Cut.Sent // never twice
 	if ordered || err == nil && result.Outcome != report.Failed {
 		return nil
@@ -177,13 +177,13 @@ func (s *Accept) interrupted(ctx context.Context, r *acceptRecord, d drill, live
 	return s.sameLives(ctx, lives)
 }
 
-func (s *Accept) enter(r *acceptRecord, d report.Drill) error {
+func (s *Accept) enter(r *Record, d report.Drill) error {
 	r.Drills, r.Interrupted = append(r.Drills, d), ""
 	return s.save(r)
 }
 
 // untried says why a drill is not tried, "" if it is.
-func (s *Accept) untried(r *acceptRecord, d drill) string {
+func (s *Accept) untried(r *Record, d drill) string {
 	if len(r.Only) > 0 && !r.asked(d) {
 		return "nobody asked for it yet: run firstboot accept --drill " + d.Name
 	}
@@ -199,7 +199,7 @@ func (s *Accept) untried(r *acceptRecord, d drill) string {
 }
 
 // again looks at corosync once more: what the drills have shaken must carry.
-func (s *Accept) again(ctx context.Context, r *acceptRecord) error {
+func (s *Accept) again(ctx context.Context, r *Record) error {
 	if err := s.ready(ctx, r); err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"ringboot/firstboot/acceptance"
 	"ringboot/firstboot/cluster"
 	"ringboot/firstboot/report"
+	"ringboot/firstboot/reporting"
 	"ringboot/firstboot/settled"
 	"ringboot/firstboot/status"
 	"ringboot/firstboot/step"
@@ -103,7 +104,7 @@ func (b *bench) further(a *simAgent, o cluster.Options, proof step.Step) []step.
 	ceph, ha := storage.NewCeph(so), storage.NewHA(so)
 	accept := acceptance.NewAccept(so, simLinks{b, a}, func(ctx context.Context, addr string) (string, error) { return b.web(a.name, addr) })
 	accept.Follow([]step.Step{ceph, ha})
-	rep := acceptance.NewReport(so, accept, nil)
+	rep := reporting.New(so, accept, nil)
 	b.accept[a.name] = accept
 	ceph.Register(node)
 	accept.Register(node)

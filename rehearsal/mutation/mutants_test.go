@@ -17,7 +17,7 @@ import (
 )
 
 // rooms are those of the steps: each is to be held by its own tests.
-var rooms = []string{"base", "management", "ringup", "gate", "cluster", "storage", "acceptance"}
+var rooms = []string{"base", "management", "ringup", "gate", "cluster", "storage", "acceptance", "reporting"}
 
 // beside is where the steps of a room are tried on a whole node. What only that
 // finds is counted apart.

@@ -1,4 +1,4 @@
-package acceptance
+package reporting
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"ringboot/firstboot/acceptance"
 	"ringboot/firstboot/pve"
 	"ringboot/firstboot/report"
 	"ringboot/firstboot/status"
@@ -131,7 +132,7 @@ func (s *Report) history(out *nodeReport) {
 }
 
 // compose makes the report from the record and from what the nodes say.
-func (s *Report) compose(ctx context.Context, rec *acceptRecord) (*report.Report, error) {
+func (s *Report) compose(ctx context.Context, rec *acceptance.Record) (*report.Report, error) {
 	p := s.o.Profile
 	r := &report.Report{Version: report.Version, Made: s.o.Host.Clock.Now().UTC().Truncate(time.Second), MadeBy: s.o.Node, Agent: s.o.Agent, Run: rec.Run,
 		Issues: append([]report.Issue{}, rec.Issues...), Risks: []report.Risk{}, Untested: []report.Untested{}, Timings: []report.Timing{},
@@ -204,7 +205,7 @@ func (s *Report) part(ctx context.Context, node string) (nodeReport, error) {
 		return s.own(ctx)
 	}
 	var out nodeReport
-	return out, s.accept.call(ctx, time.Minute, node, methodReportNode, nil, &out)
+	return out, s.call(ctx, time.Minute, node, methodReportNode, nil, &out)
 }
 
 // unmeasured is the ring without numbers.
@@ -232,7 +233,7 @@ func (s *Report) unmeasured() []report.Link {
 }
 
 // storage describes Ceph.
-func (s *Report) storage(ctx context.Context, rec *acceptRecord) (report.Ceph, error) {
+func (s *Report) storage(ctx context.Context, rec *acceptance.Record) (report.Ceph, error) {
 	c := report.Ceph{Enabled: true, WriteMBs: rec.Bench.Write, ReadMBs: rec.Bench.Read}
 	h, err := s.ceph.Health(ctx)
 	if err != nil {
@@ -306,14 +307,14 @@ func (s *Report) holdings(ctx context.Context, c *report.Ceph) error {
 func tooMany(nodes int) int { return nodes - nodes/2 }
 
 // untested says what nobody has seen to work, and why.
-func untested(rec *acceptRecord, nodes int) []report.Untested {
+func untested(rec *acceptance.Record, nodes int) []report.Untested {
 	out := []report.Untested{}
 	for _, d := range rec.Drills {
 		if d.Outcome == report.Untried {
 			out = append(out, report.Untested{What: d.Name, Why: d.Sentence})
 		}
 	}
-	if rec.Cut != nil && !slices.ContainsFunc(rec.TimeLine, func(m report.Moment) bool { return strings.HasPrefix(m.Text, textRecovered) }) {
+	if rec.Cut != nil && !slices.ContainsFunc(rec.TimeLine, func(m report.Moment) bool { return strings.HasPrefix(m.Text, acceptance.TextRecovered) }) {
 		out = append(out, report.Untested{What: "recovery of a guest on another node", Why: rec.Cut.Victim + " was back before the cluster gave it up; leave a node switched off for three minutes to see it"})
 	}
 	return append(out,

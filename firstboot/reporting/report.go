@@ -1,4 +1,7 @@
-package acceptance
+// Package reporting is the last step: what all nodes know of the cluster becomes
+// one report on each of them, and provisioning ends. It reads the record of the
+// drills, and runs none.
+package reporting
 
 import (
 	"context"
@@ -9,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"ringboot/firstboot/acceptance"
 	"ringboot/firstboot/host"
 	"ringboot/firstboot/pve"
 	"ringboot/firstboot/report"
@@ -19,18 +23,11 @@ import (
 	"ringboot/profiles"
 )
 
-// Where each node keeps the report.
-const (
-	ReportJSON     = "/var/lib/ringboot/report.json"
-	ReportMarkdown = "/var/lib/ringboot/report.md"
-	ReportHTML     = "/var/lib/ringboot/report.html"
-)
-
 const methodReportNode = "report.node"
 
 // leftovers are what provisioning may have left on a node and nobody needs
 // once the cluster stands. The node's own key stays: the ring keeper uses it.
-var leftovers = []string{"/var/lib/ringboot/join", "/var/lib/ringboot/place", aptFile, markerFile, returnFile}
+var leftovers = []string{"/var/lib/ringboot/join", "/var/lib/ringboot/place", aptFile}
 
 const aptFile = "/var/lib/ringboot/apt.conf"
 
@@ -41,14 +38,14 @@ const noteMark = "Ringboot acceptance:"
 // datacenter's page, and the end of provisioning.
 type Report struct {
 	o      storage.Options
-	accept *Accept
+	accept *acceptance.Accept
 	status func() status.Status
 	ha     pve.HA
 	ceph   pve.Ceph
 }
 
-// NewReport returns the step report. status may be nil.
-func NewReport(o storage.Options, accept *Accept, status func() status.Status) *Report {
+// New returns the step report. status may be nil.
+func New(o storage.Options, accept *acceptance.Accept, status func() status.Status) *Report {
 	sh := pve.Shell{Host: o.Host, Node: o.Node}
 	return &Report{o: o, accept: accept, status: status, ha: pve.HA{Shell: sh}, ceph: pve.Ceph{Shell: sh}}
 }
@@ -69,7 +66,7 @@ func (s *Report) Register(r trust.Registry) {
 				return nil, err
 			}
 		}
-		file, ok := map[string]string{"json": ReportJSON, "md": ReportMarkdown, "html": ReportHTML}[form]
+		file, ok := map[string]string{"json": acceptance.ReportJSON, "md": acceptance.ReportMarkdown, "html": acceptance.ReportHTML}[form]
 		if !ok {
 			return nil, fmt.Errorf("the report comes as json, md or html, not as %q", form)
 		}
@@ -89,7 +86,7 @@ func (s *Report) Register(r trust.Registry) {
 
 // reportState is what is there already.
 type reportState struct {
-	record *acceptRecord
+	record *acceptance.Record
 	whole  bool // all three forms, of this run
 	noted  bool // the datacenter's page tells of it
 	closed bool // leftovers gone
@@ -98,7 +95,7 @@ type reportState struct {
 func (s *Report) look(ctx context.Context) (reportState, error) {
 	var st reportState
 	var err error
-	if st.record, err = s.accept.load(); err != nil || st.record == nil || !st.record.Done {
+	if st.record, err = s.accept.Record(); err != nil || st.record == nil || !st.record.Done {
 		return st, err
 	}
 	have, err := s.read()
@@ -106,12 +103,12 @@ func (s *Report) look(ctx context.Context) (reportState, error) {
 		return st, err
 	}
 	st.whole = have != nil && have.Run == st.record.Run
-	for _, file := range []string{ReportMarkdown, ReportHTML} {
+	for _, file := range []string{acceptance.ReportMarkdown, acceptance.ReportHTML} {
 		if _, err := s.o.Host.Files.Lstat(file); err != nil {
 			st.whole = false
 		}
 	}
-	if have != nil && coordinatorOf(s.o.Profile) == s.o.Node {
+	if have != nil && acceptance.CoordinatorOf(s.o.Profile) == s.o.Node {
 		description, err := s.ha.Description(ctx)
 		if err != nil {
 			return st, err
@@ -119,7 +116,7 @@ func (s *Report) look(ctx context.Context) (reportState, error) {
 		st.noted = strings.Contains(description, s.note(have))
 	}
 	st.closed = true
-	for _, file := range leftovers {
+	for _, file := range append(leftovers, acceptance.Traces()...) {
 		if _, err := s.o.Host.Files.Lstat(file); err == nil {
 			st.closed = false
 		}
@@ -129,7 +126,7 @@ func (s *Report) look(ctx context.Context) (reportState, error) {
 
 // read returns this node's report, nil if there is none that can be read.
 func (s *Report) read() (*report.Report, error) {
-	text, err := s.o.Host.Files.ReadFile(ReportJSON)
+	text, err := s.o.Host.Files.ReadFile(acceptance.ReportJSON)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -140,7 +137,7 @@ func (s *Report) read() (*report.Report, error) {
 		Version int `json:"version"`
 	}
 	if json.Unmarshal(text, &is) == nil {
-		if err := host.Newer(ReportJSON, is.Version, report.Version); err != nil {
+		if err := host.Newer(acceptance.ReportJSON, is.Version, report.Version); err != nil {
 			return nil, err
 		}
 	}
@@ -157,19 +154,19 @@ func (s *Report) Check(ctx context.Context) (step.Verdict, error) {
 	if err != nil {
 		return step.Verdict{}, err
 	}
-	c := coordinatorOf(s.o.Profile)
+	c := acceptance.CoordinatorOf(s.o.Profile)
 	switch {
 	case st.record == nil || !st.record.Done:
 		return step.Wait("the report waits for the acceptance"), nil
 	case !st.whole && c == s.o.Node:
-		return step.Do("the report is to be written", step.Change{Object: ReportJSON, Want: "written"}), nil
+		return step.Do("the report is to be written", step.Change{Object: acceptance.ReportJSON, Want: "written"}), nil
 	case !st.whole:
 		if text, err := s.fetch(ctx, c); err != nil {
 			return step.Wait(fmt.Sprintf("waits for the report of %s: %v", c, err)), nil
 		} else if text.Run != st.record.Run {
 			return step.Wait(fmt.Sprintf("waits for the report of %s", c)), nil
 		}
-		return step.Do(fmt.Sprintf("the report of %s is to be taken over", c), step.Change{Object: ReportJSON, Want: "that of " + c}), nil
+		return step.Do(fmt.Sprintf("the report of %s is to be taken over", c), step.Change{Object: acceptance.ReportJSON, Want: "that of " + c}), nil
 	case !st.noted && c == s.o.Node:
 		return step.Do("the datacenter's page is to tell of the report", step.Change{Object: "note of the datacenter", Want: noteMark}), nil
 	case !st.closed:
@@ -184,7 +181,7 @@ func (s *Report) Check(ctx context.Context) (step.Verdict, error) {
 
 func (s *Report) fetch(ctx context.Context, c string) (*report.Report, error) {
 	var text string
-	if err := s.accept.call(ctx, 30*time.Second, c, trust.MethodReport, "json", &text); err != nil {
+	if err := s.call(ctx, 30*time.Second, c, trust.MethodReport, "json", &text); err != nil {
 		return nil, err
 	}
 	return report.Parse([]byte(text))
@@ -196,7 +193,7 @@ func (s *Report) Apply(ctx context.Context) error {
 	if err != nil || st.record == nil || !st.record.Done {
 		return err
 	}
-	c := coordinatorOf(s.o.Profile)
+	c := acceptance.CoordinatorOf(s.o.Profile)
 	if !st.whole {
 		var r *report.Report
 		if c == s.o.Node {
@@ -237,7 +234,7 @@ func (s *Report) write(r *report.Report) error {
 	for _, f := range []struct {
 		path string
 		text []byte
-	}{{ReportHTML, html}, {ReportMarkdown, md}, {ReportJSON, text}} {
+	}{{acceptance.ReportHTML, html}, {acceptance.ReportMarkdown, md}, {acceptance.ReportJSON, text}} {
 		if err := s.o.Host.Files.WriteFile(f.path, f.text, 0o644); err != nil {
 			return fmt.Errorf("write the report: %w", err)
 		}
@@ -247,7 +244,7 @@ func (s *Report) write(r *report.Report) error {
 
 // note is what the datacenter's page says.
 func (s *Report) note(r *report.Report) string {
-	return fmt.Sprintf("%s %s Made %s by %s; the report is %s on every node.", noteMark, r.Verdict.Sentence, r.Made.UTC().Format("2006-01-02"), r.MadeBy, ReportHTML)
+	return fmt.Sprintf("%s %s Made %s by %s; the report is %s on every node.", noteMark, r.Verdict.Sentence, r.Made.UTC().Format("2006-01-02"), r.MadeBy, acceptance.ReportHTML)
 }
 
 // announce adds the note, and replaces an older one of ours.
@@ -275,7 +272,7 @@ func (s *Report) announce(ctx context.Context) error {
 
 // end wipes what provisioning left.
 func (s *Report) end() error {
-	for _, file := range leftovers {
+	for _, file := range append(leftovers, acceptance.Traces()...) {
 		if err := s.wipe(file); err != nil {
 			return fmt.Errorf("wipe %s: %w", file, err)
 		}
@@ -308,4 +305,17 @@ func (s *Report) wipe(at string) error {
 		}
 	}
 	return s.o.Host.Files.Remove(at)
+}
+
+// Reopened implements step.Reopener: the report is of an earlier run.
+func (s *Report) Reopened() bool {
+	r, err := s.accept.Record()
+	have, unread := s.read()
+	return err == nil && unread == nil && r != nil && have != nil && (!r.Done || r.Run != have.Run)
+}
+
+func (s *Report) call(ctx context.Context, limit time.Duration, node, method string, in, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return s.o.Peers.Call(ctx, node, method, in, out)
 }
