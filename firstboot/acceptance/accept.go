@@ -168,17 +168,7 @@ func (s *Accept) follow(ctx context.Context, c string, own *Record) step.Verdict
 // Apply implements Step.
 func (s *Accept) Apply(ctx context.Context) error {
 	if c := CoordinatorOf(s.o.Profile); c != s.o.Node {
-		var r Record
-		if err := s.call(ctx, 20*time.Second, c, methodAcceptGet, nil, &r); err != nil {
-			return err
-		}
-		if place := s.place(); r.Done && place != "" && r.For != place {
-			return s.call(ctx, time.Minute, c, methodAcceptRenew, place, nil)
-		}
-		if !r.Done {
-			return nil
-		}
-		return s.save(&r)
+		return s.takeOver(ctx, c)
 	}
 	r, err := s.begin(ctx)
 	if err != nil || r.Done {
@@ -206,6 +196,11 @@ func (s *Accept) Apply(ctx context.Context) error {
 		}
 	}
 	s.doing.Store(nil)
+	return s.conclude(ctx, r)
+}
+
+// conclude takes away what the drills made, and writes down that they have ended.
+func (s *Accept) conclude(ctx context.Context, r *Record) error {
 	if err := s.clean(ctx, r); err != nil {
 		return fmt.Errorf("clean up after the acceptance: %w", err)
 	}
@@ -220,6 +215,19 @@ func (s *Accept) Apply(ctx context.Context) error {
 	r.Done, r.Ended = true, s.o.Host.Clock.Now().UTC()
 	r.sorted()
 	return s.save(r)
+}
+
+// takeOver keeps what the coordinator found, once it has ended; a new machine asks
+// for drills of its own.
+func (s *Accept) takeOver(ctx context.Context, coordinator string) error {
+	var r Record
+	if err := s.call(ctx, 20*time.Second, coordinator, methodAcceptGet, nil, &r); err != nil || !r.Done {
+		return err
+	}
+	if place := s.place(); place != "" && r.For != place {
+		return s.call(ctx, time.Minute, coordinator, methodAcceptRenew, place, nil)
+	}
+	return s.save(&r)
 }
 
 // foreign says what of other people's work keeps the drills away.

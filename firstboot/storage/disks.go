@@ -55,33 +55,18 @@ func judgeDisks(n profiles.Node, minOSDs int, fsid string, disks []pve.Disk, vol
 	for i := range chosen {
 		c := &chosen[i]
 		v, owned := owner[c.disk.Device]
-		switch {
+		switch own := owned && v.FSID == fsid && fsid != ""; {
 		case root(c.disk):
 			p.stop = fmt.Sprintf("%s of %s is the disk that the system runs from and never becomes an OSD: correct osd_disks", label(c.disk), n.Name)
-		case owned && v.FSID == fsid && fsid != "":
+		case own:
 			c.osd = v.OSD
 		case c.disk.Blank() && !owned:
 		case slices.Contains(n.Wipe, c.disk.Serial) && c.disk.Serial != "":
 			c.wipe = true
-		case c.disk.Serial == "":
-			p.stop = fmt.Sprintf("%s of %s is in use, with %s, and has no serial that a wipe list could name: erase it by hand with wipefs -a %s, or take it out",
-				label(c.disk), n.Name, content(c.disk), c.disk.Device)
-		case owned:
-			p.stop = fmt.Sprintf("%s of %s holds OSD %d of another Ceph cluster (fsid %s): take the disk out, or put %q on the wipe list of %s to erase it",
-				label(c.disk), n.Name, v.OSD, v.FSID, c.disk.Serial, n.Name)
 		default:
-			p.stop = fmt.Sprintf("%s of %s is in use, with %s: take the disk out, or put %q on the wipe list of %s to erase it",
-				label(c.disk), n.Name, content(c.disk), c.disk.Serial, n.Name)
+			p.stop = inUse(n, c.disk, v, owned, content)
 		}
-		if c.want.IsZero() && c.osd < 0 {
-			p.risks = append(p.risks, fmt.Sprintf("%s of %s is blank and becomes an OSD though the profile does not name it: name the disks for Ceph under osd_disks", label(c.disk), n.Name))
-		}
-		if c.want.Kernel != "" {
-			p.risks = append(p.risks, fmt.Sprintf("%s of %s is named by its kernel name, which may change at the next start: name it by serial", c.disk.Device, n.Name))
-		}
-		if !Protected(c.disk.Model) {
-			p.risks = append(p.risks, fmt.Sprintf("%s of %s (%s) has no known power-loss protection: writes wait for the flash, and Ceph is slower than the disk's data sheet", label(c.disk), n.Name, c.disk.Model))
-		}
+		p.risks = append(p.risks, c.weaknesses(n)...)
 	}
 	p.disks = chosen
 	has := len(chosen)
@@ -92,6 +77,34 @@ func judgeDisks(n profiles.Node, minOSDs int, fsid string, disks []pve.Disk, vol
 		p.wait = fmt.Sprintf("%s has %s for Ceph, the profile wants %d: add blank disks of at least 100 GB, or name used ones and consent to erase them", n.Name, count(has, "disk"), max(1, minOSDs))
 	}
 	return p
+}
+
+// inUse says whose a disk is that nobody consented to erase, and what to do.
+func inUse(n profiles.Node, d pve.Disk, v pve.Volume, owned bool, content func(pve.Disk) string) string {
+	switch {
+	case d.Serial == "":
+		return fmt.Sprintf("%s of %s is in use, with %s, and has no serial that a wipe list could name: erase it by hand with wipefs -a %s, or take it out",
+			label(d), n.Name, content(d), d.Device)
+	case owned:
+		return fmt.Sprintf("%s of %s holds OSD %d of another Ceph cluster (fsid %s): take the disk out, or put %q on the wipe list of %s to erase it",
+			label(d), n.Name, v.OSD, v.FSID, d.Serial, n.Name)
+	}
+	return fmt.Sprintf("%s of %s is in use, with %s: take the disk out, or put %q on the wipe list of %s to erase it",
+		label(d), n.Name, content(d), d.Serial, n.Name)
+}
+
+// weaknesses are what is to be known of a disk that becomes an OSD, or is one.
+func (c osdDisk) weaknesses(n profiles.Node) (risks []string) {
+	if c.want.IsZero() && c.osd < 0 {
+		risks = append(risks, fmt.Sprintf("%s of %s is blank and becomes an OSD though the profile does not name it: name the disks for Ceph under osd_disks", label(c.disk), n.Name))
+	}
+	if c.want.Kernel != "" {
+		risks = append(risks, fmt.Sprintf("%s of %s is named by its kernel name, which may change at the next start: name it by serial", c.disk.Device, n.Name))
+	}
+	if !Protected(c.disk.Model) {
+		risks = append(risks, fmt.Sprintf("%s of %s (%s) has no known power-loss protection: writes wait for the flash, and Ceph is slower than the disk's data sheet", label(c.disk), n.Name, c.disk.Model))
+	}
+	return risks
 }
 
 // choose takes the disks that the profile names, or where it names none at all,
