@@ -234,7 +234,7 @@ var doors = map[string][]string{
 	"howett.net/plist":               {"ringboot/imagebuilder/stick"},
 	"github.com/go-crypt/crypt":      {"ringboot/imagebuilder/keyring"},
 	"github.com/pelletier/go-toml":   {"ringboot/imagebuilder/answer", "ringboot/rehearsal"},
-	"testing":                        {"ringboot/rehearsal/need", "ringboot/rehearsal/containers/lab"},
+	"testing":                        {"ringboot/rehearsal/need", "ringboot/rehearsal/containers/lab", "ringboot/rehearsal/hangfs"},
 }
 
 func TestThirdPartyTypesStopAtOneDoor(t *testing.T) {

@@ -157,6 +157,9 @@ func (s *System) pending(ctx context.Context) string {
 	return fmt.Sprintf("it waits for %q, and behind them are %q", jobs["running"], jobs["waiting"])
 }
 
+// Init is the pid of its first process, as the host sees it.
+func (s *System) Init() int { return s.init }
+
 // firstOf finds the child that is the first process of a pid namespace of its
 // own. The starting script has other children, which come and go.
 func firstOf(pid int) int {
