@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ringboot/firstboot/host"
+	"ringboot/firstboot/keeper"
 	"ringboot/firstboot/pve"
 )
 
@@ -54,3 +55,35 @@ func (p *Parts) hung() []string {
 	}
 	return nil
 }
+
+// Feel tells a settled node's keeper whether the cluster's file system answers,
+// until the context ends. It is a program of its own, of no rights at all: who
+// waits there can hang in the kernel and be killed by nobody, and the keeper
+// must never be the one.
+func Feel(ctx context.Context, root string) error {
+	h := host.New(root)
+	touch := pve.Touch(h.Files)
+	tick := time.NewTicker(touchEvery)
+	defer tick.Stop()
+	for last := (keeper.Felt{}); ; {
+		now := keeper.Felt{At: h.Clock.Now()}
+		if err := touch(); err != nil {
+			now.Hung = err.Error()
+		}
+		if last.At.IsZero() || now.Hung != last.Hung {
+			if err := writeJSON(h.Files, keeper.FeltFile, now, 0o644); err != nil {
+				return err
+			}
+			last = now
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// touchEvery is how often a settled node's is felt. With the limit of a touch and
+// the keeper's own pause it makes how late a hang is told: seven seconds.
+const touchEvery = 2 * time.Second

@@ -34,7 +34,7 @@ func (a *Agent) Look(ctx context.Context, keep []string) (keeper.Told, error) {
 			return before, fault.Precondition.Wrap(err)
 		}
 		told := before
-		told.Version, told.At, told.Risks = 1, now, []string{err.Error()}
+		told.Version, told.At, told.Hung = keeper.ToldVersion, now, err.Error()
 		return told, writeTold(f, told)
 	}
 	found, blind := drift.Look(ctx, a.Engine.Steps(), before.Drift, now)

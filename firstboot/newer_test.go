@@ -204,7 +204,7 @@ func TestEveryStateFileIsTried(t *testing.T) {
 	unversioned := map[string]string{
 		"ring.json": "a guess, worth a second of probing", "packages.json": "when something was tried: otherwise it is tried anew",
 		"handover.json": "read together with charge.json", "admit.json": "half an hour", "admitted.json": "half an hour", "order.json": "signed, and good for ten minutes", "notices.json": "numbers of what was told",
-		"requested.json": "gone with the next start", "status.json": "an address", "ringboot-ceph.json": "what the founder meant to make: ceph.conf says the rest",
+		"requested.json": "gone with the next start", "felt.json": "what is so now, written anew at each start", "status.json": "an address", "ringboot-ceph.json": "what the founder meant to make: ceph.conf says the rest",
 	}
 	tried := map[string]bool{}
 	for _, s := range states() {

@@ -43,7 +43,7 @@ func doctor(ctx context.Context, t *terminal) error {
 			return err
 		}
 		s := agent.Status()
-		s.Risks, s.Drift = told.Risks, told.Drift
+		s.Risks, s.Drift = told.Warnings(), told.Drift
 		return diagnose(t, s)
 	}
 	outcomes, err := pass(ctx, t, engine.PassOptions{Check: true})

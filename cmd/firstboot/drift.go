@@ -46,17 +46,17 @@ The exit code is 0 when nothing differs, and 8 when something does.`,
 			}
 			switch {
 			case asJSON:
-				if err := cli.JSON(t.Stdout, driftJSON{1, told.At, told.Drift, told.Risks}); err != nil {
+				if err := cli.JSON(t.Stdout, driftJSON{1, told.At, told.Drift, told.Warnings()}); err != nil {
 					return err
 				}
 			case !quiet:
 				for _, d := range told.Drift {
 					fmt.Fprintln(t.Stdout, d.Text)
 				}
-				for _, r := range told.Risks {
+				for _, r := range told.Warnings() {
 					fmt.Fprintln(t.Stdout, r)
 				}
-				if len(told.Drift)+len(told.Risks) == 0 {
+				if len(told.Drift)+len(told.Warnings()) == 0 {
 					fmt.Fprintln(t.Stdout, "nothing differs from the plan")
 				}
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,8 +13,10 @@ import (
 
 	"ringboot/firstboot"
 	"ringboot/firstboot/host"
+	"ringboot/firstboot/keeper"
 	"ringboot/firstboot/status"
 	"ringboot/firstboot/trust"
+	"ringboot/rehearsal/hangfs"
 	"ringboot/rehearsal/need"
 )
 
@@ -157,4 +160,81 @@ func TestTheKeeperStartsWhileEtcPveHangs(t *testing.T) {
 	if stopped := time.Since(began); told > hangLimit || stopped > hangLimit {
 		t.Errorf("told after %s, stopped after %s", told, stopped)
 	}
+}
+
+// feelAlone starts what feels for the keeper, as a user of no rights at all.
+func feelAlone(tb testing.TB, root string) *exec.Cmd {
+	tb.Helper()
+	const nobody = 65533
+	dir := filepath.Join(root, filepath.Dir(keeper.FeltFile))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		tb.Fatal(err)
+	}
+	if err := os.Chown(dir, nobody, nobody); err != nil {
+		tb.Fatal(err)
+	}
+	cmd := exec.Command("setpriv", "--reuid", "65533", "--regid", "65533", "--clear-groups", "--no-new-privs", "--bounding-set", "-all", "--inh-caps", "-all", filepath.Join(root, "firstboot"), "--root", root, "feel")
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return cmd
+}
+
+// The cluster's file system of a settled node stops answering: the keeper, which
+// cannot see it, says so within ten seconds, keeps the ring, stops and starts
+// meanwhile, and says when it is back. One look waits and no more.
+func TestAHangOnASettledNode(t *testing.T) {
+	need.Slow(t)
+	need.Root(t)
+	need.Tools(t, "unshare:util-linux", "setpriv:util-linux", "mount", "ip:iproute2", "go")
+	need.File(t, "/dev/fuse", "fuse3")
+	root := room(t, keys(t), "frege")
+	build(t, root)
+	settleNode(t, root)
+	at := filepath.Join(root, "etc/pve")
+	if err := os.MkdirAll(at, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	fs := hangfs.Mount(t, 0, at)
+	cmd := keepAlone(t, root)
+	feelAlone(t, root)
+	whole := func(s status.Status) bool { return len(s.Ring.Ports) == 2 && s.Ring.Ports[0].Up && s.Ring.Ports[1].Up }
+	hangs := func(s status.Status) bool {
+		return len(s.Risks) > 0 && strings.HasPrefix(s.Risks[0], "/etc/pve has not answered since ")
+	}
+	if s := says(t, root, whole); hangs(s) {
+		t.Errorf("it hangs before it does: %q", s.Risks)
+	}
+	began := time.Now()
+	fs.Hang()
+	says(t, root, func(s status.Status) bool { return whole(s) && hangs(s) })
+	told := time.Since(began)
+	began = time.Now()
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	stopped := time.Since(began)
+	keepAlone(t, root)
+	says(t, root, func(s status.Status) bool { return whole(s) && hangs(s) })
+	began = time.Now()
+	if n := fs.Back(); n != 1 {
+		t.Errorf("%d looks waited", n)
+	}
+	says(t, root, func(s status.Status) bool {
+		return !hangs(s) && slices.ContainsFunc(s.Events, func(e status.Event) bool { return e.Text == "/etc/pve answers again" })
+	})
+	back := time.Since(began)
+	if max(told, stopped, back) > hangLimit {
+		t.Errorf("told after %s, stopped after %s, back after %s", told, stopped, back)
+	}
+	need.Figure("pve.settled_hang_told_s", told.Seconds(), "s")
+	need.Figure("pve.settled_hang_stop_s", stopped.Seconds(), "s")
 }

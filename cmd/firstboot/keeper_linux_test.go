@@ -131,6 +131,7 @@ func says(tb testing.TB, root string, want func(status.Status) bool) status.Stat
 	var s status.Status
 	var err error
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		s = status.Status{} // what is left out was not said
 		if err = keeper.Ask(tb.Context(), filepath.Join(root, keeper.Socket), trust.MethodStatus, nil, &s); err == nil && want(s) {
 			return s
 		}
@@ -189,10 +190,13 @@ func BenchmarkKeeper(b *testing.B) {
 		settleNode(b, root)
 		cmd := keepAlone(b, root)
 		says(b, root, func(s status.Status) bool { return len(s.Ring.Ports) == 2 })
+		feels := feelAlone(b, root).Process.Pid
 		time.Sleep(calm) // a rate needs its time
-		before := cpu(b, cmd.Process.Pid)
+		before, felt := cpu(b, cmd.Process.Pid), cpu(b, feels)
 		time.Sleep(span)
 		need.Figure("keeper.cpu_percent", float64(cpu(b, cmd.Process.Pid)-before)/float64(span)*100, "%")
 		need.Figure("keeper.rss_mib", rss(b, cmd.Process.Pid), "MiB")
+		need.Figure("keeper.feel_cpu_percent", float64(cpu(b, feels)-felt)/float64(span)*100, "%")
+		need.Figure("keeper.feel_rss_mib", rss(b, feels), "MiB")
 	}
 }

@@ -66,6 +66,7 @@ func commands() []func(*terminal) *cobra.Command {
 		newSettle,
 		newDrift,
 		newTell,
+		newFeel,
 		newObey,
 		newProbePort,
 		newResume,

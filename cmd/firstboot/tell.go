@@ -20,6 +20,17 @@ func newTell(t *terminal) *cobra.Command {
 	}
 }
 
+func newFeel(t *terminal) *cobra.Command {
+	return &cobra.Command{
+		Use:     "feel",
+		Short:   "Tell the keeper whether the cluster's file system answers",
+		Example: "  systemctl start ringboot-feel      # the unit that calls firstboot feel",
+		Args:    cli.None(),
+		Hidden:  true,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return firstboot.Feel(cmd.Context(), t.root) },
+	}
+}
+
 func newObey(t *terminal) *cobra.Command {
 	return &cobra.Command{
 		Use:     "obey",

@@ -68,6 +68,7 @@ type Told struct {
 	Facts   status.Facts            `json:"facts"`
 	Drift   []status.Drift          `json:"drift"`
 	Risks   []string                `json:"risks,omitempty"`
+	Hung    string                  `json:"hung,omitempty"` // the cluster's file system did not answer
 	Member  map[string]status.State `json:"member,omitempty"`
 	Events  []status.Event          `json:"events,omitempty"`
 	Wear    []Wear                  `json:"wear,omitempty"` // of this node's disks
@@ -90,6 +91,7 @@ type Keeper struct {
 	toldAt     time.Time
 	ordered    []byte             // signature of the order that was laid down last
 	acceptance *status.Acceptance // of the report that was handed over
+	felt       Felt
 }
 
 // toldKeeps is how long what was told is shown before the file is read again.
@@ -207,7 +209,7 @@ func (k *Keeper) Run(ctx context.Context, n host.Notifier, socket string) error 
 	defer all.Wait()
 	defer cancel()
 	all.Go(func() { k.local.Serve(ctx, listener) })
-	services := append(k.resident.Services(), Service{"ring keeper", k.ring.Run}, Service{"keys", k.reread})
+	services := append(k.resident.Services(), Service{"ring keeper", k.ring.Run}, Service{"keys", k.reread}, Service{"feeling", k.feel})
 	if k.charge.Profile.Agent.Notify {
 		services = append(services, Service{"notices", k.notice})
 	}

@@ -87,7 +87,7 @@ func (k *Keeper) Status() status.Status {
 	s := status.Status{
 		Version: 1, Node: c.Seed.Node, ClusterID: c.Seed.ClusterID, Agent: k.version, Plan: c.Seed.Plan.Cluster, PlanNode: c.Seed.Plan.Node,
 		Phase: status.PhaseFormed, Step: len(c.Steps), Steps: len(c.Steps), Since: c.Settled, Plans: slices.Clone(c.Steps), Peers: k.resident.Peers(), Ring: k.ring.View(),
-		Risks: slices.Clone(t.Risks), Settled: c.Settled, Drift: slices.Clone(t.Drift), Looked: t.At, Events: append(slices.Clone(t.Events), k.events.all()...),
+		Risks: k.warnings(t), Settled: c.Settled, Drift: slices.Clone(t.Drift), Looked: t.At, Events: append(slices.Clone(t.Events), k.events.all()...),
 		Acceptance: k.accepted(), HostKeys: HostKeys(k.files),
 	}
 	s.Events = s.Events[max(0, len(s.Events)-maxTold):]

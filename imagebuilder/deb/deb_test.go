@@ -234,7 +234,10 @@ func TestUnits(t *testing.T) {
 	if score := exposure(t, "ringboot-keeper.service"); score > 2.0 {
 		t.Errorf("systemd-analyze security gives the keeper %.1f, want at most 2.0", score)
 	}
-	for _, unit := range []string{"ringboot.service", "ringboot-keeper.service", "ringboot-drift.service", "ringboot-tell.service", "ringboot-order.service"} {
+	if score := exposure(t, "ringboot-feel.service"); score > 1.0 {
+		t.Errorf("systemd-analyze security gives what feels for the keeper %.1f, want at most 1.0", score)
+	}
+	for _, unit := range []string{"ringboot.service", "ringboot-keeper.service", "ringboot-feel.service", "ringboot-drift.service", "ringboot-tell.service", "ringboot-order.service"} {
 		text, err := os.ReadFile("files/" + unit)
 		if err != nil {
 			t.Fatal(err)
@@ -242,6 +245,9 @@ func TestUnits(t *testing.T) {
 		for line := range strings.Lines(string(text)) {
 			if key, _, _ := strings.Cut(line, "="); (key == "After" || key == "Wants" || key == "Requires") && strings.Contains(line, "pvepro") {
 				t.Errorf("%s waits for the web interface: %s", unit, line)
+			}
+			if strings.Contains(line, "/etc/pve") && !strings.HasPrefix(line, "#") {
+				t.Errorf("systemd would wait for an /etc/pve that hangs before it starts %s: %s", unit, line)
 			}
 		}
 		// What the builder starts mounts for others to see, and installs packages.

@@ -15,6 +15,8 @@ var (
 	agentUnit []byte
 	//go:embed files/ringboot-keeper.service
 	keeperUnit []byte
+	//go:embed files/ringboot-feel.service
+	feelUnit []byte
 	//go:embed files/ringboot-drift.service
 	driftUnit []byte
 	//go:embed files/ringboot-drift.timer
@@ -48,6 +50,7 @@ const (
 	AgentPath    = "/usr/lib/ringboot/firstboot"
 	AgentUnit    = "ringboot.service"
 	KeeperUnit   = "ringboot-keeper.service"
+	FeelUnit     = "ringboot-feel.service"
 	DriftUnit    = "ringboot-drift.service"
 	DriftTimer   = "ringboot-drift.timer"
 	UpgradeUnit  = "ringboot-upgrade.service"
@@ -78,6 +81,7 @@ func Agent(version string, binary *io.SectionReader, at time.Time) Package {
 			{Path: wantsDir + AgentUnit, Target: unitDir + AgentUnit},
 			{Path: unitDir + KeeperUnit, Mode: 0o644, Content: keeperUnit},
 			{Path: wantsDir + KeeperUnit, Target: unitDir + KeeperUnit},
+			{Path: unitDir + FeelUnit, Mode: 0o644, Content: feelUnit},
 			{Path: unitDir + DriftUnit, Mode: 0o644, Content: driftUnit},
 			{Path: unitDir + DriftTimer, Mode: 0o644, Content: driftTimer},
 			{Path: unitDir + UpgradeUnit, Mode: 0o644, Content: upgradeUnit},

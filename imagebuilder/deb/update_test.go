@@ -114,7 +114,7 @@ var (
 func TestAnUpdateBeginsNothing(t *testing.T) {
 	x := settledNode(t)
 	told := x.install(Update("1.1", binary("two"), day))
-	if want := []string{"daemon-reload", "try-restart ringboot-keeper.service ringboot.service"}; !slices.Equal(told, want) {
+	if want := []string{"daemon-reload", "try-restart ringboot-keeper.service ringboot-feel.service ringboot.service"}; !slices.Equal(told, want) {
 		t.Errorf("systemctl was told %q, want %q", told, want)
 	}
 	if text, err := os.ReadFile(filepath.Join(x.root, AgentPath)); err != nil || string(text) != "two" {
@@ -172,7 +172,7 @@ func TestAPurgeLeavesTheFloorOfTheRing(t *testing.T) {
 	x := settledNode(t)
 	x.install(Update("1.1", binary("two"), day))
 	told := x.dpkg("--purge", "ringboot")
-	want := []string{"stop ringboot-drift.timer ringboot-tell.path ringboot-order.path ringboot-upgrade.service ringboot-replace-disk.service ringboot.service ringboot-keeper.service",
+	want := []string{"stop ringboot-drift.timer ringboot-tell.path ringboot-order.path ringboot-upgrade.service ringboot-replace-disk.service ringboot.service ringboot-keeper.service ringboot-feel.service",
 		"daemon-reload", "daemon-reload", "reset-failed ringboot*"}
 	if !slices.Equal(told, want) {
 		t.Errorf("systemctl was told %q, want %q", told, want)
