@@ -187,6 +187,28 @@ func TestAttacks(t *testing.T) {
 			life.Store(Forming)
 		}
 	}
+	// The keeper of a node that is bound, whose key lies in a file: it looks, and
+	// is believed what a settled node says.
+	keeper := deputyOf(t, b.russell)
+	plays := NewServer(ServerOptions{Identity: keeper, Nodes: three})
+	for _, r := range Requests() {
+		if r.Method != MethodHello {
+			plays.Handle(r.Method, func(context.Context, string, json.RawMessage) (any, error) { return "done", nil })
+		}
+	}
+	plays.Live(func() Life { return Woken })
+	believing := client(t, b.frege, serve(t, plays))
+	for _, r := range Requests() {
+		if looks := []string{MethodHello, MethodStatus, MethodBindings}; !slices.Contains(looks, r.Method) {
+			attack("the keeper of russell asks for "+r.Method, asks(keeper, r.Method, nil))
+		}
+		if slices.Contains(r.By, Node) && !slices.Contains(r.In, Settled) {
+			attack("the keeper of russell answers to "+r.Method, believing.Call(t.Context(), "russell", r.Method, nil, nil) == nil)
+		}
+	}
+	if err := believing.Call(t.Context(), "russell", MethodStatus, nil, nil); err != nil || !asks(keeper, MethodStatus, nil) {
+		t.Errorf("a keeper does not look, or is not believed what it says: %v", err)
+	}
 	b.answers(t, attack)
 	b.documents(t, attack)
 	b.orders(t, attack)

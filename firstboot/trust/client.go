@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -132,6 +133,9 @@ func (c *Client) Call(ctx context.Context, node, method string, in, out any) err
 	}
 	if e.Error != "" {
 		return &RemoteError{Node: node, Method: method, Code: clip(e.Code, textLength), Text: clip(e.Error, textLength)}
+	}
+	if row, ok := requestOf(method); ok && !slices.Contains(row.In, Settled) && resp.TLS != nil && isDeputy(resp.TLS.PeerCertificates[0]) {
+		return fmt.Errorf("answer of %s to %s: it comes under its keeper's key, which counts only for what a settled node says: somebody may have that key, so run firstboot renew on %s", node, method, node)
 	}
 	if out == nil {
 		return nil

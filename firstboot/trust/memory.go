@@ -86,7 +86,7 @@ func (n *MemoryNode) Call(ctx context.Context, node, method string, in, out any)
 	if err != nil {
 		return fmt.Errorf("ask %s for %s: %w", node, method, err)
 	}
-	answer, err := to.Answer(ctx, Party{As: askersOver(n.name), Name: n.name}, method, request)
+	answer, err := to.Answer(ctx, Party{As: askersOver(n.name, false), Name: n.name}, method, request)
 	if err != nil {
 		return &RemoteError{Node: node, Method: method, Code: codeOf(err), Text: err.Error()}
 	}

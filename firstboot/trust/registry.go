@@ -118,6 +118,8 @@ func (m *Methods) admit(by Party, method string, size int) (Handler, Request, er
 	case slices.ContainsFunc(row.By, func(a Asker) bool { return slices.Contains(by.As, a) }):
 	case slices.Contains(by.As, Reader):
 		return refuse(codeRefused, fmt.Errorf("an operator may only read, not call %s", method))
+	case slices.Contains(by.As, Keeper):
+		return refuse(codeRefused, fmt.Errorf("the keeper of %s may only look, not call %s", by.Name, method))
 	default:
 		return refuse(codeRefused, fmt.Errorf("%s may not call %s", by.Name, method))
 	}

@@ -14,6 +14,9 @@ const (
 	// Coordinator is the node that runs the acceptance; the room of the
 	// request checks that it is the one.
 	Coordinator Asker = "coordinator"
+	// Keeper is what stays on a settled node of the plan, proven by a key of its
+	// own for which the node's key gave its word: it looks after its peers.
+	Keeper Asker = "keeper"
 	// Reader is an operator's certificate: it changes nothing.
 	Reader Asker = "reader"
 	// Root is root on the node itself, over the agent's socket.
@@ -67,6 +70,7 @@ var (
 	nodes       = []Asker{Node}
 	orders      = []Asker{Coordinator}
 	readers     = []Asker{Node, Reader}
+	watchers    = []Asker{Node, Keeper, Reader}
 	rootHere    = []Asker{Root}
 	always      = Lives()
 	builderRuns = []Life{Forming, Woken}
@@ -81,13 +85,13 @@ var (
 // socket: by whom, in which life of the node, how often and how large.
 func Requests() []Request {
 	return []Request{
-		{MethodHello, readers, always, often, word, page, "says who it is, of which start, and how far"},
+		{MethodHello, watchers, always, often, word, page, "says who it is, of which start, and how far"},
 		{MethodFacts, readers, always, often, word, sheet, "says what must be equal or sound on all nodes"},
-		{MethodStatus, []Asker{Node, Reader, Root}, always, often, word, sheet, "says how far it is, step by step"},
+		{MethodStatus, []Asker{Node, Keeper, Reader, Root}, always, often, word, sheet, "says how far it is, step by step"},
 		{MethodRing, readers, always, often, word, sheet, "says how it sees the ring"},
 		{MethodReport, readers, always, often, word, whole, "gives the acceptance report"},
 		{MethodPage, []Asker{Reader, Root}, always, seldom, word, word, "gives a link that lets one browser see the whole status page, once"},
-		{MethodBindings, readers, always, often, word, whole, "gives the keys to which the nodes are bound, with the proofs"},
+		{MethodBindings, watchers, always, often, word, whole, "gives the keys to which the nodes are bound, with the proofs"},
 		{MethodOrder, nodes, always, Rate{60, time.Hour}, word, word, "takes an order that root on a bound node signed: on a settled node systemd looks at it anew and calls the builder back for that task, for two hours at most"},
 		{"report.node", nodes, builderRuns, often, word, book, "gives this node's part of the report"},
 		{"cluster.view", nodes, builderRuns, often, word, sheet, "says how it sees the cluster"},

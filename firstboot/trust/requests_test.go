@@ -60,6 +60,8 @@ func TestOnlyTheTableIsAnswered(t *testing.T) {
 		{[]Asker{Root}, "secret.dump", `method "secret.dump" is not known here`},
 		{[]Asker{Reader}, MethodStatus, ""},
 		{[]Asker{Reader}, "cluster.key", "an operator may only read, not call cluster.key"},
+		{[]Asker{Keeper}, MethodStatus, ""},
+		{[]Asker{Keeper}, "cluster.key", "the keeper of somebody may only look, not call cluster.key"},
 		{[]Asker{Node, Coordinator}, "cluster.key", ""},
 		{[]Asker{Node, Coordinator}, "apply", "somebody may not call apply"},
 		{[]Asker{Root}, "apply", ""},

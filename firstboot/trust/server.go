@@ -161,7 +161,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		proven(conn)
 	}
 	ip, _, _ := net.SplitHostPort(r.RemoteAddr)
-	by := Party{askersOver(peer), peer, s.place(leaf, peer, ip)}
+	by := Party{askersOver(peer, isDeputy(r.TLS.PeerCertificates[0])), peer, s.place(leaf, peer, ip)}
 	if !s.rates.take(by.Name+" "+by.At, allCalls) {
 		s.refuse(w, http.StatusTooManyRequests, refusal{codeBusy, fmt.Errorf("more than %d requests in %s", allCalls.Times, allCalls.Per)})
 		return
@@ -240,9 +240,12 @@ func clip(s string, n int) string {
 }
 
 // askersOver is what a peer of the channel may be.
-func askersOver(peer string) []Asker {
-	if peer == RoleOperator {
+func askersOver(peer string, keeper bool) []Asker {
+	switch {
+	case peer == RoleOperator:
 		return []Asker{Reader}
+	case keeper:
+		return []Asker{Keeper}
 	}
 	return []Asker{Node, Coordinator}
 }
