@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -194,16 +195,18 @@ const (
 )
 
 // A host on the nodes' network floods them with connections, handshakes,
-// requests under a bound key, questions and forged records, and a cable of the
-// ring with frames: a node that is switched on then and the two that have been
-// flooded before come to trust each other nearly as soon as without it, the ring
-// becomes and stays whole, and their memory is bounded.
+// requests under a bound key, questions, forged records from its own address and
+// from those of the nodes, and beginnings of connections from addresses of nobody,
+// and a cable of the ring with frames: a node that is switched on then and the two
+// that have been flooded before come to trust each other nearly as soon as without
+// it, they go on seeing each other, the ring becomes and stays whole, and their
+// memory is bounded.
 func TestAFloodKeepsNobodyApart(t *testing.T) {
 	need.Slow(t)
 	need.Root(t)
 	need.Tools(t, "unshare:util-linux", "nsenter:util-linux", "ip:iproute2", "chroot:coreutils", "go")
 	agent := build(t, t.TempDir())
-	times, most := map[bool][]time.Duration{}, 0.0
+	times, most, seen := map[bool][]time.Duration{}, 0.0, 1.0
 	for range 2 {
 		for _, flooded := range []bool{false, true} {
 			b := boundThree(t, agent)
@@ -221,9 +224,10 @@ func TestAFloodKeepsNobodyApart(t *testing.T) {
 			times[flooded] = append(times[flooded], took)
 			b.until(t, 30*time.Second, "the ring is whole", func(s status.Status) bool { return s.Ring.Whole })
 			if flooded {
-				most = max(most, b.lasts(t))
+				mib, saw := b.lasts(t)
+				most, seen = max(most, mib), min(seen, saw)
 				sent := guest.end(t)
-				t.Logf("sent: half-open %d, handshakes %d, requests %d, multicast %d, frames %d", sent[halfOpen], sent[handshakes], sent[requests], sent[multicast], sent[frames])
+				t.Logf("sent: half-open %d, handshakes %d, requests %d, multicast %d, frames %d, SYNs %d, spoofed %d", sent[halfOpen], sent[handshakes], sent[requests], sent[multicast], sent[frames], sent[syns], sent[spoofed])
 				if slices.Min(sent) == 0 {
 					t.Errorf("a kind of flood was none: %v", sent)
 				}
@@ -234,6 +238,7 @@ func TestAFloodKeepsNobodyApart(t *testing.T) {
 	calm, flooded := slices.Min(times[false]), slices.Min(times[true])
 	t.Logf("trusted without a flood %v, with it %v", times[false], times[true])
 	need.Figure("trust.flood_rss_mib", most, "mib")
+	need.Figure("trust.flood_seen", seen, "ratio")
 	need.Figure("trust.calm_s", calm.Seconds(), "s")
 	need.Figure("trust.flood_s", flooded.Seconds(), "s")
 	need.Figure("trust.flood_ratio", flooded.Seconds()/calm.Seconds(), "ratio")
@@ -243,10 +248,11 @@ func TestAFloodKeepsNobodyApart(t *testing.T) {
 }
 
 // lasts looks on while the flood goes on: the ring and the trust hold, and the
-// memory is bounded. It returns the MiB of the largest agent.
-func (b boundNodes) lasts(t *testing.T) (most float64) {
+// memory is bounded. It returns the MiB of the largest agent, and how often of all
+// looks at a peer its records were heard.
+func (b boundNodes) lasts(t *testing.T) (most, seen float64) {
 	t.Helper()
-	looks, unseen := 0, 0
+	looks, unseen, begun := 0, 0, 0
 	for end := time.Now().Add(floodFor); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		for i, n := range b.all {
 			s := n.status(t)
@@ -259,11 +265,30 @@ func (b boundNodes) lasts(t *testing.T) (most float64) {
 				}
 			}
 			most = max(most, rss(t, n.cmd.Process.Pid))
+			begun = max(begun, begunIn(t, n.cmd.Process.Pid))
 		}
 	}
-	t.Logf("seen %d of %d times", looks-unseen, looks)
-	if most > floodRSS {
-		t.Errorf("an agent took %.0f MiB", most)
+	t.Logf("seen %d of %d times; a kernel held %d connections that were begun", looks-unseen, looks, begun)
+	if seen = 1 - float64(unseen)/float64(looks); most > floodRSS || seen < 0.5 || begun < 100 {
+		t.Errorf("an agent took %.0f MiB, peers were seen in %.2f of all looks, and %d connections were begun", most, seen, begun)
 	}
-	return most
+	return most, seen
+}
+
+// begunIn is how many connections to the agent the network of a process holds
+// that are begun and not finished.
+func begunIn(t *testing.T, pid int) int {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/tcp6", pid)) // the agent listens on both families
+	if err != nil {
+		t.Fatal(err)
+	}
+	const begun = "03" // TCP_SYN_RECV
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) > 3 && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", 8643)) && f[3] == begun {
+			n++
+		}
+	}
+	return n
 }

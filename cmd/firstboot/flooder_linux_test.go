@@ -57,6 +57,8 @@ const (
 	requests
 	multicast
 	frames
+	syns
+	spoofed
 	kinds
 )
 
@@ -99,6 +101,7 @@ func floods(text string) error {
 		all.Go(func() { f.shakesHands(ctx, target, stranger) })
 		all.Go(func() { f.asks(ctx, target, id) })
 		all.Go(func() { f.questions(ctx, target) })
+		all.Go(func() { f.syns(ctx, target) })
 	}
 	all.Go(func() { f.answersForged(ctx) })
 	all.Go(func() { f.frames(ctx) })
@@ -254,7 +257,8 @@ func (f *flooder) questions(ctx context.Context, target string) {
 }
 
 // answersForged answers each question of a node, and goes on answering, in the
-// name of its peers and signed by nobody whom it knows.
+// name of its peers and signed by nobody whom it knows; from its own address, and
+// from that of the peer.
 func (f *flooder) answersForged(ctx context.Context) {
 	group := &net.UDPAddr{IP: net.IPv4(224, 0, 0, 251), Port: 5353}
 	ifi, err := net.InterfaceByName("lan0")
@@ -267,14 +271,22 @@ func (f *flooder) answersForged(ctx context.Context) {
 	}
 	context.AfterFunc(ctx, func() { conn.Close() })
 	packets := f.forged()
+	r, err := newRaw()
+	if err != nil {
+		return
+	}
+	defer syscall.Close(int(r))
 	var mu sync.Mutex
 	asking := map[string]*net.UDPAddr{} // the newest socket of each node
-	go every(ctx, 1000, func() {
+	go every(ctx, 5000, func() {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, to := range asking {
 			n := f.sent[multicast].Add(1)
 			_, _ = conn.WriteToUDP(packets[int(n)%len(packets)], to)
+			if i := int(n) % len(packets); i%4 < len(f.Targets) {
+				f.spoofs(r, packets[i], f.Targets[i%4], to)
+			}
 		}
 	})
 	buf := make([]byte, 9000)
