@@ -24,6 +24,8 @@ import (
 	"log"
 	mathrand "math/rand/v2"
 	"net"
+	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -68,6 +70,7 @@ type Discovery struct {
 	table  *Table
 	zone   *zone
 	server *mdns.Server
+	near   []netip.Prefix // whom the server answers
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 
@@ -237,12 +240,12 @@ func (d *Discovery) ask(packet []byte, round int) (asked int, err error) {
 
 // follow makes the open sockets fit the live links and tells whether one is new.
 func (d *Discovery) follow() (fresh bool) {
-	if d.zone != nil && d.server == nil {
-		d.serve()
-	}
 	links, err := liveLinks()
 	if err != nil {
 		return false // the next round tries again
+	}
+	if near := prefixesOf(links); d.zone != nil && (d.server == nil || !slices.Equal(near, d.near)) {
+		d.serve(near)
 	}
 	live := map[int]link{}
 	for _, l := range links {
@@ -284,17 +287,24 @@ func (d *Discovery) follow() (fresh bool) {
 
 // serve starts the one server that answers on all links. It is bound to the
 // loopback interface, which neither comes nor goes; the kernel hands it the
-// packets of every link on which a port has joined the group.
-func (d *Discovery) serve() {
-	lo := loopback()
-	server, err := mdns.NewServer(&mdns.Config{Zone: d.zone, Iface: lo, Logger: log.New(io.Discard, "", 0)})
-	if err != nil {
-		d.mu.Lock()
-		d.err = fmt.Errorf("answer queries: %w", err)
-		d.mu.Unlock()
-		return // tried again in the next round
+// packets of every link on which a port has joined the group. Where networks
+// come or go it is told who is a neighbour now.
+func (d *Discovery) serve(near []netip.Prefix) {
+	var err error
+	if d.server == nil {
+		d.server, err = mdns.NewServer(&mdns.Config{Zone: d.zone, Iface: loopback(), Logger: log.New(io.Discard, "", 0)})
 	}
-	d.server = server
+	if err == nil {
+		if err = neighbours(d.server, near); err == nil {
+			d.near = near
+			return
+		}
+		_ = d.server.Shutdown() // it only closes sockets
+	}
+	d.server = nil // tried again in the next round
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.err = fmt.Errorf("answer queries: %w", err)
 }
 
 func loopback() *net.Interface {

@@ -3,13 +3,15 @@ package discovery
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 )
 
 // link is one interface that is worth asking on.
 type link struct {
-	ifi    net.Interface
-	v4, v6 bool
+	ifi      net.Interface
+	v4, v6   bool
+	prefixes []netip.Prefix // its networks of IPv4
 }
 
 // key changes when sockets on the link must be made anew.
@@ -39,6 +41,9 @@ func liveLinks() ([]link, error) {
 			case !ok:
 			case ip.IP.To4() != nil:
 				l.v4 = true
+				if p, err := netip.ParsePrefix(ip.String()); err == nil {
+					l.prefixes = append(l.prefixes, p.Masked())
+				}
 			case ip.IP.IsLinkLocalUnicast():
 				l.v6 = true // mDNS over IPv6 goes from and to link-local addresses
 			}

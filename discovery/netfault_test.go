@@ -77,6 +77,15 @@ func TestDigAndAvahiReadOurRecords(t *testing.T) {
 		t.Errorf("dig: %v\n%s", err, out)
 	}
 
+	// Who asks from beyond the link is not answered, whatever the way back.
+	ok(t, reader.IP("addr", "add", "198.51.100.7/32", "dev", "lo"))
+	ok(t, machines[0].IP("route", "add", "198.51.100.7/32", "via", "10.203.3.98"))
+	ok(t, machines[0].Command("ping", "-c", "1", "-W", "5", "198.51.100.7").Run())
+	out, err = reader.Command("dig", "@10.203.3.11", "-b", "198.51.100.7", "-p", "5353", "+nocookie", "+tries=1", "+time=1", "-q", "_ringboot._tcp.local", "-t", "PTR", "-c", "CLASS32769").CombinedOutput()
+	if err == nil || strings.Contains(string(out), "._ringboot._tcp.local.") {
+		t.Errorf("who is no neighbour was answered:\n%s", out)
+	}
+
 	text := avahi(t, reader)
 	for _, want := range []string{"=;eth0;IPv4;frege-", "10.203.3.11", `"n=russell"`, `"v=1"`, `;8643;`} {
 		if !strings.Contains(text, want) {
