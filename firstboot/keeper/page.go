@@ -42,16 +42,24 @@ const (
 
 // page serves the picture of the cluster, read only.
 type page struct {
-	picture func(context.Context) draw.Picture
+	picture func() draw.Picture
 	files   host.Files // for the reports
 	reports map[string]Served
 	measure func() []family // nil: metrics are not served
 	logins  *logins         // nil: nobody is let in
 
-	mu       sync.Mutex
-	at       time.Time
-	whole    drawn // for those who are let in
-	stranger drawn // for anybody
+	mu      sync.Mutex
+	at      time.Time
+	last    pictures
+	drawing chan struct{} // closed when the picture is there that is being drawn; nil: none is
+	drawers sync.WaitGroup
+}
+
+// pictures are one picture as it is shown.
+type pictures struct {
+	whole    drawn // to those who are let in
+	stranger drawn // to anybody
+	err      error
 }
 
 // drawn is a picture in its two forms.
@@ -72,7 +80,9 @@ func (c *Resident) pageService() Service {
 		if err != nil {
 			return fmt.Errorf("%w: the address comes with step management; else choose another agent.status_port in the profile", err)
 		}
-		return servePage(ctx, listener, cert, &page{picture: c.Picture, files: c.o.Files, reports: c.o.Reports, measure: c.measure(), logins: c.logins})
+		g := &page{picture: func() draw.Picture { return c.Picture(ctx) }, files: c.o.Files, reports: c.o.Reports, measure: c.measure(), logins: c.logins}
+		defer g.drawers.Wait()
+		return servePage(ctx, listener, cert, g)
 	}}
 }
 
@@ -142,26 +152,48 @@ func (g *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(d.json) // a reader that went away is no matter
 }
 
-// render makes one picture a second at most, for all readers.
+// render makes one picture a second at most, for all readers. It is drawn for all
+// of them, outside the lock, and nobody who goes away takes it from the others.
 func (g *page) render(ctx context.Context, in bool) (drawn, error) {
 	g.mu.Lock()
+	old := g.at.IsZero() || time.Since(g.at) >= pageKeeps
+	if old && g.drawing == nil {
+		g.drawing = make(chan struct{})
+		g.drawers.Go(g.draw)
+	}
+	drawing := g.drawing
+	g.mu.Unlock()
+	if old {
+		select {
+		case <-drawing:
+		case <-ctx.Done():
+			return drawn{}, ctx.Err()
+		}
+	}
+	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.whole.html == nil || time.Since(g.at) >= pageKeeps {
-		p := g.picture(ctx)
-		whole, err := draws(p)
-		if err != nil {
-			return drawn{}, err
-		}
-		stranger, err := draws(p.Stranger())
-		if err != nil {
-			return drawn{}, err
-		}
-		g.whole, g.stranger, g.at = whole, stranger, time.Now()
-	}
 	if in {
-		return g.whole, nil
+		return g.last.whole, g.last.err
 	}
-	return g.stranger, nil
+	return g.last.stranger, g.last.err
+}
+
+// draw makes the next picture. A panic in it must not end what keeps the ring.
+func (g *page) draw() {
+	var next pictures
+	defer func() {
+		if p := recover(); p != nil {
+			next.err = fmt.Errorf("drawing panicked: %v", p)
+		}
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		close(g.drawing)
+		g.last, g.at, g.drawing = next, time.Now(), nil
+	}()
+	p := g.picture()
+	if next.whole, next.err = draws(p); next.err == nil {
+		next.stranger, next.err = draws(p.Stranger())
+	}
 }
 
 // draws makes both forms.

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -23,7 +24,7 @@ import (
 )
 
 // examplePicture is a cluster in which one node is missing and one cable is out.
-func examplePicture(context.Context) draw.Picture {
+func examplePicture() draw.Picture {
 	yes := status.State{OK: true}
 	now := time.Now()
 	port := func(name, peer, far string, ok bool, why string) status.RingPort {
@@ -219,4 +220,36 @@ func TestStatusPageInABrowser(t *testing.T) {
 	}
 	browse("--screenshot="+filepath.Join(out, "page.png"), "--window-size=1000,1100")
 	browse("--screenshot="+filepath.Join(out, "phone-dark.png"), "--window-size=500,1100", "--blink-settings=preferredColorScheme=0")
+}
+
+// Who asks for the page and goes away takes the picture from nobody, and one that
+// cannot be drawn is an error and no end.
+func TestAPictureIsForAllReaders(t *testing.T) {
+	begun, finish, drawn := make(chan struct{}), make(chan struct{}), 0
+	g := &page{picture: func() draw.Picture {
+		if drawn++; drawn == 1 {
+			close(begun)
+			<-finish
+			return examplePicture()
+		}
+		panic("a peer's words")
+	}}
+	gone, goes := context.WithCancel(t.Context())
+	first, second := make(chan error, 1), make(chan error, 1)
+	go func() { _, err := g.render(gone, true); first <- err }()
+	<-begun
+	go func() { _, err := g.render(t.Context(), false); second <- err }()
+	goes()
+	if err := <-first; !errors.Is(err, context.Canceled) {
+		t.Errorf("who went away got %v", err)
+	}
+	close(finish)
+	if err := <-second; err != nil || drawn != 1 {
+		t.Errorf("who stayed got %v after %d pictures", err, drawn)
+	}
+	g.at = g.at.Add(-pageKeeps)
+	if _, err := g.render(t.Context(), true); err == nil {
+		t.Error("what cannot be drawn was shown")
+	}
+	g.drawers.Wait()
 }

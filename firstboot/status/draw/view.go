@@ -285,9 +285,10 @@ func risks(s Sources, p Picture) []string {
 			said[r] = append(said[r], name)
 		}
 	}
+	added := map[string]bool{"": true}
 	add := func(text string) {
-		if text = status.Clean(text); text != "" && !slices.Contains(out, text) {
-			out = append(out, text)
+		if text = status.Clean(text); !added[text] {
+			out, added[text] = append(out, text), true
 		}
 	}
 	for _, name := range s.names() {
