@@ -147,6 +147,9 @@ func (a *Agent) filled(s status.Status) status.Status {
 	p := a.Parts
 	s.Node, s.ClusterID, s.Agent = p.Seed.Node, p.Seed.ClusterID, p.Version
 	s.Plan, s.PlanNode, s.Key = p.Seed.Plan.Cluster, p.Seed.Plan.Node, p.place
+	if p.book != nil {
+		s.Bindings = p.book.Hash()
+	}
 	if p.mark != nil && p.request == nil {
 		s.Settled = p.mark.At
 	}

@@ -183,6 +183,8 @@ func TestKeysChangeWhileTheAgentsRun(t *testing.T) {
 	}
 	b.same(t, "russell", fresh)
 	soon(t, "trust.renew_s", began)
+	set := b.all[1].status(t).Bindings // the report shows it, node by node
+	b.until(t, rekeyLimit, "all name the same keys", func(s status.Status) bool { return s.Bindings != "" && s.Bindings == set })
 	b.until(t, rekeyLimit, "the ring is whole", func(s status.Status) bool { return s.Ring.Whole })
 
 	began = time.Now()

@@ -90,6 +90,9 @@ func (k *Keeper) Status() status.Status {
 		Risks: k.warnings(t), Settled: c.Settled, Drift: slices.Clone(t.Drift), Looked: t.At, Events: append(slices.Clone(t.Events), k.events.all()...),
 		Acceptance: k.accepted(), HostKeys: HostKeys(k.files),
 	}
+	if k.book != nil {
+		s.Bindings = k.book.Hash()
+	}
 	s.Events = s.Events[max(0, len(s.Events)-maxTold):]
 	if s.Peers == nil {
 		s.Peers = []status.PeerStatus{}

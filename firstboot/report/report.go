@@ -101,6 +101,7 @@ type Node struct {
 	MemoryMB int               `json:"memory_mb,omitempty"`
 	Watchdog string            `json:"watchdog,omitempty"` // kernel driver
 	Key      string            `json:"key,omitempty"`      // where its own key lies
+	Bindings string            `json:"bindings,omitempty"` // hash of the keys to which the nodes are bound, as it has written it down
 	Versions map[string]string `json:"versions"`
 	Disks    []Disk            `json:"disks"`
 }

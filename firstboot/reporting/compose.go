@@ -110,7 +110,7 @@ func (s *Report) processor() (name string, megabytes int) {
 // history takes risks, stops and times from the agent's own status.
 func (s *Report) history(out *nodeReport) {
 	st := s.status()
-	out.Node.Key = st.Key
+	out.Node.Key, out.Node.Bindings = st.Key, st.Bindings
 	out.Risks = append(out.Risks, st.Risks...)
 	for _, e := range st.Events {
 		if strings.Contains(e.Text, "stopped: ") {

@@ -57,12 +57,13 @@ type Status struct {
 	Peers     []PeerStatus `json:"peers"`
 	Ring      RingView     `json:"ring"`
 	Risks     []string     `json:"risks,omitempty"`
-	Settled   time.Time    `json:"settled,omitzero"` // since when the builder has left it alone
-	Drift     []Drift      `json:"drift,omitempty"`  // what differs from the plan, as it was last looked at
-	Looked    time.Time    `json:"looked,omitzero"`  // when that was
-	Events    []Event      `json:"events,omitempty"` // last ones, oldest first
-	Verdict   string       `json:"verdict"`          // one line
-	Key       string       `json:"key,omitempty"`    // where the node's own key lies
+	Settled   time.Time    `json:"settled,omitzero"`   // since when the builder has left it alone
+	Drift     []Drift      `json:"drift,omitempty"`    // what differs from the plan, as it was last looked at
+	Looked    time.Time    `json:"looked,omitzero"`    // when that was
+	Events    []Event      `json:"events,omitempty"`   // last ones, oldest first
+	Verdict   string       `json:"verdict"`            // one line
+	Key       string       `json:"key,omitempty"`      // where the node's own key lies
+	Bindings  string       `json:"bindings,omitempty"` // hash of the keys to which the nodes are bound, as this one has written it down
 	// Acceptance is how the tests came out, once their report lies on the node.
 	Acceptance *Acceptance `json:"acceptance,omitempty"`
 	// HostKeys are the public keys of its sshd, as known_hosts has them: who asks
