@@ -85,5 +85,5 @@ func Feel(ctx context.Context, root string) error {
 }
 
 // touchEvery is how often a settled node's is felt. With the limit of a touch and
-// the keeper's own pause it makes how late a hang is told: seven seconds.
+// the keeper's own pause it makes how late a hang is told: eight seconds.
 const touchEvery = 2 * time.Second

@@ -11,7 +11,7 @@ import (
 const (
 	readTime  = 5 * time.Second
 	writeTime = 30 * time.Second
-	touchTime = 3 * time.Second
+	touchTime = 4 * time.Second
 )
 
 const hungRemedy = "look at systemctl status pve-cluster and journalctl -u pve-cluster"
