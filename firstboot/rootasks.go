@@ -66,6 +66,8 @@ func (p *Parts) askedByRoot(forming *cluster.Cluster, accept *acceptance.Accept)
 			return nil, accept.Skip(ctx)
 		case a.Consent:
 			return accept.Consent()
+		case a.No:
+			return accept.No(ctx, "root on "+p.Node.Name)
 		}
 		if err := accept.May(a.Again); err != nil { // nobody is called for nothing
 			return nil, err
@@ -82,6 +84,7 @@ type AcceptOrder struct {
 	acceptance.Again
 	Skip    bool `json:"skip,omitempty"`    // go on without the drills that are left
 	Consent bool `json:"consent,omitempty"` // this machine may be reset, once, within an hour
+	No      bool `json:"no,omitempty"`      // nobody is reset by what the profile proposes
 }
 
 func clusterOptions(p *Parts) cluster.Options {

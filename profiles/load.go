@@ -100,7 +100,7 @@ func base() *Profile {
 		}},
 		Ceph:       Ceph{Enabled: true, Repository: "no-subscription", Network: "ring", Pool: "vm", PGNum: 32, MinOSDs: 1},
 		HA:         HA{Enabled: true, ShutdownPolicy: "migrate", Migration: "secure"},
-		Acceptance: Acceptance{Bandwidth: true, Migration: true, Maintenance: true, Seconds: 10},
+		Acceptance: Acceptance{Bandwidth: true, Migration: true, Maintenance: true, PowerCut: ConsentAsk, Seconds: 10},
 		Agent:      Agent{Port: 8643, StatusPage: true, StatusPort: 8644},
 	}
 }

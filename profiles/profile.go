@@ -241,12 +241,12 @@ type Affinity struct {
 
 // Acceptance lists the consents to the drills of step 10.
 type Acceptance struct {
-	Bandwidth   bool   `yaml:"bandwidth" json:"bandwidth"`
-	Migration   bool   `yaml:"migration" json:"migration"`
-	Maintenance bool   `yaml:"maintenance" json:"maintenance"`
-	PowerCut    bool   `yaml:"power_cut" json:"power_cut"` // resets one node without warning
-	Seconds     int    `yaml:"seconds" json:"seconds"`     // length of each bandwidth run, 1 to 60
-	Victim      string `yaml:"victim" json:"victim"`       // node of the power cut; empty: the last of the profile
+	Bandwidth   bool    `yaml:"bandwidth" json:"bandwidth"`
+	Migration   bool    `yaml:"migration" json:"migration"`
+	Maintenance bool    `yaml:"maintenance" json:"maintenance"`
+	PowerCut    Consent `yaml:"power_cut" json:"power_cut"` // resets one node without warning
+	Seconds     int     `yaml:"seconds" json:"seconds"`     // length of each bandwidth run, 1 to 60
+	Victim      string  `yaml:"victim" json:"victim"`       // node of the power cut; empty: the last of the profile
 }
 
 // Agent is how the agents speak to each other and to people.

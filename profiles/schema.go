@@ -51,6 +51,10 @@ func schemaOf(t reflect.Type, path string, table map[string]key) map[string]any 
 		if path == restPath {
 			return map[string]any{"anyOf": []any{s, map[string]any{"const": RestWord}}}
 		}
+	case t == reflect.TypeFor[Consent]():
+		s["type"] = []string{"boolean", "string", "null"}
+		s["enum"] = []any{false, true, string(ConsentAsk), nil}
+		return s
 	case t.Kind() == reflect.Slice:
 		s["type"] = "array"
 		item := schemaOf(t.Elem(), path+"[]", table)

@@ -82,6 +82,10 @@ func Adapt(p *profiles.Profile, practice bool) (*Plan, error) {
 	changed("time servers and name servers are a stand-in of the router at %s, which knows nothing but the time", q.Management.Gateway)
 	q.Management.DNS, q.Management.NTP, q.Proxmox.Update = []netip.Addr{q.Management.Gateway}, nil, profiles.UpdateInstalled
 	changed("the packages are those of the ISO: there is no way out to a repository")
+	if q.Acceptance.PowerCut == profiles.ConsentAsk {
+		q.Acceptance.PowerCut = profiles.ConsentNo
+		changed("no machine is reset: the profile only proposes it, and acceptance.power_cut: true rehearses it")
+	}
 	q.Proxmox.Proxy, q.Proxmox.Mirror, q.Cluster.Smarthost = "", "", ""
 	for i := range q.Nodes {
 		q.Nodes[i].Subscription = ""

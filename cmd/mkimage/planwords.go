@@ -158,7 +158,7 @@ func drills(a profiles.Acceptance) []string {
 	for _, d := range []struct {
 		name string
 		on   bool
-	}{{"bandwidth", a.Bandwidth}, {"migration", a.Migration}, {"maintenance", a.Maintenance}, {"power cut", a.PowerCut}} {
+	}{{"bandwidth", a.Bandwidth}, {"migration", a.Migration}, {"maintenance", a.Maintenance}, {"power cut", a.PowerCut == profiles.ConsentYes}, {"power cut unless somebody says no", a.PowerCut == profiles.ConsentAsk}} {
 		if d.on {
 			out = append(out, d.name)
 		}

@@ -35,6 +35,7 @@ type wishes struct {
 	keyring, profile, cluster string
 	watch, json, plain        bool
 	wait                      string
+	no                        bool
 	timeout, listen           time.Duration
 	width                     int
 }
@@ -58,10 +59,14 @@ func newRoot(t *cli.Terminal) *cobra.Command {
   peers --wait accepted --timeout 90m     # until the report is there; 5 if it did not pass, 7 on time-out
   peers --json | jq .verdict
   peers report > report.html              # the acceptance report
-  peers open                              # a link to the whole status page`,
+  peers open                              # a link to the whole status page
+  peers --no-power-cut                    # reset no node in the first acceptance`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := w.check(); err != nil {
 				return fault.Usage.Wrap(err)
+			}
+			if w.no {
+				return decline(cmd.Context(), w, t)
 			}
 			return show(cmd.Context(), w, t)
 		},
@@ -80,6 +85,7 @@ func newRoot(t *cli.Terminal) *cobra.Command {
 	f.BoolVar(&w.watch, "watch", false, "keep the picture live until q or an interrupt")
 	f.BoolVar(&w.json, "json", false, "write JSON; with --watch one line for each change")
 	f.BoolVar(&w.plain, "plain", false, "write one line for each fact, for logs")
+	f.BoolVar(&w.no, "no-power-cut", false, "say no to the power cut that the profile proposes (acceptance.power_cut: ask)")
 	f.StringVar(&w.wait, "wait", "", "wait until the cluster is in this `state`: formed, or accepted by its acceptance")
 	cli.Complete(cmd, "wait", func(context.Context) []string { return []string{waitFormed, waitAccepted} })
 	f.DurationVar(&w.timeout, "timeout", 90*time.Minute, "longest `time` to wait")
@@ -91,6 +97,8 @@ func (w wishes) check() error {
 	switch {
 	case w.wait != "" && w.wait != waitFormed && w.wait != waitAccepted:
 		return fmt.Errorf("--wait knows the states formed and accepted, not %q", w.wait)
+	case w.no && (w.watch || w.json || w.plain || w.wait != ""):
+		return errors.New("--no-power-cut stands alone")
 	case w.wait != "" && w.watch:
 		return errors.New("--wait and --watch exclude each other")
 	case w.json && w.plain:

@@ -18,6 +18,13 @@ func linksOf(name, address string) trust.Handler {
 	return func(context.Context, string, json.RawMessage) (any, error) { return trust.PageLink{Link: link}, nil }
 }
 
+// heardBy is how a node takes a no.
+func heardBy(name string) trust.Handler {
+	return func(context.Context, string, json.RawMessage) (any, error) {
+		return heard{Nodes: []string{name}, Missing: []string{"another \x1b[2J"}}, nil
+	}
+}
+
 // A link to the page of a node is written, and nothing else that a node says.
 func TestOpenWritesALink(t *testing.T) {
 	t.Parallel()
@@ -29,6 +36,9 @@ func TestOpenWritesALink(t *testing.T) {
 	byKeyring := []string{"--keyring", s.keyring, "open"}
 	if out, errs, code := s.peers(nil, append(byKeyring, "russell")...); code != 0 || out != "https://10.203.3.12:8644/login?once=word\n" || !strings.Contains(errs, "one browser in, once") {
 		t.Errorf("open: %d %s\n%s", code, errs, out)
+	}
+	if _, errs, code := s.peers(nil, "--keyring", s.keyring, "--no-power-cut"); code != 0 || !strings.Contains(errs, "heard by frege") || !strings.Contains(errs, "not heard yet by another") || strings.Contains(errs, "\x1b") {
+		t.Errorf("a no: %d %s", code, errs)
 	}
 	for node, want := range map[string]string{"wittgenstein": "no link to its page", "goedel": "is no node of this cluster"} {
 		if out, errs, code := s.peers(nil, append(byKeyring, node)...); code == 0 || out != "" || !strings.Contains(errs, want) || strings.Contains(errs, "\x1b") {

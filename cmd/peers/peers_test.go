@@ -89,6 +89,7 @@ func beNode(spec string) error {
 		return string(text), err
 	})
 	server.Handle(trust.MethodPage, linksOf(name, address))
+	server.Handle(trust.MethodNo, heardBy(name))
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	listener, err := net.Listen("tcp", ":8643")

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"ringboot/firstboot/acceptance/consent"
+	"ringboot/firstboot/host"
 	"ringboot/firstboot/pve"
 	"ringboot/firstboot/step"
 	"ringboot/firstboot/storage"
@@ -64,12 +66,16 @@ type Accept struct {
 	before []step.Step // must be done on every node
 	began  string      // of which start this agent is
 	doing  atomic.Pointer[string]
+	word   *consent.Own // on a power cut of this machine
 }
 
 // NewAccept returns the step accept.
 func NewAccept(o storage.Options, links LinkTester, web WebProbe) *Accept {
 	sh := pve.Shell{Host: o.Host, Node: o.Node}
-	return &Accept{o: o, ceph: pve.Ceph{Shell: sh}, ha: pve.HA{Shell: sh}, guests: pve.Guests{Shell: sh}, links: links, web: web, began: o.Host.Clock.Now().UTC().Format(time.RFC3339Nano)}
+	s := &Accept{o: o, ceph: pve.Ceph{Shell: sh}, ha: pve.HA{Shell: sh}, guests: pve.Guests{Shell: sh}, links: links, web: web, began: o.Host.Clock.Now().UTC().Format(time.RFC3339Nano)}
+	s.word = &consent.Own{Host: o.Host, Node: o.Node, Profile: o.Profile, Victim: victimOf(o.Profile), Peers: o.Peers,
+		First: func() bool { return s.place() == "" && !host.Exists(o.Host.Files, ReportJSON) }}
+	return s
 }
 
 // Follow says which steps stand before the acceptance. What came after the

@@ -2,7 +2,6 @@ package acceptance
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"ringboot/firstboot/pve"
 	"ringboot/firstboot/report"
 	"ringboot/firstboot/step"
+	"ringboot/profiles"
 	"ringboot/profiles/fault"
 )
 
@@ -47,7 +47,8 @@ func (s *Accept) Repeat(ctx context.Context, a Again) error {
 // unagreed says that a run would cut the power of a node that does not consent.
 func (s *Accept) unagreed(ctx context.Context, r *Record) (string, error) {
 	for _, d := range drills() {
-		if !d.Cuts || s.untried(r, d) != "" {
+		proposed := !r.asked(d) && s.o.Profile.Acceptance.PowerCut == profiles.ConsentAsk // and left out where nobody agrees
+		if !d.Cuts || s.untried(r, d) != "" || proposed {
 			continue
 		}
 		if st, err := s.state(ctx, s.victim(r)); err != nil || !st.Consents {
@@ -240,12 +241,4 @@ func (s *Accept) place() string {
 		return ""
 	}
 	return s.o.Place()
-}
-
-func (s *Accept) renewHandler(ctx context.Context, peer string, in json.RawMessage) (any, error) {
-	var place string
-	if err := json.Unmarshal(in, &place); err != nil {
-		return nil, err
-	}
-	return nil, s.renew(ctx, peer, place)
 }

@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,11 +24,11 @@ const (
 // does. The order goes out at most once in a run, whatever happens meanwhile.
 func (s *Accept) powerCut(ctx context.Context, r *Record) (report.Drill, error) {
 	if r.Cut == nil || !r.Cut.Sent {
-		if d, err := s.prepareCut(ctx, r); err != nil || d != nil {
-			if d != nil {
-				return *d, nil
-			}
+		switch d, err := s.prepareCut(ctx, r); {
+		case err != nil:
 			return report.Drill{}, err
+		case d != nil:
+			return *d, nil
 		}
 	}
 	return s.watchCut(ctx, r)
@@ -37,6 +38,9 @@ func (s *Accept) powerCut(ctx context.Context, r *Record) (report.Drill, error) 
 // sends the order. A drill in place of nil ends it.
 func (s *Accept) prepareCut(ctx context.Context, r *Record) (*report.Drill, error) {
 	victim := s.victim(r)
+	if why, err := s.word.Declined(ctx, victim); err != nil || why != "" {
+		return notTried(why), err
+	}
 	g, err := s.guest(ctx, r)
 	if err != nil {
 		return nil, err
@@ -52,10 +56,7 @@ func (s *Accept) prepareCut(ctx context.Context, r *Record) (*report.Drill, erro
 	now, err := s.managed(ctx, g)
 	if err != nil {
 		d, err := late(err)
-		if err != nil {
-			return nil, err
-		}
-		return &d, nil
+		return &d, err
 	}
 	if now.Node != victim {
 		return nil, fmt.Errorf("the guest is on %s and not on %s, which was to be cut", now.Node, victim)
@@ -63,34 +64,38 @@ func (s *Accept) prepareCut(ctx context.Context, r *Record) (*report.Drill, erro
 	if err := s.ready(ctx, r); err != nil {
 		return nil, err
 	}
+	if why, err := s.word.Foretell(ctx, r.Run, victim); err != nil || why != "" {
+		return notTried(why), err
+	}
+	return nil, s.send(ctx, r, victim)
+}
+
+// send writes the mark of the cut on all nodes and orders it.
+func (s *Accept) send(ctx context.Context, r *Record, victim string) error {
+	if why := s.unready(ctx, r); why != "" {
+		return fmt.Errorf("the power cut was told, and meanwhile %s", why)
+	}
 	before, err := s.state(ctx, victim)
 	if err != nil {
-		return nil, err
-	}
-	if !before.Consents { // any more, or never: it would refuse
-		return &report.Drill{Outcome: report.Untried, Sentence: fmt.Sprintf("%s does not consent to a power cut now: run firstboot accept --consent on it, and then firstboot accept --power-cut %[1]s", victim)}, nil
+		return err
 	}
 	others, err := s.lives(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	delete(others, victim)
 	r.Cut = &cutMark{Victim: victim, Boot: before.Boot, At: s.o.Host.Clock.Now().UTC(), Others: others}
 	if err := s.announce(ctx, r); err != nil {
-		return nil, err
+		return err
 	}
 	// From here on the order may have gone out: it is never sent again.
 	r.Cut.Sent, r.Cut.At, r.TimeLine = true, s.o.Host.Clock.Now().UTC(), nil
 	r.moment(r.Cut.At, victim+" is reset")
 	if err := s.save(r); err != nil {
-		return nil, err
+		return err
 	}
-	err = s.call(ctx, 10*time.Second, victim, methodAcceptCut, r.Run, nil)
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	_ = err // a machine that is reset does not answer; watchCut sees what became of it
-	return nil, nil
+	_ = s.call(ctx, 30*time.Second, victim, methodAcceptCut, r.Run, nil) // a machine that is reset does not answer; watchCut sees what became of it
+	return ctx.Err()
 }
 
 // announce writes the mark of a power cut on all nodes.
@@ -215,7 +220,11 @@ func (s *Accept) judgeCut(ctx context.Context, r *Record, p cutProgress, now tim
 	}
 	if since > cutObeyed && !p.back && !p.fenced && !p.recovered {
 		st, err := s.state(ctx, v)
+		no, _ := s.word.Declined(ctx, v) // a no that came as the order went out
 		switch {
+		case no != "" && st.Cut != r.Run:
+			r.Cut, r.TimeLine = nil, nil
+			return *notTried(no), true
 		case err == nil && st.Boot == r.Cut.Boot && st.Cut != r.Run && r.Cut.Interrupted:
 			return report.Drill{Outcome: report.Warnings, Sentence: fmt.Sprintf("the order to reset %s was interrupted before it was carried out; it is not sent again by itself: run firstboot accept", v)}, true
 		case err == nil && st.Boot == r.Cut.Boot:
@@ -271,4 +280,35 @@ func (s *Accept) outage(ctx context.Context, r *Record) report.Drill {
 		d.Outcome, d.Sentence = report.Passed, fmt.Sprintf("%s was reset and the guest ran again on another node after %.0f s", v, took)
 	}
 	return d
+}
+
+// cut resets this machine, once for each run of the acceptance, and only if
+// this node itself consents and has been told beforehand that it is the victim.
+func (s *Accept) cut(ctx context.Context, run string) (any, error) {
+	rec, err := s.Record()
+	if err != nil {
+		return nil, err
+	}
+	if rec == nil || rec.Run != run || rec.Done || rec.Cut == nil || rec.Cut.Victim != s.o.Node {
+		return nil, fmt.Errorf("%s was not told beforehand that its power is cut, and goes on", s.o.Node)
+	}
+	if done, err := s.o.Host.Files.ReadFile(cutFile); err == nil && strings.TrimSpace(string(done)) == run {
+		return nil, fmt.Errorf("%s has reset itself for this acceptance already", s.o.Node)
+	}
+	if rec.Cut.Boot != s.bootID() {
+		return nil, fmt.Errorf("%s has started anew since the power cut was announced: it is not cut again", s.o.Node)
+	}
+	if why := s.word.Refuses(); why != "" {
+		return nil, errors.New(why)
+	}
+	if err := s.word.Silence(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.o.Host.Files.WriteFile(cutFile, []byte(run+"\n"), 0o600); err != nil {
+		return nil, err
+	}
+	if err := s.word.UseUp(run); err != nil {
+		return nil, fmt.Errorf("%s is not reset, because its consent could not be used up: %w", s.o.Node, err)
+	}
+	return nil, s.o.Host.Files.WriteDirect(sysrqTrigger, []byte("b"))
 }

@@ -50,7 +50,7 @@ func drills() []drill {
 		{Name: "storage", Title: "Ceph write and read", Needs: storage, Run: (*Accept).storage},
 		{Name: "migration", Title: "Live migration", Consent: func(a profiles.Acceptance) bool { return a.Migration }, Needs: storage, AtRisk: anyGuest, Run: (*Accept).migration},
 		{Name: "maintenance", Title: "Planned maintenance", Consent: func(a profiles.Acceptance) bool { return a.Maintenance }, Needs: both, AtRisk: anyGuest, Run: (*Accept).maintenance},
-		{Name: PowerCut, Title: "Power cut", Consent: func(a profiles.Acceptance) bool { return a.PowerCut }, Needs: both, AtRisk: onVictim, Cuts: true, Run: (*Accept).powerCut},
+		{Name: PowerCut, Title: "Power cut", Consent: func(a profiles.Acceptance) bool { return a.PowerCut.Given() }, Needs: both, AtRisk: onVictim, Cuts: true, Run: (*Accept).powerCut},
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"crypto/rand"
 	//nolint:gosec // a checksum to compare copies, nothing more
+	"ringboot/firstboot/acceptance/consent"
 	"ringboot/firstboot/pve"
 	"ringboot/firstboot/report"
 	"ringboot/firstboot/throughput"
@@ -47,8 +48,7 @@ type nodeState struct {
 	Agent   string `json:"agent,omitempty"` // of which start the agent is
 	Cut     string `json:"cut,omitempty"`   // run of the acceptance for which it reset itself
 	Running []int  `json:"running"`         // guests of the acceptance that run here
-	// Consents says that it would obey an order to reset itself now.
-	Consents bool `json:"consents,omitempty"`
+	consent.Answer
 }
 
 type guestOrder struct {
@@ -100,7 +100,11 @@ func (s *Accept) Register(r trust.Registry) {
 		}
 		return rec, err
 	})
-	r.Handle(methodAcceptRenew, s.renewHandler)
+	r.Handle(methodAcceptRenew, func(ctx context.Context, peer string, in json.RawMessage) (any, error) {
+		return decoded(func(ctx context.Context, place string) (any, error) { return nil, s.renew(ctx, peer, place) })(ctx, in)
+	})
+	s.askedOfCuts(r)
+	order(consent.MethodNotice, decoded(func(_ context.Context, n consent.Notice) (any, error) { s.word.Tell(n); return nil, nil }))
 	order(methodAcceptState, func(ctx context.Context, _ json.RawMessage) (any, error) { return s.ownState(ctx) })
 	order(methodAcceptReady, func(ctx context.Context, _ json.RawMessage) (any, error) { return s.ownReadiness(ctx), nil })
 	order(methodAcceptPut, func(_ context.Context, in json.RawMessage) (any, error) {
@@ -168,7 +172,7 @@ func (s *Accept) state(ctx context.Context, node string) (nodeState, error) {
 }
 
 func (s *Accept) ownState(ctx context.Context) (any, error) {
-	n := nodeState{Boot: s.bootID(), Agent: s.began, Running: []int{}, Consents: s.refuses() == ""}
+	n := nodeState{Boot: s.bootID(), Agent: s.began, Running: []int{}, Answer: s.word.Answer()}
 	cut, err := s.o.Host.Files.ReadFile(cutFile)
 	if err == nil {
 		n.Cut = strings.TrimSpace(string(cut))

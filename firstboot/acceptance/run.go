@@ -63,8 +63,12 @@ func (r *Record) sofar(d drill) string {
 	return fmt.Sprintf("drill %d of %d runs: %s; so far: %s", at, len(Names()), d.Name, strings.Join(out, ", "))
 }
 
-// Doing says how far the drills are, while they run.
+// Doing says how far the drills are, while they run; on every node that a power
+// cut is at hand.
 func (s *Accept) Doing() string {
+	if s.word != nil && s.word.Sentence() != "" {
+		return s.word.Sentence()
+	}
 	if text := s.doing.Load(); text != nil {
 		return *text
 	}

@@ -15,9 +15,9 @@ const statusVersion = 1
 // shownEvents is how much of the history travels with a status.
 const shownEvents = 20
 
-// teller is a step whose Apply may take minutes and says meanwhile how far it is,
-// in one sentence: empty where the reason of its check is all there is to say. It
-// is asked by others than those who run Apply.
+// teller is a step whose Apply may take minutes, here or on another node, and says
+// meanwhile how far it is, in one sentence: empty where the reason of its check is
+// all there is to say. It is asked by others than those who run Apply.
 type teller interface{ Doing() string }
 
 // Status is the engine's part of the node's status: steps, phase, risks,
@@ -30,7 +30,7 @@ func (e *Engine) Status() status.Status {
 	s := status.Status{Version: statusVersion, Steps: len(e.steps), Peers: []status.PeerStatus{}}
 	for i, v := range views {
 		reason := v.verdict.Reason
-		if t, ok := e.steps[i].(teller); ok && v.state == step.Todo.String() {
+		if t, ok := e.steps[i].(teller); ok && (v.state == step.Todo.String() || v.state == step.Waiting.String()) {
 			reason = cmp.Or(t.Doing(), reason)
 		}
 		s.Plans = append(s.Plans, status.StepStatus{Name: e.steps[i].Name(), State: v.state, Reason: reason, Since: v.since})

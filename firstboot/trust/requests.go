@@ -17,7 +17,8 @@ const (
 	// Keeper is what stays on a settled node of the plan, proven by a key of its
 	// own for which the node's key gave its word: it looks after its peers.
 	Keeper Asker = "keeper"
-	// Reader is an operator's certificate: it changes nothing.
+	// Reader is an operator's certificate: it changes nothing, but that it may
+	// say no to a power cut.
 	Reader Asker = "reader"
 	// Root is root on the node itself, over the agent's socket.
 	Root Asker = "root"
@@ -102,6 +103,9 @@ func Requests() []Request {
 		{"ceph.monitor", nodes, builderRuns, seldom, word, word, "makes its own monitor, where the plan that root laid on it has grown by the node that asks, and gives it one"},
 		{"accept.get", nodes, builderRuns, often, word, book, "gives its record of the acceptance"},
 		{"accept.renew", nodes, builderRuns, seldom, word, word, "begins, for a new machine, the drills again that harm nobody's guests, once, for another report"},
+		{"accept.answer", nodes, builderRuns, often, word, word, "says of which power cut it was told, and whether somebody said no"},
+		{MethodNo, readers, builderRuns, seldom, word, word, "takes a no to the power cut that the profile proposes; an operator's is handed on to all nodes"},
+		{"accept.notice", orders, builderRuns, seldom, word, word, "shows for a minute that the power of a node is to be cut"},
 		{"accept.state", orders, builderRuns, often, word, page, "says what runs on it"},
 		{"accept.ready", orders, builderRuns, often, word, page, "says whether all its steps are done"},
 		{"accept.put", orders, builderRuns, often, book, word, "keeps the record of the acceptance"},
@@ -117,7 +121,7 @@ func Requests() []Request {
 		{"trust.renew-here", rootHere, builderRuns, byPeople, word, word, "makes another own key for this node"},
 		{"picture", rootHere, always, byPeople, word, whole, "draws the cluster as it is seen from here"},
 		{"apply", rootHere, always, byPeople, page, book, "makes one pass through the plan, or shows it"},
-		{"accept", rootHere, builderRuns, byPeople, word, word, "runs the acceptance or some of its drills again, goes on without those that are left, or consents to a power cut of this node"},
+		{"accept", rootHere, builderRuns, byPeople, word, word, "runs the acceptance or some of its drills again, goes on without those that are left, consents to a power cut of this node, or says no to one"},
 		{"cluster.leave-here", rootHere, builderRuns, byPeople, word, word, "takes this node out of a cluster that carries nothing yet"},
 		{"cluster.admit-here", rootHere, builderRuns, byPeople, word, word, "consents that a new machine of one node gets the cluster's key, for half an hour"},
 	}

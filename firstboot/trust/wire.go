@@ -39,6 +39,9 @@ const (
 	MethodPage   = "page" // the answer is a PageLink
 
 	MethodBindings = "trust.bindings"
+	// MethodNo says no to the power cut that the profile proposes: a node hands it
+	// on, and an operator may say it to any of them.
+	MethodNo = "accept.no"
 )
 
 // PageLink lets one browser see the whole status page, once.

@@ -10,6 +10,7 @@ import (
 	"ringboot/firstboot/acceptance"
 	"ringboot/firstboot/cluster"
 	"ringboot/firstboot/report"
+	"ringboot/profiles"
 )
 
 // evil is a coordinator that orders power cuts as it likes.
@@ -117,11 +118,11 @@ func TestNoPowerCutButByTheVictimsOwnConsent(t *testing.T) {
 // While forming, the profile on the victim's own disk consents to one cut.
 func TestTheProfileConsentsOnceOnTheVictimsOwnDisk(t *testing.T) {
 	p := storageProfile()
-	p.Acceptance.PowerCut = false // of the coordinator
+	p.Acceptance.PowerCut = profiles.ConsentNo // of the coordinator
 	b := newBench(t, 1, p)
 	defer b.close()
 	own := *p
-	own.Acceptance.PowerCut = true
+	own.Acceptance.PowerCut = profiles.ConsentYes
 	b.agents["wittgenstein"].profile = &own
 	b.startAll()
 	b.runUntil(5*time.Minute, func() bool { return false })

@@ -15,6 +15,7 @@ import (
 	"ringboot/firstboot/status"
 	"ringboot/firstboot/step"
 	"ringboot/firstboot/storage"
+	"ringboot/profiles"
 	"ringboot/rehearsal/need"
 	world "ringboot/rehearsal/sim"
 	"ringboot/rehearsal/tools/ceph"
@@ -137,7 +138,7 @@ type looker struct {
 // settle forms a cluster to its report, marks the nodes, and ends the builders.
 func settleBench(t testing.TB) *settledBench {
 	p := storageProfile()
-	p.Acceptance.PowerCut, p.Acceptance.Maintenance, p.Acceptance.Migration = false, false, false
+	p.Acceptance.PowerCut, p.Acceptance.Maintenance, p.Acceptance.Migration = profiles.ConsentNo, false, false
 	b := newBench(t, 1, p)
 	b.startAll()
 	if !b.finish(2 * time.Hour) {

@@ -8,6 +8,7 @@ import (
 
 	"ringboot/firstboot/acceptance"
 	"ringboot/firstboot/report"
+	"ringboot/profiles"
 	"ringboot/profiles/fault"
 )
 
@@ -66,7 +67,7 @@ func tried(before, after *report.Report) (names []string) {
 // of the machine that is cut said yes.
 func TestDrillsOnDemand(t *testing.T) {
 	p := storageProfile()
-	p.Acceptance.PowerCut = false
+	p.Acceptance.PowerCut = profiles.ConsentNo
 	b := newBench(t, 1, p)
 	defer b.close()
 	b.startAll()

@@ -38,7 +38,7 @@ var ownersFiles = []string{"/etc/pve/user.cfg", "/etc/pve/datacenter.cfg", "/etc
 // settles them, and lets their owner change something.
 func newGrowing(t *testing.T, f formation) *growing {
 	p := f.profile()
-	p.Acceptance.PowerCut, p.Acceptance.Maintenance, p.Acceptance.Migration = false, false, false
+	p.Acceptance.PowerCut, p.Acceptance.Maintenance, p.Acceptance.Migration = profiles.ConsentNo, false, false
 	p.Acceptance.Victim = p.Nodes[1].Name
 	last := len(p.Nodes) - 1
 	p.Nodes[last].Added = true

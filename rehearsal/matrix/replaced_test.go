@@ -103,7 +103,7 @@ func TestReplacedMachineIsWholeAgain(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/moved=%v", node, moved), func(t *testing.T) {
 				p := storageProfile()
 				p.Ceph.CephFS = true
-				p.Acceptance.PowerCut, p.Acceptance.Maintenance = false, false
+				p.Acceptance.PowerCut, p.Acceptance.Maintenance = profiles.ConsentNo, false
 				b := newBench(t, 1, p)
 				defer b.close()
 				b.startAll()
@@ -135,7 +135,7 @@ func TestReplacedMachineIsWholeAgain(t *testing.T) {
 func TestReplacementWithCuts(t *testing.T) {
 	names := []string{"frege", "russell", "wittgenstein"}
 	p := storageProfile()
-	p.Acceptance.PowerCut, p.Acceptance.Maintenance, p.Acceptance.Migration = false, false, false
+	p.Acceptance.PowerCut, p.Acceptance.Maintenance, p.Acceptance.Migration = profiles.ConsentNo, false, false
 	attempt := func(plan []crash) (points map[string]int, bad []string) {
 		b := newBench(t, 1, p)
 		defer b.close()

@@ -45,7 +45,7 @@ func storageProfile() *profiles.Profile {
 	p.Ring.Transport, p.Ring.MTU = profiles.TransportThunderbolt, 65520
 	p.Ceph = profiles.Ceph{Enabled: true, Version: "tentacle", Repository: "no-subscription", Network: "ring", Pool: "vm", PGNum: 32, MinOSDs: 1}
 	p.HA = profiles.HA{Enabled: true, ShutdownPolicy: "migrate"}
-	p.Acceptance = profiles.Acceptance{Bandwidth: true, Migration: true, Maintenance: true, PowerCut: true, Seconds: 10}
+	p.Acceptance = profiles.Acceptance{Bandwidth: true, Migration: true, Maintenance: true, PowerCut: profiles.ConsentYes, Seconds: 10}
 	for i := range p.Nodes {
 		p.Nodes[i].RootDisk = profiles.Disk{Serial: "ROOT-" + p.Nodes[i].Name}
 		p.Nodes[i].OSDDisks = []profiles.Disk{{Serial: "OSD-" + p.Nodes[i].Name}}
@@ -205,7 +205,7 @@ func (b *bench) reportOf(node string) *report.Report {
 // node, although every node remembers the first run.
 func TestTheAcceptanceRunsAgain(t *testing.T) {
 	p := storageProfile()
-	p.Acceptance.PowerCut = false
+	p.Acceptance.PowerCut = profiles.ConsentNo
 	b := newBench(t, 1, p)
 	defer b.close()
 	b.startAll()

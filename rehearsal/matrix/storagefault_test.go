@@ -231,7 +231,7 @@ func TestFaultsOfStorageAndDrillsAreNamed(t *testing.T) {
 func TestConsentErasesAndOwnOSDsAreAdopted(t *testing.T) {
 	b := newBench(t, 1, storageProfile())
 	defer b.close()
-	b.p.Acceptance.PowerCut = false
+	b.p.Acceptance.PowerCut = profiles.ConsentNo
 	b.p.Nodes[0].Wipe = []string{"OSD-frege"}
 	b.setDisks("frege", func(d []ceph.BlockDevice) []ceph.BlockDevice {
 		d[1].Used, d[1].Label = "ext4", "old"

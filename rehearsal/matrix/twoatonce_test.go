@@ -26,7 +26,7 @@ func TestTwoMachinesAreReplacedAtOnce(t *testing.T) {
 		}
 		t.Run(strings.Join(gone, " and "), func(t *testing.T) {
 			p := formation{profiles.TransportSwitch, 5, 5, 5}.profile()
-			p.Acceptance.PowerCut, p.Acceptance.Maintenance, p.Acceptance.Migration = false, false, false
+			p.Acceptance.PowerCut, p.Acceptance.Maintenance, p.Acceptance.Migration = profiles.ConsentNo, false, false
 			b := newBench(t, 1, p)
 			defer b.close()
 			b.startAll()

@@ -117,6 +117,7 @@ func Profile(changes ...string) []byte {
 		`{name: en05, path: "pci-0000:00:0d.2", driver: thunderbolt-net}`, "{name: en05, interface: en05}",
 		`{name: en06, path: "pci-0000:00:0d.3", driver: thunderbolt-net}`, "{name: en06, interface: en06}",
 		"driver: igc}", "interface: eno1}",
+		"power_cut: ask  ", "power_cut: false", // a container has no power of its own
 	}, changes...)...).Replace(string(profiles.DefaultText())))
 }
 
