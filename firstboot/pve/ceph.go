@@ -3,6 +3,7 @@ package pve
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -77,12 +78,38 @@ Dpkg::Options { "--force-confnew"; };
 DPkg::Lock::Timeout "300";
 `
 
-// aptAnswersFile is where they lie while the installation runs.
-const aptAnswersFile = "/var/lib/ringboot/apt.conf"
+// aptAnswersFile is where they lie while the installation runs, and cephPinsFile
+// which versions it takes.
+const (
+	aptAnswersFile = "/var/lib/ringboot/apt.conf"
+	cephPinsFile   = "/var/lib/ringboot/ceph.pins"
+)
 
-// Install installs the packages of a release from a repository of pveceph.
-// Whatever it says, only Installation proves that it worked.
-func (c Ceph) Install(ctx context.Context, version, repository string) error {
+// aptPins has apt take cephPinsFile in place of /etc/apt/preferences. What the
+// system has of Ceph without us may be newer.
+const aptPins = `Dir::Etc::preferences "` + cephPinsFile + `";
+APT::Get::allow-downgrades "true";
+`
+
+// Packages are the versions of all that is installed of Ceph, by package.
+func (c Ceph) Packages(ctx context.Context) (map[string]string, error) {
+	r, err := c.read(ctx, "dpkg-query", "-W", "-f", "${Package} ${db:Status-Status} ${Version} ${source:Package}\n")
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for line := range strings.Lines(string(r.Stdout)) {
+		if f := strings.Fields(line); len(f) == 4 && f[1] == "installed" && f[3] == "ceph" {
+			out[f[0]] = f[2]
+		}
+	}
+	return out, nil
+}
+
+// Install installs the packages of a release from a repository of pveceph; pins,
+// where there are any, is the file of apt_preferences(5) that counts meanwhile.
+// Whatever pveceph says, only Installation proves that it worked.
+func (c Ceph) Install(ctx context.Context, version, repository, pins string) error {
 	if i, err := c.Installation(ctx); err != nil {
 		return err
 	} else if i.Half || i.Flag {
@@ -94,7 +121,14 @@ func (c Ceph) Install(ctx context.Context, version, repository string) error {
 			return fmt.Errorf("remove %s: %w", installFlag, err)
 		}
 	}
-	if err := c.Host.Files.WriteFile(aptAnswersFile, []byte(aptAnswers), 0o600); err != nil {
+	answers := aptAnswers
+	if pins != "" {
+		answers += aptPins
+		if err := c.Host.Files.WriteFile(cephPinsFile, []byte(pins), 0o644); err != nil {
+			return fmt.Errorf("write which versions of Ceph are taken: %w", err)
+		}
+	}
+	if err := c.Host.Files.WriteFile(aptAnswersFile, []byte(answers), 0o600); err != nil {
 		return fmt.Errorf("write apt's answers: %w", err)
 	}
 	r, err := c.run(ctx, host.Cmd{
@@ -110,7 +144,7 @@ func (c Ceph) Install(ctx context.Context, version, repository string) error {
 	} else if !i.Whole() {
 		return offline(&Refused{Argv: []string{"pveceph", "install"}, Said: telling(r)})
 	}
-	return c.Host.Files.Remove(aptAnswersFile)
+	return errors.Join(c.Host.Files.Remove(aptAnswersFile), c.Host.Files.Remove(cephPinsFile))
 }
 
 // offline explains the words of apt on a machine that reaches no repository.

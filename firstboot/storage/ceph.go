@@ -98,13 +98,19 @@ type cephLocal struct {
 	Expected  int    `json:"expected"` // OSDs that its disks become
 	Done      int    `json:"done"`     // of them up
 	Trouble   string `json:"trouble,omitempty"`
+	// Packages are those of Ceph with their versions; only where they are asked for.
+	Packages map[string]string `json:"packages,omitempty"`
 }
 
 // Register adds the methods that peers may call.
 func (s *Ceph) Register(r trust.Registry) {
-	r.Handle(methodCephLocal, func(ctx context.Context, peer string, _ json.RawMessage) (any, error) {
+	r.Handle(methodCephLocal, func(ctx context.Context, peer string, in json.RawMessage) (any, error) {
 		if _, ok := s.o.Profile.Node(peer); !ok {
 			return nil, fmt.Errorf("%s is no node of this cluster", peer)
+		}
+		var asks cephAsks
+		if json.Unmarshal(in, &asks) == nil && asks.Packages { // an older agent asks for nothing
+			return s.packages(ctx)
 		}
 		return s.local(ctx)
 	})
@@ -216,7 +222,11 @@ func (s *Ceph) act(ctx context.Context, v cephView, d cephDecision) error {
 		if from == "no-subscription" && p.Proxmox.Mirror != "" {
 			from = "manual" // else pveceph writes Proxmox's own source over the mirror's
 		}
-		return s.ceph.Install(ctx, p.Ceph.Version, from)
+		pins, err := s.pins(ctx, v)
+		if err != nil {
+			return err
+		}
+		return s.ceph.Install(ctx, p.Ceph.Version, from, pins)
 	case cephIntend:
 		return s.intend(intent{Meant: s.o.Host.Clock.Now().UTC()})
 	case cephInit:

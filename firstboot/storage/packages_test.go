@@ -1,12 +1,16 @@
 package storage
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
 
+	"ringboot/firstboot/host"
 	"ringboot/firstboot/pve"
 	"ringboot/firstboot/step"
+	"ringboot/firstboot/trust"
 	"ringboot/profiles"
 )
 
@@ -35,6 +39,43 @@ func TestWhenThePackagesOfCephAreInstalled(t *testing.T) {
 	}
 	if _, more := cephPackages(cephView{profile: p, install: pve.Installation{Programs: true}}); !more {
 		t.Error("what is whole is installed again")
+	}
+}
+
+// The versions that the others have, of each package the newest; who comes to a
+// cluster with Ceph waits until a member has told.
+func TestAMachineIsHeldToTheCephOfTheOthers(t *testing.T) {
+	const waits = "Ceph is installed once a member says which versions it has: no answer of frege (ask frege: connection refused), wittgenstein (ask wittgenstein: connection refused)"
+	older, newer := map[string]string{"ceph": "20.2.0-pve9", "ceph-mds": "20.2.0-pve9"}, map[string]string{"ceph": "20.2.0-pve10"}
+	for name, c := range map[string]struct {
+		has  map[string]map[string]string
+		late bool
+		want string
+		err  string
+	}{
+		"all begin":             {map[string]map[string]string{"frege": nil, "wittgenstein": nil}, false, "", ""},
+		"two versions":          {map[string]map[string]string{"frege": older, "wittgenstein": newer}, true, "Package: ceph\nPin: version 20.2.0-pve10\nPin-Priority: 1001\n\nPackage: ceph-mds\nPin: version 20.2.0-pve9\nPin-Priority: 1001\n\nits owner's", ""},
+		"one is silent":         {map[string]map[string]string{"wittgenstein": newer}, true, "Package: ceph\nPin: version 20.2.0-pve10\nPin-Priority: 1001\n\nits owner's", ""},
+		"both are silent":       {nil, true, "", waits},
+		"both while it is made": {nil, false, "", ""},
+	} {
+		mem, h := trust.NewMemory(), host.New(t.TempDir())
+		if err := h.Files.WriteFile("/etc/apt/preferences", []byte("its owner's"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for node, has := range c.has {
+			mem.Node(node).Handle(methodCephLocal, func(_ context.Context, _ string, in json.RawMessage) (any, error) {
+				if string(in) != `{"packages":true}` {
+					t.Errorf("%s was asked %s", node, in)
+				}
+				return cephLocal{Packages: has}, nil
+			})
+		}
+		s := NewCeph(Options{Host: h, Profile: profiles.Default(), Node: "russell", Peers: mem.Node("russell")})
+		got, err := s.pins(t.Context(), cephView{replaces: c.late})
+		if got != c.want || (err == nil) != (c.err == "") || err != nil && err.Error() != c.err {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
 	}
 }
 

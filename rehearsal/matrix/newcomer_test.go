@@ -5,7 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"ringboot/profiles"
 	"ringboot/rehearsal/tools/debian"
+	"ringboot/rehearsal/tools/shell"
 )
 
 // ofDebian gives a node packages, and sources of them.
@@ -72,6 +74,57 @@ func TestANewMachineTakesOverTheSetOfPackages(t *testing.T) {
 			if !strings.HasPrefix(risk, c.risk) || c.risk == "" && risk != "" {
 				t.Errorf("the risk is %q, want %q", risk, c.risk)
 			}
+		})
+	}
+}
+
+// Ceph's sources have moved on since the cluster installed it. A new machine takes
+// the versions that the members run, back to an older library of its medium too;
+// what cannot be had any more it takes as it is.
+func TestANewMachineInstallsTheCephOfTheMembers(t *testing.T) {
+	const (
+		medium = "corosync 3.1.9-pve1\nlibrados2 19.2.3-pve2\npve-manager 9.2.11\n"
+		had    = "ceph 20.2.0-pve1\nceph-osd 20.2.0-pve1\nlibrados2 19.2.3-pve2 20.2.0-pve1\n"
+		moved  = "ceph 20.2.0-pve1 20.2.1-pve1\nceph-osd 20.2.0-pve1 20.2.1-pve1\nlibrados2 19.2.3-pve2 20.2.0-pve1 20.2.1-pve1\n"
+	)
+	newer := strings.Replace(medium, "librados2 19.2.3-pve2", "librados2 20.2.1-pve1", 1)
+	for name, c := range map[string]struct{ medium, sources, want string }{
+		"older": {medium, moved, "20.2.0-pve1"}, "newer": {newer, moved, "20.2.0-pve1"},
+		"gone": {medium, strings.ReplaceAll(moved, "20.2.0-pve1 ", "!20.2.0-pve1 "), "20.2.1-pve1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := storageProfile()
+			p.Acceptance = profiles.Acceptance{Seconds: 10}
+			b := newBench(t, 1, p)
+			defer b.close()
+			for _, n := range b.w.Names() {
+				b.ofDebian(n, medium, had)
+			}
+			b.startAll()
+			if !b.finish(2 * time.Hour) {
+				t.Fatalf("no cluster:\n%s", b.tail(60))
+			}
+			has := func(node, version string) {
+				t.Helper()
+				_, have := shell.Table(b.w.Node(node).Machine(), debian.PackagesFile)
+				for _, pkg := range []string{"ceph", "ceph-osd", "librados2"} {
+					if got := have[pkg]; len(got) != 1 || got[0] != version {
+						t.Errorf("%s has %s %v, want %s", node, pkg, got, version)
+					}
+				}
+			}
+			for _, n := range b.w.Names() {
+				has(n, "20.2.0-pve1")
+			}
+			first := b.reportOf("frege").Run
+			b.newMachine("russell", false)
+			b.ofDebian("russell", c.medium, c.sources)
+			b.runUntil(3*time.Minute, func() bool { return false })
+			b.admit("frege", "russell")
+			if !b.runUntil(3*time.Hour, b.again(first)) {
+				t.Fatalf("not whole:\n%s", b.tail(60))
+			}
+			has("russell", c.want)
 		})
 	}
 }

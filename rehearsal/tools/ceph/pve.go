@@ -98,13 +98,7 @@ func cephInstall(c *sim.Call, opt map[string]string) int {
 	c.Outf("start installation\n")
 	_ = c.WriteDirect(cephFlag, nil)
 	c.Work(3 * time.Second)
-	assume := false
-	for _, e := range c.Env {
-		if file, ok := strings.CutPrefix(e, "APT_CONFIG="); ok {
-			raw, _ := c.ReadFile(file)
-			assume = strings.Contains(string(raw), `APT::Get::Assume-Yes "true"`)
-		}
-	}
+	config := shell.AptConfig(c)
 	failed := func(code int) int {
 		_ = c.Remove(cephFlag)
 		return c.Die("apt failed during ceph installation (%d)", code)
@@ -117,7 +111,7 @@ func cephInstall(c *sim.Call, opt map[string]string) int {
 		c.Errf("E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem.\n")
 		return failed(25600)
 	}
-	if !assume {
+	if !strings.Contains(config, `APT::Get::Assume-Yes "true"`) {
 		c.Outf("Do you want to continue? [Y/n] Abort.\n")
 		return failed(256)
 	}
@@ -125,6 +119,9 @@ func cephInstall(c *sim.Call, opt map[string]string) int {
 	_ = c.WriteDirect(cephHalf, nil)
 	c.Work(12 * time.Second)
 	_ = c.WriteDirect(cephReleaseFile, []byte(opt["version"]+"\n"))
+	if !shell.InstallCeph(c, config) {
+		return failed(25600)
+	}
 	InstallPrograms(c.Machine)
 	c.Work(6 * time.Second)
 	_ = c.Remove(cephHalf)

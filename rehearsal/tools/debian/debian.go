@@ -10,33 +10,15 @@ import (
 
 	"ringboot/rehearsal/sim"
 	"ringboot/rehearsal/tools/ceph"
+	"ringboot/rehearsal/tools/shell"
 )
 
-// Where the stand-in of apt and dpkg keeps what it knows, a line for each
-// package: installed with its one version, sources and lists with all of them,
-// the oldest first. One with the mark of what is gone can be had no more.
+// PackagesFile and SourcesFile are what is installed, and what the sources have.
 const (
-	PackagesFile = "/var/lib/dpkg/standin"
-	SourcesFile  = "/var/lib/pvestandin/sources"
-	listsFile    = "/var/lib/apt/lists/standin"
+	PackagesFile = shell.PackagesFile
+	SourcesFile  = shell.SourcesFile
+	half         = "half"
 )
-
-const (
-	half = "half"
-	gone = "!"
-)
-
-// table reads such a file.
-func table(c *sim.Call, path string) (names []string, values map[string][]string) {
-	raw, _ := c.ReadFile(path)
-	values = map[string][]string{}
-	for line := range strings.Lines(string(raw)) {
-		if f := strings.Fields(line); len(f) > 1 {
-			names, values[f[0]] = append(names, f[0]), f[1:]
-		}
-	}
-	return names, values
-}
 
 func aptGet(c *sim.Call) int {
 	var words []string
@@ -62,7 +44,7 @@ func aptGet(c *sim.Call) int {
 			c.Errf("W: Failed to fetch http://download.proxmox.com/debian/pve/dists/trixie/InRelease  Temporary failure resolving 'download.proxmox.com'\nW: Some index files failed to download. They have been ignored, or old ones used instead.\n")
 			return 0
 		}
-		_ = c.WriteDirect(listsFile, raw)
+		_ = c.WriteDirect(shell.ListsFile, raw)
 		return 0
 	case "full-upgrade":
 		return fullUpgrade(c, pins, simulate)
@@ -81,19 +63,9 @@ func fullUpgrade(c *sim.Call, pins string, simulate bool) int {
 		}
 		defer unlock()
 	}
-	names, have := table(c, PackagesFile)
-	_, offered := table(c, listsFile)
-	pinned := map[string]string{}
-	if raw, err := c.ReadFile(pins); err == nil {
-		name := ""
-		for line := range strings.Lines(string(raw)) {
-			if v, ok := strings.CutPrefix(strings.TrimSpace(line), "Package: "); ok {
-				name = v
-			} else if v, ok := strings.CutPrefix(strings.TrimSpace(line), "Pin: version "); ok {
-				pinned[name] = v
-			}
-		}
-	}
+	names, have := shell.Table(c, PackagesFile)
+	_, offered := shell.Table(c, shell.ListsFile)
+	pinned := shell.Pinned(c, pins)
 	if slices.ContainsFunc(names, func(n string) bool { return slices.Contains(have[n], half) }) && !simulate {
 		c.Errf("E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem. \n")
 		return 100
@@ -103,9 +75,9 @@ func fullUpgrade(c *sim.Call, pins string, simulate bool) int {
 		if len(list) == 0 {
 			continue
 		}
-		to := strings.TrimPrefix(list[len(list)-1], gone)
+		to := strings.TrimPrefix(list[len(list)-1], shell.Gone)
 		age := func(version string) int { // -1: older than all
-			return slices.IndexFunc(list, func(v string) bool { return strings.TrimPrefix(v, gone) == version })
+			return slices.IndexFunc(list, func(v string) bool { return strings.TrimPrefix(v, shell.Gone) == version })
 		}
 		if age(have[name][0]) > age(to) {
 			to = have[name][0] // nothing goes back by itself
@@ -144,7 +116,7 @@ func dpkgQuery(c *sim.Call) int {
 		}
 	}
 	c.Work(50 * time.Millisecond)
-	names, have := table(c, PackagesFile)
+	names, have := shell.Table(c, PackagesFile)
 	code := 0
 	for _, w := range wanted {
 		if !slices.Contains(names, w) {
@@ -160,14 +132,22 @@ func dpkgQuery(c *sim.Call) int {
 		if slices.Contains(have[name], half) {
 			status = "half-configured"
 		}
-		c.Outf("%s", strings.NewReplacer("${Package}", name, "${db:Status-Status}", status, "${Version}", have[name][0]).Replace(format))
+		c.Outf("%s", strings.NewReplacer("${Package}", name, "${db:Status-Status}", status, "${Version}", have[name][0], "${source:Package}", sourceOf(name)).Replace(format))
 	}
 	return code
 }
 
+// sourceOf is the source package that a package is made of.
+func sourceOf(name string) string {
+	if shell.OfCeph(name) {
+		return "ceph"
+	}
+	return name
+}
+
 // setPackage writes one package down, and flushes it as dpkg does.
 func setPackage(c *sim.Call, name, state string) {
-	names, have := table(c, PackagesFile)
+	names, have := shell.Table(c, PackagesFile)
 	var b strings.Builder
 	for _, n := range names {
 		text := strings.Join(have[n], " ")
@@ -182,7 +162,7 @@ func setPackage(c *sim.Call, name, state string) {
 
 // configurePackages is dpkg --configure -a.
 func configurePackages(c *sim.Call) {
-	names, have := table(c, PackagesFile)
+	names, have := shell.Table(c, PackagesFile)
 	for _, n := range names {
 		if slices.Contains(have[n], half) {
 			c.Work(2 * time.Second)
