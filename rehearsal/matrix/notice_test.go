@@ -176,7 +176,7 @@ func TestANoIsHeardWhereverItIsSaid(t *testing.T) {
 			}
 		})
 	}
-	need.Figure(figureName("drill.resets_after_no", len(tried), len(all)), harmed, "")
+	need.Figure(figureName("drill.resets_after_no", len(tried), len(all)), harmed, "count")
 }
 
 // What goes away in the minute begins the minute anew, or its no stays: it is
