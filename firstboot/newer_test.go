@@ -24,8 +24,8 @@ import (
 	"ringboot/profiles"
 )
 
-// settledRoot is a settled node below a root.
-func settledRoot(t *testing.T) (string, host.Host) {
+// seededRoot is a node below a root that knows who it is.
+func seededRoot(t *testing.T) (string, host.Host) {
 	t.Helper()
 	root := t.TempDir()
 	pki, err := testpki.New()
@@ -45,6 +45,13 @@ func settledRoot(t *testing.T) (string, host.Host) {
 	if _, err := (base.NewSeed{Node: "frege"}).Write(h, false); err != nil {
 		t.Fatal(err)
 	}
+	return root, h
+}
+
+// settledRoot is a settled node below a root.
+func settledRoot(t *testing.T) (string, host.Host) {
+	t.Helper()
+	root, h := seededRoot(t)
 	if err := settled.Write(h.Files, settled.Mark{At: time.Unix(1, 0), Node: "frege", Steps: map[string]string{}}); err != nil {
 		t.Fatal(err)
 	}
