@@ -180,7 +180,7 @@ func serviceKeys() []key {
 		{path: "acceptance.bandwidth", doc: "Consent: measure each link of the ring both ways."},
 		{path: "acceptance.migration", doc: "Consent: make a tiny guest on Ceph and move it around all nodes."},
 		{path: "acceptance.maintenance", doc: "Consent: take one node into maintenance and out again."},
-		{path: "acceptance.power_cut", doc: "Consent: reset one node without warning while it runs the tiny guest, once, in the first acceptance, on the empty cluster. `ask`: consoles, status pages and `peers` say for 60 s which node it is and when; `firstboot accept --no-power-cut` on any node or `peers --no-power-cut` leaves it out, and where nobody says no it is done.", enum: []string{string(ConsentNo), string(ConsentYes), string(ConsentAsk)}},
+		{path: "acceptance.power_cut", doc: "Consent: reset one node without warning while it runs the tiny guest, once, in the first acceptance, on the empty cluster. `ask`: consoles, status pages and `peers` say for 60 s which node it is and when; `firstboot accept --no-power-cut` on any node or `peers --no-power-cut` leaves it out, and where nobody says no it is done. A playbook leaves it out.", enum: []string{string(ConsentNo), string(ConsentYes), string(ConsentAsk)}},
 		{path: "acceptance.seconds", doc: "Length of each bandwidth run, seconds.", min: 1, max: 60},
 		{path: "acceptance.victim", doc: "Node of the power cut; left out: the last one.", pattern: label, says: "the name of a node"},
 

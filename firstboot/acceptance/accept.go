@@ -71,6 +71,10 @@ type Accept struct {
 
 // NewAccept returns the step accept.
 func NewAccept(o storage.Options, links LinkTester, web WebProbe) *Accept {
+	if p := *o.Profile; o.Seed.Driven && p.Acceptance.PowerCut == profiles.ConsentAsk { // a playbook would lose the node
+		p.Acceptance.PowerCut = profiles.ConsentNo
+		o.Profile = &p
+	}
 	sh := pve.Shell{Host: o.Host, Node: o.Node}
 	s := &Accept{o: o, ceph: pve.Ceph{Shell: sh}, ha: pve.HA{Shell: sh}, guests: pve.Guests{Shell: sh}, links: links, web: web, began: o.Host.Clock.Now().UTC().Format(time.RFC3339Nano)}
 	s.word = &consent.Own{Host: o.Host, Node: o.Node, Profile: o.Profile, Victim: victimOf(o.Profile), Peers: o.Peers,

@@ -32,6 +32,21 @@ func TestSkippingAfterTheEndSaysThatItIsOver(t *testing.T) {
 	}
 }
 
+// A power cut that is only proposed is not for nodes that a playbook drives: it
+// would lose its connection, and nobody sits before them.
+func TestAPlaybookTakesAProposalForANo(t *testing.T) {
+	for word, left := range map[profiles.Consent]bool{profiles.ConsentAsk: true, profiles.ConsentYes: false} {
+		p := profiles.Default()
+		p.Acceptance.PowerCut = word
+		o := storage.Options{Seed: profiles.Seed{Driven: true}}
+		o.Host, o.Profile, o.Node = host.New(t.TempDir()), p, "wittgenstein"
+		s := NewAccept(o, nil, nil)
+		if why := s.untried(&acceptRecord{}, drills()[len(drills())-1]); (why != "") != left || s.word.Answer().Proposes || p.Acceptance.PowerCut != word {
+			t.Errorf("%s: %q, %+v", word, why, s.word.Answer())
+		}
+	}
+}
+
 // While the drills run, the views say which one it is and how the others came out.
 func TestTheDrillsTickOff(t *testing.T) {
 	s := &Accept{}
