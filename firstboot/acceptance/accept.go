@@ -76,10 +76,9 @@ func NewAccept(o storage.Options, links LinkTester, web WebProbe) *Accept {
 		o.Profile = &p
 	}
 	sh := pve.Shell{Host: o.Host, Node: o.Node}
-	s := &Accept{o: o, ceph: pve.Ceph{Shell: sh}, ha: pve.HA{Shell: sh}, guests: pve.Guests{Shell: sh}, links: links, web: web, began: o.Host.Clock.Now().UTC().Format(time.RFC3339Nano)}
-	s.word = &consent.Own{Host: o.Host, Node: o.Node, Profile: o.Profile, Victim: victimOf(o.Profile), Peers: o.Peers,
-		First: func() bool { return s.place() == "" && !host.Exists(o.Host.Files, ReportJSON) }}
-	return s
+	first := func() bool { return (o.Place == nil || o.Place() == "") && !host.Exists(o.Host.Files, ReportJSON) }
+	return &Accept{o: o, ceph: pve.Ceph{Shell: sh}, ha: pve.HA{Shell: sh}, guests: pve.Guests{Shell: sh}, links: links, web: web, began: o.Host.Clock.Now().UTC().Format(time.RFC3339Nano),
+		word: &consent.Own{Host: o.Host, Node: o.Node, Profile: o.Profile, Victim: victimOf(o.Profile), Peers: o.Peers, First: first}}
 }
 
 // Follow says which steps stand before the acceptance. What came after the

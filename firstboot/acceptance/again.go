@@ -47,9 +47,8 @@ func (s *Accept) Repeat(ctx context.Context, a Again) error {
 // unagreed says that a run would cut the power of a node that does not consent.
 func (s *Accept) unagreed(ctx context.Context, r *Record) (string, error) {
 	for _, d := range drills() {
-		proposed := !r.asked(d) && s.o.Profile.Acceptance.PowerCut == profiles.ConsentAsk // and left out where nobody agrees
-		if !d.Cuts || s.untried(r, d) != "" || proposed {
-			continue
+		if !d.Cuts || s.untried(r, d) != "" || !r.asked(d) && s.o.Profile.Acceptance.PowerCut == profiles.ConsentAsk {
+			continue // what is only proposed is left out where nobody agrees
 		}
 		if st, err := s.state(ctx, s.victim(r)); err != nil || !st.Consents {
 			return fmt.Sprintf("%s does not consent to a power cut: run firstboot accept --consent on it, within an hour before this, or name other drills with --drill", s.victim(r)), err

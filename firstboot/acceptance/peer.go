@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"crypto/rand"
-	//nolint:gosec // a checksum to compare copies, nothing more
 	"ringboot/firstboot/acceptance/consent"
 	"ringboot/firstboot/pve"
 	"ringboot/firstboot/report"

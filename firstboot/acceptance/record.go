@@ -181,6 +181,9 @@ func (s *Accept) Skip(ctx context.Context) error {
 	if r.watching() {
 		return fmt.Errorf("%s was reset by the drill and is watched until it is back: wait for the end", r.Cut.Victim)
 	}
+	if err := s.word.Keep("root on " + s.o.Node + ", who skipped the drills"); err != nil {
+		return err
+	}
 	if err := s.clean(ctx, r); err != nil {
 		return err
 	}

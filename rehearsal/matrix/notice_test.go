@@ -179,6 +179,20 @@ func TestANoIsHeardWhereverItIsSaid(t *testing.T) {
 	need.Figure(figureName("drill.resets_after_no", len(tried), len(all)), harmed, "count")
 }
 
+// Who skips the drills in the minute has said no.
+func TestSkippingIsANo(t *testing.T) {
+	a := newAsking(t)
+	a.window(30 * time.Second)
+	a.during("skip", func() {
+		if err := a.accept["frege"].Skip(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	if d, resets := a.cutDrill(); d.Outcome != report.Untried || resets != 0 {
+		t.Errorf("%d resets, %+v", resets, d)
+	}
+}
+
 // What goes away in the minute begins the minute anew, or its no stays: it is
 // never silence.
 func TestAnAgentThatWasAwayWasNotAsked(t *testing.T) {
