@@ -100,24 +100,6 @@ func (s *Accept) Name() string { return profiles.StepAccept }
 // Recheck says how long the verdict keeps.
 func (s *Accept) Recheck() time.Duration { return 10 * time.Minute }
 
-// victimOf is the node whose power is cut: the profile's, or the last one.
-func victimOf(p *profiles.Profile) string {
-	if v := p.Acceptance.Victim; v != "" {
-		return v
-	}
-	return p.Nodes[len(p.Nodes)-1].Name
-}
-
-// CoordinatorOf is the node that runs the drills: the first one that is not the victim.
-func CoordinatorOf(p *profiles.Profile) string {
-	for _, n := range p.Nodes {
-		if n.Name != victimOf(p) {
-			return n.Name
-		}
-	}
-	return p.Founder().Name
-}
-
 // Check implements Step.
 func (s *Accept) Check(ctx context.Context) (step.Verdict, error) {
 	r, err := s.Record()

@@ -41,7 +41,7 @@ func TestAPlaybookTakesAProposalForANo(t *testing.T) {
 		o := storage.Options{Seed: profiles.Seed{Driven: true}}
 		o.Host, o.Profile, o.Node = host.New(t.TempDir()), p, "wittgenstein"
 		s := NewAccept(o, nil, nil)
-		if why := s.untried(&acceptRecord{}, drills()[len(drills())-1]); (why != "") != left || s.word.Answer().Proposes || p.Acceptance.PowerCut != word {
+		if why := s.untried(&Record{}, drills()[len(drills())-1]); (why != "") != left || s.word.Answer().Proposes || p.Acceptance.PowerCut != word {
 			t.Errorf("%s: %q, %+v", word, why, s.word.Answer())
 		}
 	}

@@ -68,3 +68,21 @@ func (d drill) outcome(r report.Drill) report.Drill {
 	r.Name, r.Title, r.ByLinks = d.Name, d.Title, d.ByLinks
 	return r
 }
+
+// victimOf is the node whose power is cut: the profile's, or the last one.
+func victimOf(p *profiles.Profile) string {
+	if v := p.Acceptance.Victim; v != "" {
+		return v
+	}
+	return p.Nodes[len(p.Nodes)-1].Name
+}
+
+// CoordinatorOf is the node that runs the drills: the first one that is not the victim.
+func CoordinatorOf(p *profiles.Profile) string {
+	for _, n := range p.Nodes {
+		if n.Name != victimOf(p) {
+			return n.Name
+		}
+	}
+	return p.Founder().Name
+}

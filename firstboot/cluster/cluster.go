@@ -160,7 +160,7 @@ func (s *Cluster) act(ctx context.Context, d decision) error {
 	case doCerts:
 		return s.certify(ctx)
 	case doVote:
-		return s.vote()
+		return s.vote(ctx)
 	}
 	return nil
 }

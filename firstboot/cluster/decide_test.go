@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"ringboot/firstboot/pve"
+	"ringboot/firstboot/pve/corosync"
 	"ringboot/firstboot/step"
 	"ringboot/firstboot/trust"
 	"ringboot/profiles"
@@ -156,7 +156,7 @@ func TestConfigurationsAreComparedByMeaning(t *testing.T) {
 		"another node":     {change: [2]string{"name: russell", "name: goedel"}, says: "has grown beyond the profile by goedel"},
 		"one node less":    {change: [2]string{text[strings.Index(text, "  node {\n    name: wittgenstein"):strings.Index(text, "}\n\nquorum")], ""}, says: "the cluster principia does not list wittgenstein"},
 	} {
-		conf, err := pve.ParseConf([]byte(strings.Replace(text, c.change[0], c.change[1], 1)))
+		conf, err := corosync.Parse([]byte(strings.Replace(text, c.change[0], c.change[1], 1)))
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}

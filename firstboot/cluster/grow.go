@@ -2,10 +2,13 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"ringboot/firstboot/pve"
+	"ringboot/firstboot/pve/corosync"
+	"ringboot/firstboot/step"
 )
 
 // A node that is added comes in two steps, so that no quorum ever rests on it
@@ -32,17 +35,21 @@ func (s *Cluster) grow(ctx context.Context, node string) (wait string, err error
 	if slices.Contains(v.Listed, node) {
 		return "", nil
 	}
-	_, raw, err := s.node.ReadConf(pve.ConfFile)
-	if err != nil {
-		return "", err
-	}
 	n := entry(s.o.Profile, slices.Index(names(s.o.Profile), node))
 	n.Votes = 0
-	text, err := pve.Extended(raw, n)
-	if err != nil {
-		return "", fmt.Errorf("add %s to the cluster %s: %w", node, v.Name, err)
-	}
-	if err := s.node.Reconfigure(text); err != nil {
+	changed := false
+	err = s.node.Reconfigure(ctx, func(raw []byte) ([]byte, error) {
+		if changed = pve.Sum(raw) != v.Sum; changed {
+			return nil, errors.New("it changed meanwhile")
+		}
+		return corosync.Extended(raw, n)
+	})
+	switch {
+	case changed:
+		return fmt.Sprintf("the configuration of %s has just changed, and all its nodes are asked again", v.Name), nil
+	case errors.Is(err, pve.ErrLocked):
+		return fmt.Sprintf("%s waits to be added: %v", node, err), nil
+	case err != nil:
 		return "", fmt.Errorf("add %s to the cluster %s: %w", node, v.Name, err)
 	}
 	s.kickPeers(ctx)
@@ -77,14 +84,13 @@ func (s *Cluster) apart(ctx context.Context, own view, but string) string {
 }
 
 // vote gives this node its vote, when all nodes have said that it is whole.
-func (s *Cluster) vote() error {
-	_, raw, err := s.node.ReadConf(pve.ConfFile)
-	if err != nil {
-		return err
-	}
-	text, err := pve.WithVotes(raw, s.o.Node, 1)
-	if err != nil {
+func (s *Cluster) vote(ctx context.Context) error {
+	err := s.node.Reconfigure(ctx, func(raw []byte) ([]byte, error) { return corosync.WithVotes(raw, s.o.Node, 1) })
+	switch {
+	case errors.Is(err, pve.ErrLocked):
+		return &step.NotYet{Reason: fmt.Sprintf("%s waits for its vote: %v", s.o.Node, err)}
+	case err != nil:
 		return fmt.Errorf("give %s its vote: %w", s.o.Node, err)
 	}
-	return s.node.Reconfigure(text)
+	return nil
 }

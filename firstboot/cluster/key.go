@@ -10,6 +10,7 @@ import (
 
 	"ringboot/firstboot/host"
 	"ringboot/firstboot/pve"
+	"ringboot/firstboot/pve/corosync"
 	"ringboot/firstboot/step"
 	"ringboot/firstboot/trust"
 )
@@ -153,7 +154,7 @@ func (s *Cluster) obtain(ctx context.Context, source string) (key, conf []byte, 
 	}
 	// In a cluster that was made by hand, or by an earlier edition, the bytes
 	// are others than the plan's.
-	c, err := pve.ParseConf(got.Conf)
+	c, err := corosync.Parse(got.Conf)
 	if err != nil {
 		return nil, nil, fmt.Errorf("the configuration that was handed over: %w", err)
 	}

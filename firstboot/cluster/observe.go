@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"ringboot/firstboot/pve"
+	"ringboot/firstboot/pve/corosync"
 	"ringboot/firstboot/step"
 	"ringboot/profiles"
 )
@@ -44,13 +45,13 @@ func (s *Cluster) Observe(context.Context) ([]step.Change, error) {
 
 // absent are the added nodes that a configuration does not list: they have not
 // come yet, or this node was off when they came.
-func absent(p *profiles.Profile, c *pve.Conf) []string {
+func absent(p *profiles.Profile, c *corosync.Conf) []string {
 	return slices.DeleteFunc(p.Added(), func(n string) bool { _, ok := c.Node(n); return ok })
 }
 
 // grown compares who is in the cluster with who was meant to be. The first
 // node of the profile tells it, so that it is told once.
-func grown(p *profiles.Profile, c *pve.Conf) (out []step.Change) {
+func grown(p *profiles.Profile, c *corosync.Conf) (out []step.Change) {
 	plan := planned(p)
 	have, want := confNames(c), confNames(&plan)
 	more := slices.DeleteFunc(slices.Clone(have), func(n string) bool { return slices.Contains(want, n) })
@@ -74,7 +75,7 @@ func grown(p *profiles.Profile, c *pve.Conf) (out []step.Change) {
 }
 
 // addresses are those of a node's links, for a sentence.
-func addresses(n pve.ConfNode) string {
+func addresses(n corosync.Node) string {
 	var out []string
 	for _, link := range slices.Sorted(maps.Keys(n.Addr)) {
 		out = append(out, n.Addr[link])
@@ -115,7 +116,7 @@ func (s *Proof) Observe(ctx context.Context) ([]step.Change, error) {
 	return out, nil
 }
 
-func confNames(c *pve.Conf) []string {
+func confNames(c *corosync.Conf) []string {
 	var list []string
 	for _, n := range c.Nodes {
 		list = append(list, n.Name)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"ringboot/firstboot/pve"
+	"ringboot/firstboot/pve/corosync"
 	"ringboot/firstboot/settled"
 	"ringboot/profiles"
 )
@@ -169,8 +170,8 @@ var priorities = [...]int{20, 10}
 // planned is the configuration as the plan wants it, the same on every node. Its
 // version is what adding one node after the other would have come to; one that
 // was added to the formed cluster took two, its entry and its vote.
-func planned(p *profiles.Profile) pve.Conf {
-	c := pve.Conf{Name: p.Cluster.Name, Version: len(p.Nodes) + len(p.Added()), Links: map[int]int{}}
+func planned(p *profiles.Profile) corosync.Conf {
+	c := corosync.Conf{Name: p.Cluster.Name, Version: len(p.Nodes) + len(p.Added()), Links: map[int]int{}}
 	for i, n := range p.Nodes {
 		node := entry(p, i)
 		for link := range p.Links(n) {
@@ -182,8 +183,8 @@ func planned(p *profiles.Profile) pve.Conf {
 }
 
 // entry is the one of the i-th node of the profile.
-func entry(p *profiles.Profile, i int) pve.ConfNode {
-	n := pve.ConfNode{Name: p.Nodes[i].Name, ID: i + 1, Votes: 1, Addr: map[int]string{}}
+func entry(p *profiles.Profile, i int) corosync.Node {
+	n := corosync.Node{Name: p.Nodes[i].Name, ID: i + 1, Votes: 1, Addr: map[int]string{}}
 	for link, addr := range p.Links(p.Nodes[i]) {
 		n.Addr[link] = addr.String()
 	}
@@ -194,7 +195,7 @@ func entry(p *profiles.Profile, i int) pve.ConfNode {
 // name, its nodes, their ids and addresses, and that it is encrypted. Its
 // version, the order of its keys, priorities and what else a hand has set do
 // not matter.
-func contradicts(p *profiles.Profile, c *pve.Conf) error {
+func contradicts(p *profiles.Profile, c *corosync.Conf) error {
 	if c.Name != p.Cluster.Name {
 		return fmt.Errorf("the configuration is of the cluster %s, not %s", c.Name, p.Cluster.Name)
 	}

@@ -185,6 +185,14 @@ func (b *Bounded) MkdirAll(path string, mode fs.FileMode) error {
 	return only(b, path, func() error { return b.Files.MkdirAll(path, mode) })
 }
 
+func (b *Bounded) Mkdir(path string, mode fs.FileMode) error {
+	return only(b, path, func() error { return b.Files.Mkdir(path, mode) })
+}
+
+func (b *Bounded) Chtimes(path string, at time.Time) error {
+	return only(b, path, func() error { return b.Files.Chtimes(path, at) })
+}
+
 func (b *Bounded) Chmod(path string, mode fs.FileMode) error {
 	return only(b, path, func() error { return b.Files.Chmod(path, mode) })
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // tempSuffix ends the names of files that a power cut can leave behind. They
@@ -226,6 +227,22 @@ func (f *osFiles) MkdirAll(path string, mode fs.FileMode) error {
 		return err
 	}
 	return Explain("make", path, os.MkdirAll(at, mode))
+}
+
+func (f *osFiles) Mkdir(path string, mode fs.FileMode) error {
+	at, err := f.where(path, true)
+	if err != nil {
+		return err
+	}
+	return Explain("make", path, os.Mkdir(at, mode))
+}
+
+func (f *osFiles) Chtimes(path string, to time.Time) error {
+	at, err := f.where(path, true)
+	if err != nil {
+		return err
+	}
+	return Explain("set the time of", path, os.Chtimes(at, to, to))
 }
 
 func (f *osFiles) Lstat(path string) (fs.FileInfo, error) {

@@ -37,6 +37,11 @@ type Files interface {
 	Rename(from, to string) error
 	Symlink(target, path string) error
 	MkdirAll(path string, mode fs.FileMode) error
+	// Mkdir makes one directory. One that is there is fs.ErrExist: of two who try
+	// at the same time one has made it.
+	Mkdir(path string, mode fs.FileMode) error
+	// Chtimes sets when a path was last changed, as utimes(2).
+	Chtimes(path string, at time.Time) error
 	Lstat(path string) (fs.FileInfo, error)
 	Stat(path string) (fs.FileInfo, error)
 	ReadDir(path string) ([]fs.DirEntry, error)

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -14,6 +16,15 @@ import (
 	"sort"
 	"strings"
 )
+
+// Sum identifies the bytes of a configuration.
+func Sum(raw []byte) string {
+	if len(raw) == 0 {
+		return ""
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
+}
 
 // Key reads the corosync key and checks its size: a power cut may have shortened it.
 func (n Node) Key() ([]byte, error) {

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"path"
 	"time"
+
+	"ringboot/firstboot/pve/corosync"
 )
 
 // MakeKey makes the cluster's key where there is none, as corosync-keygen(8)
@@ -25,7 +27,7 @@ func (n Node) MakeKey() error {
 
 // Found puts the configuration into /etc/pve, while pmxcfs of the founder is
 // still local, and beside corosync.
-func (n Node) Found(c Conf) error {
+func (n Node) Found(c corosync.Conf) error {
 	text := c.Text()
 	if err := n.configure(c, text); err != nil {
 		return err
@@ -39,7 +41,7 @@ func (n Node) Found(c Conf) error {
 // configure puts the configuration into /etc/pve. The directory of each node
 // comes before: without it the link /etc/pve/local of that node leads nowhere. As
 // pvecm does it, the configuration gets its name when it is whole.
-func (n Node) configure(c Conf, text []byte) error {
+func (n Node) configure(c corosync.Conf, text []byte) error {
 	files := n.Host.Files
 	for _, node := range c.Nodes {
 		if err := files.MkdirAll(path.Join(Dir, "nodes", node.Name), 0o755); err != nil {

@@ -4,36 +4,23 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"ringboot/firstboot/host"
+	"ringboot/firstboot/pve/corosync"
 )
 
 // What we write is what Proxmox VE writes, byte by byte.
 func TestConfIsInTheFormOfProxmox(t *testing.T) {
 	for _, name := range []string{"02-cluster-ssh/004", "02-cluster-ssh/023", "12-links-ring/010"} {
 		want := string(recorded(t, name))
-		c, err := ParseConf([]byte(want))
+		c, err := corosync.Parse([]byte(want))
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		slices.Reverse(c.Nodes) // in whatever order they are given
 		if got := string(c.Text()); got != want {
 			t.Errorf("%s: wrote\n%s\nwant\n%s", name, got, want)
-		}
-	}
-}
-
-func TestAnOpenConfIsKnown(t *testing.T) {
-	const conf = "totem {\n cluster_name: x\n config_version: 1\n%\n}\nnodelist {\n node {\n name: frege\n nodeid: 1\n }\n}\n"
-	for keys, open := range map[string]bool{
-		"": false, "secauth: on": false, "secauth: off": true, "secauth: on\ncrypto_cipher: none": true, "crypto_hash: none": true,
-		"secauth: off\ncrypto_cipher: aes256\ncrypto_hash: sha256": false, "crypto_cipher: aes128\ncrypto_hash: sha1": false,
-	} {
-		c, err := ParseConf([]byte(strings.Replace(conf, "%", keys, 1)))
-		if err != nil || c.Open != open {
-			t.Errorf("%q: open %v (%v), want %v", keys, c.Open, err, open)
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"ringboot/firstboot/host"
+	"ringboot/firstboot/pve/corosync"
 )
 
 // Where Proxmox VE keeps what makes a cluster.
@@ -103,7 +104,7 @@ func (n Node) Membership() (Membership, error) {
 }
 
 // ReadConf reads a corosync.conf; an absent one is a nil Conf and no error.
-func (n Node) ReadConf(file string) (*Conf, []byte, error) {
+func (n Node) ReadConf(file string) (*corosync.Conf, []byte, error) {
 	raw, err := n.Host.Files.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil
@@ -111,7 +112,7 @@ func (n Node) ReadConf(file string) (*Conf, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := ParseConf(raw)
+	c, err := corosync.Parse(raw)
 	if err != nil {
 		return nil, raw, fmt.Errorf("%s: %w", file, err)
 	}

@@ -51,6 +51,14 @@ func (f *files) MkdirAll(path string, mode fs.FileMode) error {
 	return f.m().point("make "+path, func() error { return f.Disk.MkdirAll(path, mode) }, nil)
 }
 
+func (f *files) Mkdir(path string, mode fs.FileMode) error {
+	return f.m().point("make "+path, func() error { return f.Disk.Mkdir(path, mode) }, nil)
+}
+
+func (f *files) Chtimes(path string, at time.Time) error {
+	return f.m().point("touch "+path, func() error { return f.Disk.Chtimes(path, at) }, nil)
+}
+
 func (f *files) Chmod(path string, mode fs.FileMode) error {
 	return f.m().point("chmod "+path, func() error { return f.Disk.Chmod(path, mode) }, nil)
 }

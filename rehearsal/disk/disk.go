@@ -46,6 +46,7 @@ type Overlay interface {
 	Write(rel string, n Node) error
 	Remove(rel string) error
 	Mkdir(rel string) error
+	Touch(rel string, n Node) error
 	Children(rel string) []string
 }
 

@@ -77,6 +77,7 @@ func TestTheDiskDoesWhatARealOneDoes(t *testing.T) {
 				{"append " + p, func(f host.Files) error { return f.Append(p, text, 0o644) }},
 				{"direct " + p, func(f host.Files) error { return f.WriteDirect(p, text) }},
 				{"make " + p, func(f host.Files) error { return f.MkdirAll(p, 0o755) }},
+				{"make one " + p, func(f host.Files) error { return f.Mkdir(p, 0o755) }},
 				{"link " + target + " " + p, func(f host.Files) error { return f.Symlink(target, p) }},
 				{"remove " + p, func(f host.Files) error { return f.Remove(p) }},
 				{"read " + p, func(f host.Files) error { _, err := f.ReadFile(p); return err }},

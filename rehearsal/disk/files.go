@@ -195,14 +195,15 @@ func (d *Disk) RemoveAll(p string) {
 
 // Rename moves a path with all that is below it; durable at the next sync.
 func (d *Disk) Rename(from, to string) error {
-	n, old, err := d.find("rename", from, false)
-	if err != nil {
-		return err
-	}
+	n, old, missing := d.find("rename", from, false)
 	there, at, err := d.find("rename", to, false)
 	switch {
+	case missing != nil && !errors.Is(missing, syscall.ENOENT):
+		return missing
 	case errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENOTDIR):
 		return err
+	case missing != nil:
+		return missing
 	case err == nil && there.Mode.IsDir():
 		return fail("rename", to, syscall.EEXIST)
 	case d.directory("rename", at) != nil:
@@ -260,6 +261,34 @@ func (d *Disk) MkdirAll(p string, mode fs.FileMode) error {
 		return fail("mkdir", p, syscall.ENOTDIR)
 	}
 	return d.Put(at, Node{Mode: fs.ModeDir | mode.Perm(), When: d.Now()})
+}
+
+// Mkdir makes one directory that is not there yet.
+func (d *Disk) Mkdir(p string, mode fs.FileMode) error {
+	at, err := d.where(p, true)
+	if err != nil {
+		return err
+	}
+	if _, err := d.get("mkdir", at); err == nil {
+		return fail("mkdir", p, syscall.EEXIST)
+	}
+	if above, err := d.get("mkdir", path.Dir(at)); err != nil || !above.Mode.IsDir() {
+		return fail("mkdir", p, syscall.ENOENT)
+	}
+	return d.MkdirAll(at, mode)
+}
+
+// Chtimes sets when a path was last changed.
+func (d *Disk) Chtimes(p string, when time.Time) error {
+	n, at, err := d.find("utimes", p, true)
+	if err != nil {
+		return err
+	}
+	n.When = when
+	if o, rel := d.over(at); o != nil {
+		return o.Touch(rel, n)
+	}
+	return d.Put(at, n)
 }
 
 func (d *Disk) info(op, p string, follow bool) (fs.FileInfo, error) {

@@ -124,6 +124,10 @@ func (f simFiles) Remove(p string) error {
 	return f.write("remove "+p, func() error { return f.Disk.Remove(p) })
 }
 
+func (f simFiles) Mkdir(p string, m fs.FileMode) error {
+	return f.write("make "+p, func() error { return explained(p, f.Disk.Mkdir(p, m)) })
+}
+
 func (f simFiles) Sync() error {
 	return f.write("sync", func() error { return f.Disk.Sync() })
 }

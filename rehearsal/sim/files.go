@@ -85,6 +85,7 @@ func (k kernel) Write(p string, order disk.Node) error {
 	return pathErr("open", p, syscall.EACCES)
 }
 
-func (k kernel) Remove(p string) error    { return pathErr("remove", p, syscall.EPERM) }
-func (k kernel) Mkdir(p string) error     { return pathErr("mkdir", p, syscall.EEXIST) }
-func (k kernel) Children(string) []string { return nil }
+func (k kernel) Remove(p string) error             { return pathErr("remove", p, syscall.EPERM) }
+func (k kernel) Mkdir(p string) error              { return pathErr("mkdir", p, syscall.EEXIST) }
+func (k kernel) Touch(p string, _ disk.Node) error { return pathErr("utimes", p, syscall.EPERM) }
+func (k kernel) Children(string) []string          { return nil }

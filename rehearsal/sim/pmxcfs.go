@@ -23,6 +23,7 @@ type pmxcfs struct {
 	seen    map[string]bool      // nodes that were ever in the group since the start
 	version int                  // of .members
 	inUse   bool                 // the database file on disk is the one that it has open
+	locked  time.Time            // since when it counts the age of the locks that it found
 }
 
 // database is the form in which config.db lies on a disk.
@@ -63,7 +64,7 @@ func (p *pmxcfs) writable() bool {
 // corosync.conf of the host.
 func (p *pmxcfs) start() {
 	p.tree, p.rev, p.group, p.seen, p.version = map[string]disk.Node{}, 0, nil, map[string]bool{}, 0
-	p.inUse = true
+	p.inUse, p.locked = true, p.n.w.sim.now
 	if raw, ok := p.n.disk.Live[Database]; ok {
 		p.load(raw.Text())
 	} else {
@@ -250,6 +251,32 @@ func (p *pmxcfs) Mkdir(rel string) error {
 	})
 }
 
+// lockLife is how old a lock gets before pmxcfs drops it, if somebody asks.
+const lockLife = 2 * time.Minute
+
+// Touch sets the time of an entry. Of a lock it goes forward only; with the
+// beginning of time it is the request to drop one that is too old, which the
+// member with the lowest number decides.
+func (p *pmxcfs) Touch(rel string, n disk.Node) error {
+	old := p.tree[rel].When
+	if path.Dir(rel) != "priv/lock" || !n.Mode.IsDir() || !n.When.Before(old) {
+		return p.change(rel, func(tree map[string]disk.Node) { tree[rel] = n })
+	}
+	since := old
+	for _, o := range p.n.w.order {
+		if o == p.n || p.group[o.name] {
+			if o.pm.locked.After(since) {
+				since = o.pm.locked
+			}
+			break
+		}
+	}
+	if n.When.Unix() == 0 && p.n.w.sim.now.Sub(since) > lockLife {
+		return p.Remove(rel)
+	}
+	return pathErr("utimes", EtcPVE+"/"+rel, syscall.EACCES)
+}
+
 func (p *pmxcfs) Remove(rel string) error {
 	return p.change(rel, func(tree map[string]disk.Node) { delete(tree, rel) })
 }
@@ -323,6 +350,7 @@ func (w *World) syncFileSystems() {
 		}
 		n.pm.group = names
 		n.pm.version++
+		n.pm.locked = w.sim.now
 		maps.Copy(n.pm.seen, names)
 		if leader != n && (leader.pm.rev > n.pm.rev || !n.pm.same(leader.pm)) {
 			n.pm.tree, n.pm.rev = maps.Clone(leader.pm.tree), leader.pm.rev

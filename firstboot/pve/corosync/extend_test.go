@@ -1,4 +1,4 @@
-package pve
+package corosync
 
 import (
 	"strings"
@@ -8,7 +8,7 @@ import (
 func threeConf() Conf {
 	c := Conf{Name: "principia", Version: 3, Links: map[int]int{0: 20, 1: 10}}
 	for i, n := range []string{"frege", "russell", "wittgenstein"} {
-		c.Nodes = append(c.Nodes, ConfNode{Name: n, ID: i + 1, Votes: 1, Addr: map[int]string{0: "10.203.3.1" + string(rune('1'+i)), 1: "10.203.4.1" + string(rune('1'+i))}})
+		c.Nodes = append(c.Nodes, Node{Name: n, ID: i + 1, Votes: 1, Addr: map[int]string{0: "10.203.3.1" + string(rune('1'+i)), 1: "10.203.4.1" + string(rune('1'+i))}})
 	}
 	return c
 }
@@ -17,7 +17,7 @@ func threeConf() Conf {
 func TestExtendedAsProxmoxWritesIt(t *testing.T) {
 	for _, name := range []string{"anselm", "hume", "zeno"} {
 		c := threeConf()
-		n := ConfNode{Name: name, ID: 4, Votes: 0, Addr: map[int]string{0: "10.203.3.14", 1: "10.203.4.14"}}
+		n := Node{Name: name, ID: 4, Votes: 0, Addr: map[int]string{0: "10.203.3.14", 1: "10.203.4.14"}}
 		got, err := Extended(c.Text(), n)
 		if err != nil {
 			t.Fatal(err)
@@ -39,13 +39,13 @@ func TestExtendedAsProxmoxWritesIt(t *testing.T) {
 
 // What a hand has set stays, and a file that is written otherwise is left alone.
 func TestExtendedLeavesWhatAHandHasSet(t *testing.T) {
-	n := ConfNode{Name: "hume", ID: 4, Addr: map[int]string{0: "10.203.3.14", 1: "10.203.4.14"}}
+	n := Node{Name: "hume", ID: 4, Addr: map[int]string{0: "10.203.3.14", 1: "10.203.4.14"}}
 	own := strings.Replace(string(threeConf().Text()), "  version: 2\n", "  token: 5000 # mine\n  version: 2\n", 1)
 	got, err := Extended([]byte(own), n)
 	if err != nil {
 		t.Fatal(err)
 	}
-	without := strings.Replace(strings.Replace(string(got), Conf{Nodes: []ConfNode{n}}.nodes(), "", 1), "config_version: 4", "config_version: 3", 1)
+	without := strings.Replace(strings.Replace(string(got), Conf{Nodes: []Node{n}}.nodes(), "", 1), "config_version: 4", "config_version: 3", 1)
 	if without != own {
 		t.Errorf("more was changed:\n%s", got)
 	}
@@ -62,4 +62,27 @@ func TestExtendedLeavesWhatAHandHasSet(t *testing.T) {
 	if got, err := WithVotes([]byte(strings.ReplaceAll(own, "    quorum_votes: 1\n", "")), "frege", 0); err == nil {
 		t.Errorf("no line says the votes:\n%s", got)
 	}
+}
+
+func TestAnOpenConfIsKnown(t *testing.T) {
+	const conf = "totem {\n cluster_name: x\n config_version: 1\n%\n}\nnodelist {\n node {\n name: frege\n nodeid: 1\n }\n}\n"
+	for keys, open := range map[string]bool{
+		"": false, "secauth: on": false, "secauth: off": true, "secauth: on\ncrypto_cipher: none": true, "crypto_hash: none": true,
+		"secauth: off\ncrypto_cipher: aes256\ncrypto_hash: sha256": false, "crypto_cipher: aes128\ncrypto_hash: sha1": false,
+	} {
+		c, err := Parse([]byte(strings.Replace(conf, "%", keys, 1)))
+		if err != nil || c.Open != open {
+			t.Errorf("%q: open %v (%v), want %v", keys, c.Open, err, open)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte("totem {\n  cluster_name: x\n  config_version: 1\n}\nnodelist {\n  node {\n    name: a\n    ring0_addr: 1\n  }\n}\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := Parse(text)
+		if err == nil && (c.Name == "" || c.Version == 0 || len(c.Nodes) == 0) {
+			t.Errorf("taken without a name, a version or nodes: %+v", c)
+		}
+	})
 }

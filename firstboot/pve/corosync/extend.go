@@ -1,6 +1,7 @@
-package pve
+package corosync
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,8 +10,8 @@ import (
 
 // Extended is a configuration with a node more and the next version. All else
 // stays as it is, byte for byte: a hand may have set more in it than Conf knows.
-func Extended(raw []byte, n ConfNode) ([]byte, error) {
-	c, err := ParseConf(raw)
+func Extended(raw []byte, n Node) ([]byte, error) {
+	c, err := Parse(raw)
 	if err != nil {
 		return nil, err
 	}
@@ -20,51 +21,51 @@ func Extended(raw []byte, n ConfNode) ([]byte, error) {
 		}
 	}
 	c.Nodes, c.Version = append(c.Nodes, n), c.Version+1
-	return rewritten(raw, c, func(e *confEdit) { e.insert(n) })
+	return rewritten(raw, c, func(e *edit) { e.insert(n) })
 }
 
 // WithVotes is a configuration in which a node has so many votes, and the next version.
 func WithVotes(raw []byte, node string, votes int) ([]byte, error) {
-	c, err := ParseConf(raw)
+	c, err := Parse(raw)
 	if err != nil {
 		return nil, err
 	}
-	at := slices.IndexFunc(c.Nodes, func(n ConfNode) bool { return n.Name == node })
+	at := slices.IndexFunc(c.Nodes, func(n Node) bool { return n.Name == node })
 	if at < 0 {
 		return nil, fmt.Errorf("%s is not in it", node)
 	}
 	c.Nodes[at].Votes, c.Version = votes, c.Version+1
-	return rewritten(raw, c, func(e *confEdit) { e.vote(node, votes) })
+	return rewritten(raw, c, func(e *edit) { e.vote(node, votes) })
 }
 
 // rewritten edits the text, raises its version, and holds the result against
 // what it is to mean.
-func rewritten(raw []byte, want Conf, edit func(*confEdit)) ([]byte, error) {
-	e := &confEdit{lines: strings.SplitAfter(string(raw), "\n")}
+func rewritten(raw []byte, want Conf, change func(*edit)) ([]byte, error) {
+	e := &edit{lines: strings.SplitAfter(string(raw), "\n")}
 	e.version(want.Version)
-	edit(e)
+	change(e)
 	text := []byte(strings.Join(e.lines, ""))
-	got, err := ParseConf(text)
+	got, err := Parse(text)
 	if err != nil || !means(got, want) {
-		return nil, fmt.Errorf("%s is not written as Proxmox VE does it, so it is not changed: add the node by Proxmox's rules for editing it, or write it anew by them", ConfFile)
+		return nil, errors.New("corosync.conf is not written as Proxmox VE does it, so it is not changed: add the node by Proxmox's rules for editing it, or write it anew by them")
 	}
 	return text, nil
 }
 
 func means(a, b Conf) bool {
-	same := func(x, y ConfNode) bool {
+	same := func(x, y Node) bool {
 		return x.Name == y.Name && x.ID == y.ID && x.Votes == y.Votes && maps.Equal(x.Addr, y.Addr)
 	}
-	byName := func(x, y ConfNode) int { return strings.Compare(x.Name, y.Name) }
+	byName := func(x, y Node) int { return strings.Compare(x.Name, y.Name) }
 	return a.Name == b.Name && a.Version == b.Version && a.Open == b.Open && maps.Equal(a.Links, b.Links) &&
 		slices.EqualFunc(slices.SortedFunc(slices.Values(a.Nodes), byName), slices.SortedFunc(slices.Values(b.Nodes), byName), same)
 }
 
-// confEdit changes lines of a corosync.conf.
-type confEdit struct{ lines []string }
+// edit changes lines of a corosync.conf.
+type edit struct{ lines []string }
 
 // each calls do for every line with the sections in which it stands.
-func (e *confEdit) each(do func(i int, section, text string)) {
+func (e *edit) each(do func(i int, section, text string)) {
 	var sections []string
 	for i, line := range e.lines {
 		text := strings.TrimSpace(line)
@@ -81,13 +82,13 @@ func (e *confEdit) each(do func(i int, section, text string)) {
 }
 
 // set replaces the value of a line's key.
-func (e *confEdit) set(i int, value int) {
+func (e *edit) set(i int, value int) {
 	key, rest, _ := strings.Cut(e.lines[i], ":")
 	end := rest[len(strings.TrimRight(rest, "\r\n")):]
 	e.lines[i] = fmt.Sprintf("%s: %d%s", key, value, end)
 }
 
-func (e *confEdit) version(n int) {
+func (e *edit) version(n int) {
 	e.each(func(i int, section, text string) {
 		if section == "totem" && strings.HasPrefix(text, "config_version:") {
 			e.set(i, n)
@@ -95,7 +96,7 @@ func (e *confEdit) version(n int) {
 	})
 }
 
-func (e *confEdit) vote(node string, votes int) {
+func (e *edit) vote(node string, votes int) {
 	line, named := -1, false
 	at := -1
 	e.each(func(i int, section, text string) {
@@ -120,7 +121,7 @@ func (e *confEdit) vote(node string, votes int) {
 }
 
 // insert puts a node where Proxmox VE writes it: by its name, behind the smaller ones.
-func (e *confEdit) insert(n ConfNode) {
+func (e *edit) insert(n Node) {
 	at, begin := -1, -1
 	e.each(func(i int, section, text string) {
 		key, value, _ := strings.Cut(text, ":")
@@ -137,19 +138,6 @@ func (e *confEdit) insert(n ConfNode) {
 	if at < 0 {
 		return
 	}
-	text := Conf{Nodes: []ConfNode{n}}.nodes()
+	text := Conf{Nodes: []Node{n}}.nodes()
 	e.lines = slices.Insert(e.lines, at, text)
-}
-
-// Reconfigure puts another configuration into /etc/pve under quorum; pmxcfs of
-// every member hands it to its corosync.
-func (n Node) Reconfigure(text []byte) error {
-	c, err := ParseConf(text)
-	if err != nil {
-		return err
-	}
-	if err := n.configure(c, text); err != nil {
-		return err
-	}
-	return n.Sync()
 }

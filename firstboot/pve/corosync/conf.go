@@ -1,9 +1,11 @@
-package pve
+// Package corosync is the grammar of corosync.conf(5), as far as it matters, in
+// the form in which Proxmox VE writes it.
+//
+// It is pure: where the file lies, and who may write it when, is its caller's.
+package corosync
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,13 +17,13 @@ import (
 type Conf struct {
 	Name    string // cluster_name
 	Version int    // config_version
-	Nodes   []ConfNode
+	Nodes   []Node
 	Links   map[int]int // link number to knet_link_priority, 0 where none is given
 	Open    bool        // its packets are neither encrypted nor proven
 }
 
-// ConfNode is one entry of the nodelist.
-type ConfNode struct {
+// Node is one entry of the nodelist.
+type Node struct {
 	Name  string
 	ID    int
 	Votes int
@@ -29,13 +31,13 @@ type ConfNode struct {
 }
 
 // Node finds an entry by name.
-func (c *Conf) Node(name string) (ConfNode, bool) {
+func (c *Conf) Node(name string) (Node, bool) {
 	for _, n := range c.Nodes {
 		if n.Name == name {
 			return n, true
 		}
 	}
-	return ConfNode{}, false
+	return Node{}, false
 }
 
 // Text is the file in the form in which Proxmox VE writes it: sections and keys
@@ -59,7 +61,7 @@ func (c Conf) Text() []byte {
 // nodes are the entries of the nodelist.
 func (c Conf) nodes() string {
 	var b strings.Builder
-	nodes := slices.SortedFunc(slices.Values(c.Nodes), func(x, y ConfNode) int { return strings.Compare(x.Name, y.Name) })
+	nodes := slices.SortedFunc(slices.Values(c.Nodes), func(x, y Node) int { return strings.Compare(x.Name, y.Name) })
 	for _, n := range nodes {
 		fmt.Fprintf(&b, "  node {\n    name: %s\n    nodeid: %d\n    quorum_votes: %d\n", n.Name, n.ID, n.Votes)
 		for _, link := range slices.Sorted(maps.Keys(n.Addr)) {
@@ -70,18 +72,9 @@ func (c Conf) nodes() string {
 	return b.String()
 }
 
-// Sum identifies the bytes of a configuration.
-func Sum(raw []byte) string {
-	if len(raw) == 0 {
-		return ""
-	}
-	sum := sha256.Sum256(raw)
-	return hex.EncodeToString(sum[:])
-}
-
-// ParseConf reads a corosync.conf. A file that was torn by a power cut is an error.
-func ParseConf(raw []byte) (Conf, error) {
-	p := confParser{conf: Conf{Links: map[int]int{}}}
+// Parse reads a corosync.conf. A file that was torn by a power cut is an error.
+func Parse(raw []byte) (Conf, error) {
+	p := parser{conf: Conf{Links: map[int]int{}}}
 	if bytes.IndexByte(raw, 0) >= 0 {
 		return Conf{}, fmt.Errorf("holds zero bytes: the file was torn")
 	}
@@ -100,22 +93,22 @@ func ParseConf(raw []byte) (Conf, error) {
 	return p.conf, nil
 }
 
-type confParser struct {
+type parser struct {
 	conf         Conf
 	path         []string
-	node         ConfNode
+	node         Node
 	number, prio int
 	secauth      string // with the next two, what decides whether it is open
 	cipher, hash string
 }
 
-func (p *confParser) line(s string) error {
+func (p *parser) line(s string) error {
 	switch {
 	case s == "" || s[0] == '#':
 		return nil
 	case strings.HasSuffix(s, "{"):
 		p.path = append(p.path, strings.TrimSpace(s[:len(s)-1]))
-		p.node, p.number, p.prio = ConfNode{Votes: 1, Addr: map[int]string{}}, 0, 0
+		p.node, p.number, p.prio = Node{Votes: 1, Addr: map[int]string{}}, 0, 0
 		return nil
 	case s == "}":
 		if len(p.path) == 0 {
@@ -139,15 +132,15 @@ func (p *confParser) line(s string) error {
 
 // open goes by corosync.conf(5): secauth is on where nothing is said, and what
 // is said of cipher and hash counts more.
-func (p *confParser) open() bool {
+func (p *parser) open() bool {
 	off := p.secauth == "off" || p.secauth == "no"
 	none := func(s string) bool { return s == "none" || s == "" && off }
 	return none(p.cipher) || none(p.hash)
 }
 
-func (p *confParser) at() string { return strings.Join(p.path, " ") }
+func (p *parser) at() string { return strings.Join(p.path, " ") }
 
-func (p *confParser) set(key, value string) error {
+func (p *parser) set(key, value string) error {
 	var target *int
 	switch p.at() + " " + key {
 	case "totem cluster_name":
