@@ -29,6 +29,7 @@ var larger = map[string]struct {
 	"profiles":                             {3750, "validation and the tables that it reads"},
 	"rehearsal/tools":                      {2700, "one function for each stand-in"},
 	"imagebuilder/iso9660":                 {2600, "reader, plan and writer of one format"},
+	"rehearsal/tools/ceph":                 {2760, "one store, and the disks below it, that all stand-ins of Ceph share"},
 	"firstboot/pve":                        {3300, "the one door to Proxmox"},
 	"rehearsal/tools/ceph/pve.go:setUpMon": {68, "what pveceph mon create does, in its order"},
 	"rehearsal/tools/ceph/rbd.go:rbd":      {74, "the words of one tool"},

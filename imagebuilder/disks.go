@@ -1,6 +1,7 @@
 package imagebuilder
 
 import (
+	"fmt"
 	"strings"
 
 	"ringboot/imagebuilder/answer"
@@ -60,4 +61,23 @@ func unaimed(p *profiles.Profile, n profiles.Node) error {
 		return fault.Refused.Errorf("%s: no disk is named, and nothing looks for it on the machine: write root_disk into the profile, or make the image with preflight", n.Name)
 	}
 	return fault.Refused.Errorf("%s: an answer file can name each property of disks once, and both disks of the mirror are named by the same one: make the image with preflight, which names them on the machine", n.Name)
+}
+
+// Beside says which disks take parts of a node's OSDs, and how much of each.
+func Beside(p *profiles.Profile, n profiles.Node) []string {
+	var out []string
+	for _, d := range []struct {
+		what, share string
+		disk        profiles.Disk
+		size        int
+	}{{"databases", "a tenth", n.DBDisk, p.Ceph.DBSize}, {"write-ahead logs", "a hundredth", n.WALDisk, p.Ceph.WALSize}} {
+		share := d.share + " of each OSD"
+		if d.size > 0 {
+			share = fmt.Sprintf("%d GiB for each OSD", d.size)
+		}
+		if !d.disk.IsZero() && p.Ceph.Enabled {
+			out = append(out, fmt.Sprintf("%s on %s, %s", d.what, Erases(d.disk), share))
+		}
+	}
+	return out
 }

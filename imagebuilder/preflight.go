@@ -87,7 +87,7 @@ func (r Request) plan(kind string) (medium.Plan, error) {
 			return p, fmt.Errorf("%s: %w", n.Name, err)
 		}
 		p.Nodes = append(p.Nodes, medium.Node{
-			Name: n.Name, Machine: n.Machine, MACs: macs(n), Root: n.RootDisk, Mirror: n.MirrorDisk, AtLeast: r.Profile.LeastRoot(n), Others: n.OSDDisks,
+			Name: n.Name, Machine: n.Machine, MACs: macs(n), Root: n.RootDisk, Mirror: n.MirrorDisk, AtLeast: r.Profile.LeastRoot(n), Others: append(n.BesideDisks(), n.OSDDisks...),
 			Filter: choice.Filter, List: choice.List, Match: choice.Match, Single: choice.Single,
 		})
 	}

@@ -47,13 +47,17 @@ func Prove(p *profiles.Profile, node string, machine answer.Inventory) (Proof, e
 	n, _ := p.Node(node)
 	var proof Proof
 	if machine.Disks != nil {
-		for i, d := range n.OSDDisks {
+		for i, d := range append(slices.Clone(n.OSDDisks), n.BesideDisks()...) {
 			if d.Rest {
 				continue
 			}
+			key := fmt.Sprintf("osd_disks[%d]", i)
+			if i >= len(n.OSDDisks) {
+				key = "a disk beside the OSDs"
+			}
 			fits := disksOf(d, machine.Disks)
 			if len(fits) != 1 {
-				wrong = append(wrong, fmt.Sprintf("osd_disks[%d], %s, fits %s of this machine; name one by by_id", i, Erases(d), list(fits)))
+				wrong = append(wrong, fmt.Sprintf("%s, %s, fits %s of this machine; name one by by_id", key, Erases(d), list(fits)))
 				continue
 			}
 			proof.Ceph = append(proof.Ceph, fits[0])

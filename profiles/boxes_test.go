@@ -194,6 +194,42 @@ func TestTheRestOfADisk(t *testing.T) {
 	}
 }
 
+// The disks that take parts of OSDs are named, and refused where they cannot be meant.
+func TestDisksBesideOSDs(t *testing.T) {
+	const root, data = "root_disk: {serial: ROOT%[1]d}, ", "osd_disks: [{serial: DATA%[1]d}], "
+	for name, c := range map[string]struct{ ceph, disks, says string }{
+		"said":                {"db_size: 60, wal_size: 2", root + data + "db_disk: {serial: FAST%[1]d}, wal_disk: {by_id: nvme-eui.%[1]d}, ", ""},
+		"without a size":      {"pool: vm", root + data + "db_disk: {serial: FAST%[1]d}, ", ""},
+		"beside the rest":     {"db_size: 60", root + "osd_disks: [rest], db_disk: {serial: FAST%[1]d}, wipe: [FAST%[1]d], ", ""},
+		"of any OSD":          {"db_size: 60", root + "db_disk: {serial: FAST%[1]d}, wipe: [FAST%[1]d], ", ""},
+		"the system's":        {"pool: vm", root + data + "db_disk: {serial: ROOT%[1]d}, ", `nodes[0].db_disk.serial: serial "ROOT1" stands at nodes[0].root_disk.serial too`},
+		"an OSD's":            {"pool: vm", root + data + "db_disk: {serial: DATA%[1]d}, ", `nodes[0].db_disk.serial: serial "DATA1" stands at nodes[0].osd_disks[0].serial too`},
+		"one for both":        {"pool: vm", root + data + "db_disk: {serial: FAST%[1]d}, wal_disk: {serial: FAST%[1]d}, ", `nodes[0].wal_disk.serial: serial "FAST1" stands at nodes[0].db_disk.serial too`},
+		"a size for nothing":  {"db_size: 60", root + data, "ceph.db_size: has no disk to lie on; name db_disk of a node, or take it out"},
+		"of no OSD":           {"pool: vm", root + "osd_disks: [], db_disk: {serial: FAST%[1]d}, ", "nodes[0].db_disk: is for parts of this node's OSDs, and osd_disks says that it has none"},
+		"named twice":         {"pool: vm", root + data + "db_disk: {serial: FAST%[1]d, by_id: nvme-x}, ", "nodes[0].db_disk: has 2 of the keys serial, by_id, kernel; write exactly one"},
+		"too little":          {"db_size: 0.5", root + data + "db_disk: {serial: FAST%[1]d}, ", "ceph.db_size: "},
+		"in the tool's words": {"pool: vm, db_device: nvme1n1", root + data, "ceph.db_device: unknown key: is written as db_disk of each node, with ceph.db_size"},
+		"by the node":         {"pool: vm", root + data + "wal_device: nvme1n1, ", "nodes[0].wal_device: unknown key: is written as wal_disk of each node, with ceph.wal_size"},
+	} {
+		b := box{nodes: 3, node: c.disks + "ports: [{mac: '58:47:ca:00:00:0%[1]d'}, {mac: '58:47:ca:00:02:0%[1]d'}]", keys: map[string]string{"ring": tb4, "install": "{size: 96}", "ceph": "{" + c.ceph + "}"}}
+		p, err := Load("box.yaml", []byte(b.text()))
+		if got := fmt.Sprint(err); c.says == "" && err != nil || !strings.Contains(got, c.says) {
+			t.Errorf("%s: %s\nlacks %q", name, got, c.says)
+		}
+		if err != nil {
+			continue
+		}
+		text, err := Marshal(p)
+		if again, e := Load("again.yaml", text); err != nil || e != nil || len(again.Nodes[0].BesideDisks()) != len(p.Nodes[0].BesideDisks()) {
+			t.Errorf("%s: read back %v %v", name, err, e)
+		}
+		if risks := strings.Join(p.Risks("pve1"), " "); !strings.Contains(risks, "keep a part of themselves on one other disk") {
+			t.Errorf("%s: no risk: %s", name, risks)
+		}
+	}
+}
+
 // The ways out are said, or refused with what is wrong.
 func TestWaysOut(t *testing.T) {
 	for name, c := range map[string]struct{ cluster, proxmox, says string }{

@@ -102,8 +102,26 @@ func (c *checker) nodeDisks(at string, n Node, disks registry) {
 		}
 		one(path, d)
 	}
-	if len(n.Wipe) > 0 && len(n.OSDDisks) == 0 {
+	c.besideDisks(at, n, one)
+	if len(n.Wipe) > 0 && len(n.OSDDisks) == 0 && len(n.BesideDisks()) == 0 {
 		c.at(at+".wipe", "consents to erase used disks, and osd_disks names none for Ceph: name them there, too")
+	}
+}
+
+// besideDisks checks the disks on which OSDs keep their databases and logs.
+func (c *checker) besideDisks(at string, n Node, one func(path string, d Disk)) {
+	for _, d := range []struct {
+		key  string
+		disk Disk
+	}{{"db_disk", n.DBDisk}, {"wal_disk", n.WALDisk}} {
+		path := at + "." + d.key
+		switch {
+		case d.disk.IsZero():
+			continue
+		case n.WithoutOSDs():
+			c.at(path, "is for parts of this node's OSDs, and osd_disks says that it has none; take one of them out")
+		}
+		one(path, d.disk)
 	}
 }
 
@@ -124,10 +142,16 @@ func (c *checker) leftover(at, path string, n Node, twice bool) {
 // osdNodes refuses a Ceph cluster whose copies have no room.
 func (c *checker) osdNodes() {
 	const copies = 3
-	with := 0
+	with, db, wal := 0, c.p.Ceph.DBSize == 0, c.p.Ceph.WALSize == 0
 	for _, n := range c.p.Nodes {
+		db, wal = db || !n.DBDisk.IsZero(), wal || !n.WALDisk.IsZero()
 		if !n.WithoutOSDs() {
 			with++
+		}
+	}
+	for key, used := range map[string]bool{"db": db, "wal": wal} {
+		if !used {
+			c.at("ceph."+key+"_size", "has no disk to lie on; name %s_disk of a node, or take it out", key)
 		}
 	}
 	if c.p.Ceph.Enabled && with < copies && len(c.p.Nodes) >= copies {

@@ -116,6 +116,8 @@ type Node struct {
 	RootDisk     Disk       `yaml:"root_disk" json:"root_disk"`               // the disk that is erased; not named: the only blank one of the smallest size
 	MirrorDisk   Disk       `yaml:"mirror_disk,omitempty" json:"mirror_disk"` // the second one that is erased, of a mirror
 	OSDDisks     DiskList   `yaml:"osd_disks,omitempty" json:"osd_disks"`     // disks that Ceph gets; left out: every blank disk of at least 100 GB that is built in; empty: none
+	DBDisk       Disk       `yaml:"db_disk,omitempty" json:"db_disk"`         // on which its OSDs keep their databases
+	WALDisk      Disk       `yaml:"wal_disk,omitempty" json:"wal_disk"`       // on which its OSDs keep their write-ahead logs
 	Ports        []Port     `yaml:"ports" json:"ports"`                       // management ports, the first one preferred
 	RingPorts    []RingPort `yaml:"ring_ports" json:"ring_ports"`
 	Subscription string     `yaml:"subscription,omitempty" json:"subscription"` // key of this machine
@@ -163,6 +165,12 @@ func (d Disk) MarshalYAML() (any, error) {
 // WantsRest reports whether a part of the system's disk becomes an OSD.
 func (n Node) WantsRest() bool {
 	return slices.ContainsFunc(n.OSDDisks, func(d Disk) bool { return d.Rest })
+}
+
+// BesideDisks are the disks on which OSDs keep a part of themselves, as far as
+// they are named.
+func (n Node) BesideDisks() []Disk {
+	return slices.DeleteFunc([]Disk{n.DBDisk, n.WALDisk}, Disk.IsZero)
 }
 
 // WithoutOSDs reports whether the profile says that a node gives Ceph no disk.
@@ -220,6 +228,8 @@ type Ceph struct {
 	PGNum      int    `yaml:"pg_num" json:"pg_num"`                 // power of two, 1 to 256
 	CephFS     bool   `yaml:"cephfs" json:"cephfs"`
 	MinOSDs    int    `yaml:"min_osds" json:"min_osds"` // OSDs per node below which the step waits
+	DBSize     int    `yaml:"db_size,omitempty" json:"db_size"`   // GiB of each OSD's database on db_disk; 0: a tenth of the OSD
+	WALSize    int    `yaml:"wal_size,omitempty" json:"wal_size"` // GiB of each OSD's log on wal_disk; 0: a hundredth of the OSD
 }
 
 // HA is what the cluster does when a node goes.

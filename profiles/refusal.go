@@ -13,7 +13,8 @@ func refusals() map[string]string {
 		"install.raid":         "is written as install.filesystem: zfs (raid1) or btrfs (raid1), with mirror_disk of each node; other levels are not made",
 		"install.hdsize":       "is written as install.size",
 		"install.maxroot":      "how the installer divides the system's disk is left to it; write install.size for how much of the disk it has",
-		"ceph.db_disks":        "each OSD keeps its database on its own disk",
+		"ceph.db_disks":        "is written as db_disk of each node, with ceph.db_size",
+		"ceph.wal_disks":       "is written as wal_disk of each node, with ceph.wal_size",
 		"ceph.public_network":  "is written as ceph.network: ring or lan",
 		"ceph.cluster_network": "is always the ring, or the network of the switch",
 		"ring.cluster_network": "is always the ring, or the network of the switch",
@@ -34,7 +35,11 @@ func spellings() map[string]string {
 		"install.maxvz":            "install.maxroot",
 		"install.mirror":           "install.raid",
 		"ceph.db_device":           "ceph.db_disks",
-		"ceph.wal_disks":           "ceph.db_disks",
+		"ceph.db_disk":             "ceph.db_disks",
+		"nodes[].db_device":        "ceph.db_disks",
+		"ceph.wal_device":          "ceph.wal_disks",
+		"ceph.wal_disk":            "ceph.wal_disks",
+		"nodes[].wal_device":       "ceph.wal_disks",
 	}
 }
 

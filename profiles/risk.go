@@ -23,7 +23,7 @@ func (p *Profile) Risks(node string) []string {
 	if n.RootDisk.IsZero() {
 		out = append(out, fmt.Sprintf("%s: no disk is named, so the only blank one of the smallest size is erased: name it by serial to be independent of what else is blank", n.Name))
 	}
-	for _, d := range n.OSDDisks {
+	for _, d := range append(n.BesideDisks(), n.OSDDisks...) {
 		if d.Kernel != "" {
 			out = append(out, fmt.Sprintf("%s: a disk for Ceph is named as the kernel counts (%s): name it by serial", n.Name, d.Kernel))
 		}
@@ -43,6 +43,9 @@ func (p *Profile) Risks(node string) []string {
 	}
 	if n.WantsRest() {
 		out = append(out, fmt.Sprintf("%s: an OSD shares the system's disk: both end with it, and a busy Ceph makes the system slow: give Ceph a disk of its own", n.Name))
+	}
+	if len(n.BesideDisks()) > 0 && p.Ceph.Enabled {
+		out = append(out, fmt.Sprintf("%s: its OSDs keep a part of themselves on one other disk, and all of them end with it: leave db_disk and wal_disk out where the OSDs' own disks are fast", n.Name))
 	}
 	if len(n.Wipe) > 0 {
 		out = append(out, fmt.Sprintf("%s: used disks may be erased for Ceph, by your consent: serials %v", n.Name, n.Wipe))

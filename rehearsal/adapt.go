@@ -133,6 +133,22 @@ func installs(q *profiles.Profile, practice bool, changed func(string, ...any)) 
 	}
 }
 
+// besideDisks are those that take parts of the OSDs.
+func besideDisks(n *profiles.Node, changed func(string, ...any)) (out []Disk) {
+	for j, d := range []*profiles.Disk{&n.DBDisk, &n.WALDisk} {
+		if d.IsZero() {
+			continue
+		}
+		if d.Serial == "" || len(d.Serial) > maxSerial {
+			serial := made([]string{"RBDB", "RBWAL"}[j], n.Name)
+			changed("%s: a disk beside the OSDs is named by the serial %s, not as %s", n.Name, serial, diskName(*d))
+			*d = profiles.Disk{Serial: serial}
+		}
+		out = append(out, Disk{Serial: d.Serial, Bytes: osdSize})
+	}
+	return out
+}
+
 // machine gives node i its hardware, and the profile the words for it.
 func (plan *Plan) machine(i int, practice bool, changed func(string, ...any)) Machine {
 	p := plan.Profile
@@ -169,6 +185,7 @@ func (plan *Plan) machine(i int, practice bool, changed func(string, ...any)) Ma
 		}
 		m.Disks = append(m.Disks, Disk{Serial: s, Bytes: osdSize})
 	}
+	m.Disks = append(m.Disks, besideDisks(n, changed)...)
 	n.Ports, n.RingPorts = nil, nil
 	for j := range 2 {
 		nic := NIC{ID: fmt.Sprintf("lan%d", j), MAC: address(i, j)}

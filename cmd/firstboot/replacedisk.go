@@ -88,7 +88,7 @@ func finishedNode(t *terminal) (base.Own, host.Host, error) {
 
 // replacement is what replaces a disk of this node.
 func replacement(own base.Own, h host.Host, log func(string)) *replacedisk.Replacement {
-	return replacedisk.New(replacedisk.Options{Host: h, Node: own.Node.Name, Encrypted: own.Profile.Ceph.Encrypted, Log: log})
+	return replacedisk.New(replacedisk.Options{Host: h, Node: own.Node, Ceph: own.Profile.Ceph, Log: log})
 }
 
 // goOnReplacing is the unit: it works until the end or a stop.

@@ -24,6 +24,7 @@ type nodePlan struct {
 	Founder    bool             `json:"founder"`
 	Erases     string           `json:"erases"`
 	Keeps      string           `json:"keeps"`
+	Beside     []string         `json:"beside_osds,omitempty"` // the disks that take parts of the OSDs
 	OSDs       []string         `json:"osds"`
 	Management string           `json:"management"`
 	Ring       string           `json:"ring"`
@@ -116,7 +117,7 @@ func planOf(c cluster, nodes []string) (clusterPlan, error) {
 		n, _ := c.Node(name)
 		one := nodePlan{
 			Node: name, Founder: c.Founder().Name == name, Erases: imagebuilder.ErasesAll(n) + ", and all that is on it",
-			Keeps: imagebuilder.Keeps(n), OSDs: osds(c.Profile, n), Management: management(c.Profile, n), Ring: ring(c.Profile, n),
+			Keeps: imagebuilder.Keeps(n), OSDs: osds(c.Profile, n), Beside: imagebuilder.Beside(c.Profile, n), Management: management(c.Profile, n), Ring: ring(c.Profile, n),
 			Key: subscription(n), Risks: c.Risks(name),
 		}
 		if c.machine != nil {
@@ -232,7 +233,7 @@ func describeNode(w cli.Page, n nodePlan, shared []string) {
 	w.Row(cli.Red+";"+cli.Bold, "  ERASES:     ", n.Erases)
 	row("keeps", n.Keeps)
 	if len(n.OSDs) > 0 {
-		row("for ceph", strings.Join(n.OSDs, ", "))
+		row("for ceph", strings.Join(append(n.OSDs, n.Beside...), ", "))
 	}
 	row("management", n.Management)
 	row("ring", n.Ring)

@@ -241,23 +241,24 @@ func (c Ceph) Wipe(ctx context.Context, d Disk) error {
 }
 
 // CreateOSD makes an OSD of a blank disk.
-func (c Ceph) CreateOSD(ctx context.Context, d Disk, encrypted bool) error {
+func (c Ceph) CreateOSD(ctx context.Context, d Disk, how NewOSD) error {
 	if !d.Blank() {
 		return fmt.Errorf("%s holds %s and gets no OSD", d.Device, d.Used)
 	}
 	if err := c.SameDisk(ctx, d); err != nil {
 		return err
 	}
-	return c.CreateOSDOn(ctx, d.Device, encrypted)
+	return c.CreateOSDOn(ctx, d.Device, how)
 }
 
 // CreateOSDOn makes an OSD of a device that the caller has looked at.
-func (c Ceph) CreateOSDOn(ctx context.Context, device string, encrypted bool) error {
-	argv := []string{"pveceph", "osd", "create", device}
-	if encrypted {
-		argv = append(argv, "--encrypted", "1")
+func (c Ceph) CreateOSDOn(ctx context.Context, device string, how NewOSD) error {
+	for _, b := range how.Beside {
+		if err := c.SameDisk(ctx, b.Disk); err != nil {
+			return err
+		}
 	}
-	_, err := c.change(ctx, 10*time.Minute, argv...)
+	_, err := c.change(ctx, 10*time.Minute, append([]string{"pveceph", "osd", "create", device}, how.args()...)...)
 	return err
 }
 

@@ -265,11 +265,14 @@ func (c Ceph) Capacity(ctx context.Context) (Capacity, error) {
 	return out, nil
 }
 
-// Volume is one OSD that ceph-volume knows on this node.
+// Volume is one OSD that ceph-volume knows on this node. Where nothing but parts of
+// it are here, it has neither FSID nor Devices.
 type Volume struct {
 	OSD     int
 	FSID    string   // of the cluster that it belongs to
 	Devices []string // /dev/nvme1n1
+	Parts   []Part   // of it, on other disks
+	Lost    []string // kinds of parts that it was made with and that are not here: db, wal
 }
 
 // ParseVolumes reads ceph-volume lvm list --format json.
@@ -277,8 +280,11 @@ func ParseVolumes(text []byte) ([]Volume, error) {
 	raw, err := decode[map[string][]struct {
 		Devices []string `json:"devices"`
 		Type    string   `json:"type"`
+		Path    string   `json:"path"`
 		Tags    struct {
 			FSID string `json:"ceph.cluster_fsid"`
+			DB   string `json:"ceph.db_uuid"`
+			WAL  string `json:"ceph.wal_uuid"`
 		} `json:"tags"`
 	}](text)
 	if err != nil {
@@ -290,11 +296,21 @@ func ParseVolumes(text []byte) ([]Volume, error) {
 		if err != nil {
 			return nil, fmt.Errorf("ceph-volume lvm list: OSD %q", id)
 		}
+		v, wants := Volume{OSD: n}, map[string]string{}
 		for _, p := range parts {
 			if p.Type == "block" || p.Type == "" {
-				out = append(out, Volume{OSD: n, FSID: p.Tags.FSID, Devices: p.Devices})
+				v.FSID, v.Devices = p.Tags.FSID, append(v.Devices, p.Devices...)
+				wants = map[string]string{"db": p.Tags.DB, "wal": p.Tags.WAL}
+				continue
+			}
+			v.Parts = append(v.Parts, Part{Kind: p.Type, FSID: p.Tags.FSID, Path: p.Path, Devices: p.Devices})
+		}
+		for _, kind := range []string{"db", "wal"} {
+			if wants[kind] != "" && !slices.ContainsFunc(v.Parts, func(p Part) bool { return p.Kind == kind }) {
+				v.Lost = append(v.Lost, kind)
 			}
 		}
+		out = append(out, v)
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].OSD < out[j].OSD })
 	return out, nil

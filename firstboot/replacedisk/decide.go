@@ -7,7 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"ringboot/firstboot/blockdb"
 	"ringboot/firstboot/pve"
+	"ringboot/profiles"
 	"ringboot/profiles/fault"
 )
 
@@ -46,12 +48,17 @@ type decision struct {
 	limit  time.Duration
 	after  act
 	disk   pve.Disk // to be made an OSD
-	osd    int      // to be started
+	beside []blockdb.Disk
+	osd    int // to be started
 }
 
 // sight is Ceph and the node's disks at one moment.
 type sight struct {
-	blind   string // why Ceph or the disks could not be looked at
+	node    profiles.Node
+	ceph    profiles.Ceph
+	is      func(pve.Disk, profiles.Disk) bool
+	groups  map[string]pve.Group // of the disks that take parts of OSDs
+	blind   string               // why Ceph or the disks could not be looked at
 	health  pve.Health
 	tree    []pve.TreeOSD
 	disks   []pve.Disk
@@ -89,7 +96,7 @@ func decide(o *Order, s sight) decision {
 	case s.health.Clean < s.health.PGs:
 		return say(actWait, cleanTime, "%d of %d placement groups are clean", s.health.Clean, s.health.PGs)
 	case !there:
-		return say(actDone, 0, "osd.%d on the disk %s is in the place of osd.%d, and all %d placement groups are clean", fresh, o.Serial, o.OSD, s.health.PGs)
+		return say(actDone, 0, "osd.%d on the disk %s is in the place of osd.%d, and all %d placement groups are clean%s", fresh, o.Serial, o.OSD, s.health.PGs, s.left(o.OSD))
 	case s.unsafe != "":
 		return say(actWait, soundTime, "osd.%d is to be safe to destroy: %s", o.OSD, s.unsafe)
 	}
@@ -107,9 +114,44 @@ func (s sight) make(o *Order, say func(act, time.Duration, string, ...any) decis
 	case o.Tries >= mostTries:
 		return say(actStop, 0, "the disk %s got no OSD in %d tries: pveceph osd create %s says why", o.Serial, o.Tries, d.Device)
 	}
+	beside, why := s.beside(d)
+	if why != "" {
+		return say(actStop, 0, "%s", why)
+	}
 	made := say(actMake, 0, "the disk %s (%s, %s, %d GB) gets an OSD", o.Serial, path.Base(d.Device), d.Model, d.Bytes/1e9)
-	made.disk = d
+	made.disk, made.beside = d, beside
 	return made
+}
+
+// beside are the disks that take parts of the new OSD, or why it gets none.
+func (s sight) beside(fresh pve.Disk) ([]blockdb.Disk, string) {
+	in := blockdb.Sight{Node: s.node, Ceph: s.ceph, FSID: s.health.FSID, Disks: s.disks, Volumes: s.volumes, Groups: s.groups, Is: s.is,
+		Content: func(d pve.Disk) string { return orBlank(d.Used) }, Data: []pve.Disk{fresh}, New: []int64{fresh.Bytes}}
+	for _, d := range s.disks {
+		if d.OSD >= 0 {
+			in.Data = append(in.Data, d)
+		}
+	}
+	out, stop, wait := blockdb.Judge(in)
+	for _, b := range out {
+		if b.Wipe {
+			stop = fmt.Sprintf("the disk %s, on which the profile wants a part of the new OSD, holds %s, and a replacement erases nothing: erase it with ceph-volume lvm zap --destroy %s", b.Disk.Serial, b.Disk.Used, b.Disk.Device)
+		}
+	}
+	return out, stop + wait
+}
+
+// left says what the dead OSD still has on other disks; its number may be given
+// to another one, so it is named by its path.
+func (s sight) left(osd int) string {
+	for _, v := range s.volumes {
+		for _, p := range v.Parts {
+			if v.OSD == osd && len(v.Devices) == 0 && p.FSID == s.health.FSID {
+				return fmt.Sprintf("; its %s still has room on another disk, which ceph-volume lvm zap --destroy %s frees", p.Kind, p.Path)
+			}
+		}
+	}
+	return ""
 }
 
 func (s sight) osd(id int) (pve.TreeOSD, bool) {
@@ -193,8 +235,14 @@ func refused(o *Order, s sight) error {
 			return fault.Refused.Errorf("Ceph says %s (%s): data may be on no other disk, mend that first; nothing was changed", c.Message, c.Code)
 		}
 	}
-	_, err := s.disk(o.Serial, o.Node)
-	return err
+	d, err := s.disk(o.Serial, o.Node)
+	if err != nil {
+		return err
+	}
+	if _, why := s.beside(d); why != "" {
+		return fault.Refused.New(why)
+	}
+	return nil
 }
 
 func orUnknown(s string) string {

@@ -6,6 +6,7 @@ import (
 
 	"ringboot/firstboot/host"
 	"ringboot/firstboot/pve"
+	"ringboot/profiles"
 	"ringboot/profiles/fault"
 )
 
@@ -30,6 +31,19 @@ func (s sight) carried(up bool, clean int) sight {
 	return s
 }
 
+// fastDB is a node whose databases lie on one fast disk.
+func fastDB() profiles.Node {
+	return profiles.Node{Name: "wittgenstein", RootDisk: profiles.Disk{Serial: "ROOT"}, DBDisk: profiles.Disk{Serial: "FAST"}}
+}
+
+// withDB is what it looks like where OSDs share a disk for their databases.
+func (s sight) withDB(free int64, parts []pve.Volume) sight {
+	s.node, s.is, s.volumes = fastDB(), pve.Ceph{}.Is, append(parts, pve.Volume{OSD: 4, FSID: fsid, Devices: []string{"/dev/sdx"}, Parts: []pve.Part{{Kind: "db", FSID: fsid, Devices: []string{"/dev/nvme2n1"}}}})
+	s.disks = append(s.disks, pve.Disk{Device: "/dev/nvme2n1", Serial: "FAST", Used: "LVM", OSD: -1, Bytes: 800e9})
+	s.groups = map[string]pve.Group{"/dev/nvme2n1": {Name: "ceph-0a0a0a0a-0000-4000-a000-000000000000", Free: free, Volumes: []pve.LogicalVolume{{Name: "osd-db-0b0b0b0b-0000-4000-a000-000000000000", Tagged: true}}}}
+	return s
+}
+
 func TestWhatComesNext(t *testing.T) {
 	with := func(alter func(s *sight, o *Order)) func() (sight, *Order) {
 		return func() (sight, *Order) {
@@ -44,20 +58,33 @@ func TestWhatComesNext(t *testing.T) {
 		act   act
 		says  string
 	}{
-		"it died":               {with(func(*sight, *Order) {}), actOut, "osd.2 gets no more data"},
-		"it is out":             {with(func(s *sight, _ *Order) { out(s) }), actMake, "the disk NEW (nvme1n1, Data, 2000 GB) gets an OSD"},
-		"Ceph is mute":          {with(func(s *sight, _ *Order) { s.blind = "Ceph does not answer (x)" }), actWait, "Ceph does not answer (x)"},
-		"it lives again":        {with(func(s *sight, _ *Order) { s.tree[2].Up = true }), actStop, "osd.2 runs again: its disk is not dead"},
-		"the new disk is gone":  {with(func(s *sight, _ *Order) { out(s); s.disks = s.disks[:1] }), actStop, "wittgenstein has no disk with the serial NEW"},
-		"the new disk was used": {with(func(s *sight, _ *Order) { out(s); s.disks[1].Used = "ext4" }), actStop, "is not blank, it holds ext4"},
-		"made by half":          {with(func(s *sight, o *Order) { out(s); s.disks[1].Used, o.Tries = "LVM", 1 }), actStop, "was made by half"},
-		"made too often":        {with(func(s *sight, o *Order) { out(s); o.Tries = 3 }), actStop, "got no OSD in 3 tries"},
-		"it does not come up":   {with(func(s *sight, _ *Order) { *s = s.carried(false, 0) }), actWait, "osd.3 on the disk NEW is to come up"},
-		"copies are made":       {with(func(s *sight, _ *Order) { *s = s.carried(true, 20) }), actWait, "20 of 33 placement groups are clean"},
-		"clean, and not safe":   {with(func(s *sight, _ *Order) { *s = s.carried(true, 33); s.unsafe = "EAGAIN" }), actWait, "osd.2 is to be safe to destroy: EAGAIN"},
-		"clean and safe":        {with(func(s *sight, _ *Order) { *s = s.carried(true, 33) }), actPurge, "osd.2 is safe to destroy"},
-		"gone":                  {with(func(s *sight, _ *Order) { *s = s.carried(true, 33); s.tree = append(s.tree[:2:2], s.tree[3]) }), actDone, "osd.3 on the disk NEW is in the place of osd.2, and all 33 placement groups are clean"},
-		"removed by hand":       {with(func(s *sight, _ *Order) { s.tree = s.tree[:2] }), actMake, "gets an OSD"},
+		"it died":                     {with(func(*sight, *Order) {}), actOut, "osd.2 gets no more data"},
+		"it is out":                   {with(func(s *sight, _ *Order) { out(s) }), actMake, "the disk NEW (nvme1n1, Data, 2000 GB) gets an OSD"},
+		"Ceph is mute":                {with(func(s *sight, _ *Order) { s.blind = "Ceph does not answer (x)" }), actWait, "Ceph does not answer (x)"},
+		"it lives again":              {with(func(s *sight, _ *Order) { s.tree[2].Up = true }), actStop, "osd.2 runs again: its disk is not dead"},
+		"the new disk is gone":        {with(func(s *sight, _ *Order) { out(s); s.disks = s.disks[:1] }), actStop, "wittgenstein has no disk with the serial NEW"},
+		"the new disk was used":       {with(func(s *sight, _ *Order) { out(s); s.disks[1].Used = "ext4" }), actStop, "is not blank, it holds ext4"},
+		"made by half":                {with(func(s *sight, o *Order) { out(s); s.disks[1].Used, o.Tries = "LVM", 1 }), actStop, "was made by half"},
+		"made too often":              {with(func(s *sight, o *Order) { out(s); o.Tries = 3 }), actStop, "got no OSD in 3 tries"},
+		"it does not come up":         {with(func(s *sight, _ *Order) { *s = s.carried(false, 0) }), actWait, "osd.3 on the disk NEW is to come up"},
+		"copies are made":             {with(func(s *sight, _ *Order) { *s = s.carried(true, 20) }), actWait, "20 of 33 placement groups are clean"},
+		"clean, and not safe":         {with(func(s *sight, _ *Order) { *s = s.carried(true, 33); s.unsafe = "EAGAIN" }), actWait, "osd.2 is to be safe to destroy: EAGAIN"},
+		"clean and safe":              {with(func(s *sight, _ *Order) { *s = s.carried(true, 33) }), actPurge, "osd.2 is safe to destroy"},
+		"gone":                        {with(func(s *sight, _ *Order) { *s = s.carried(true, 33); s.tree = append(s.tree[:2:2], s.tree[3]) }), actDone, "osd.3 on the disk NEW is in the place of osd.2, and all 33 placement groups are clean"},
+		"its database's disk is gone": {with(func(s *sight, _ *Order) { out(s); s.node, s.is = fastDB(), pve.Ceph{}.Is }), actStop, "lacks the disk FAST, which db_disk names for parts of its OSDs"},
+		"a database beside":           {with(func(s *sight, _ *Order) { *s = s.withDB(600e9, nil); out(s) }), actMake, "gets an OSD"},
+		"no room for its database": {with(func(s *sight, _ *Order) {
+			*s = s.withDB(0, []pve.Volume{{OSD: 2, Parts: []pve.Part{{Kind: "db", FSID: fsid, Path: "/dev/ceph-x/osd-db-y", Devices: []string{"/dev/nvme2n1"}}}}})
+			out(s)
+		}), actStop,
+			"has 0 GiB free, and the databases of its new OSDs want 187: make ceph.db_size smaller, or name a larger disk as db_disk; /dev/ceph-x/osd-db-y is left of OSD 2, whose own disk is gone: ceph-volume lvm zap --destroy /dev/ceph-x/osd-db-y frees it"},
+		"gone, and its database not": {with(func(s *sight, _ *Order) {
+			*s = s.carried(true, 33)
+			s.tree = append(s.tree[:2:2], s.tree[3])
+			s.volumes = append(s.volumes, pve.Volume{OSD: 2, Parts: []pve.Part{{Kind: "db", FSID: fsid, Path: "/dev/ceph-x/osd-db-y"}}})
+		}), actDone,
+			"its db still has room on another disk, which ceph-volume lvm zap --destroy /dev/ceph-x/osd-db-y frees"},
+		"removed by hand": {with(func(s *sight, _ *Order) { s.tree = s.tree[:2] }), actMake, "gets an OSD"},
 		"another cluster's disk": {with(func(s *sight, _ *Order) {
 			out(s)
 			s.volumes = []pve.Volume{{OSD: 7, FSID: "other", Devices: []string{"/dev/nvme1n1"}}}
@@ -128,7 +155,7 @@ func TestOneReplacementAtATime(t *testing.T) {
 	if err := o.Write(h.Files); err != nil {
 		t.Fatal(err)
 	}
-	r := New(Options{Host: h, Node: "wittgenstein", Log: func(string) {}})
+	r := New(Options{Host: h, Node: profiles.Node{Name: "wittgenstein"}, Log: func(string) {}})
 	if _, err := r.Begin(t.Context(), 3, "NEWER"); fault.Of(err) != fault.Refused || !strings.Contains(err.Error(), "another replacement is under way, of osd.2 of wittgenstein") {
 		t.Error(err)
 	}

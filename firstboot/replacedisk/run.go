@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"time"
 
+	"ringboot/firstboot/blockdb"
 	"ringboot/firstboot/errand"
 	"ringboot/firstboot/host"
 	"ringboot/firstboot/pve"
+	"ringboot/profiles"
 	"ringboot/profiles/fault"
 )
 
@@ -17,10 +19,9 @@ const pause = 5 * time.Second
 // Options are what a replacement works with, on the node of the dead disk.
 type Options struct {
 	Host host.Host
-	Node string
-	// Encrypted has the new OSD made with dm-crypt, as the profile says of all.
-	Encrypted bool
-	Log       func(string)
+	Node profiles.Node
+	Ceph profiles.Ceph // how the new OSD is made
+	Log  func(string)
 }
 
 // Replacement is one dead disk on its way out.
@@ -32,7 +33,7 @@ type Replacement struct {
 
 // New returns a replacement that has not begun.
 func New(o Options) *Replacement {
-	r := &Replacement{o: o, ceph: pve.Ceph{Shell: pve.Shell{Host: o.Host, Node: o.Node}}}
+	r := &Replacement{o: o, ceph: pve.Ceph{Shell: pve.Shell{Host: o.Host, Node: o.Node.Name}}}
 	r.wait = errand.Patience{Clock: o.Host.Clock, Say: r.say, Moving: true}
 	return r
 }
@@ -57,7 +58,7 @@ func (r *Replacement) Begin(ctx context.Context, osd int, serial string) (*Order
 
 // Plan looks whether the disk may be replaced, and changes nothing.
 func (r *Replacement) Plan(ctx context.Context, osd int, serial string) (*Order, error) {
-	o := &Order{Version: orderVersion, Node: r.o.Node, OSD: osd, Serial: serial, Asked: r.o.Host.Clock.Now()}
+	o := &Order{Version: orderVersion, Node: r.o.Node.Name, OSD: osd, Serial: serial, Asked: r.o.Host.Clock.Now()}
 	s, err := r.look(ctx, o)
 	if err != nil {
 		return nil, err
@@ -141,7 +142,14 @@ func (r *Replacement) do(ctx context.Context, o *Order, d decision) error {
 		if err := o.Write(r.o.Host.Files); err != nil {
 			return err
 		}
-		return r.ceph.CreateOSD(ctx, d.disk, r.o.Encrypted)
+		for _, b := range d.beside {
+			for _, volume := range b.Unused {
+				if err := r.ceph.DropUnused(ctx, b.Disk, volume); err != nil {
+					return err
+				}
+			}
+		}
+		return r.ceph.CreateOSD(ctx, d.disk, pve.NewOSD{Encrypted: r.o.Ceph.Encrypted, Beside: blockdb.Of(d.beside)})
 	case actStart:
 		o.Starts++
 		if err := o.Write(r.o.Host.Files); err != nil {
@@ -162,7 +170,7 @@ func (r *Replacement) do(ctx context.Context, o *Order, d decision) error {
 
 // look asks Ceph and the node. What does not answer makes it blind.
 func (r *Replacement) look(ctx context.Context, o *Order) (sight, error) {
-	var s sight
+	s := sight{node: r.o.Node, ceph: r.o.Ceph, is: r.ceph.Is}
 	var err error
 	if s.health, err = r.ceph.Health(ctx); err == nil {
 		s.tree, err = r.ceph.Tree(ctx)
@@ -173,6 +181,9 @@ func (r *Replacement) look(ctx context.Context, o *Order) (sight, error) {
 	}
 	if s.disks, err = r.ceph.Disks(ctx); err == nil {
 		s.volumes, err = r.ceph.Volumes(ctx)
+	}
+	if err == nil {
+		s.groups, err = blockdb.Groups(ctx, r.ceph, r.o.Node, s.disks)
 	}
 	if err != nil {
 		s.blind = fmt.Sprintf("the disks of %s cannot be listed (%v)", o.Node, err)

@@ -76,6 +76,8 @@ func (s *Report) disks(node string, disks []pve.Disk) []report.Disk {
 			}
 		case system:
 			r.Role = "root"
+		case slices.ContainsFunc(p.BesideDisks(), func(by profiles.Disk) bool { return s.ceph.Is(d, by) }) && d.Used == "LVM":
+			r.Role = "parts of OSDs"
 		case d.Blank():
 			r.Role = "blank"
 		}

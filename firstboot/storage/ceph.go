@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"ringboot/firstboot/blockdb"
 	"ringboot/firstboot/host"
 	"ringboot/firstboot/pve"
 	"ringboot/firstboot/status"
@@ -189,22 +190,20 @@ func (s *Ceph) Apply(ctx context.Context) error {
 	if _, ok, err := s.o.Gate(ctx, "Ceph"); err != nil || !ok {
 		return err
 	}
-	for last := cephNothing; ; {
+	many := []cephAct{cephMakeOSD, cephPurgeOSD, cephOutOSD} // each time another one
+	for last := (cephDecision{}); ; {
 		v, err := s.look(ctx)
 		if err != nil {
 			return err
 		}
 		d := decideCeph(v)
-		if d.act == cephNothing {
+		switch {
+		case d.act == cephNothing, d.act == last.act && d.act == cephSettle: // Check says what it waits for
 			return nil
-		}
-		if d.act == last && d.act == cephSettle {
-			return nil // Check says what it waits for
-		}
-		if d.act == last && d.act != cephMakeOSD && d.act != cephPurgeOSD && d.act != cephOutOSD {
+		case d.act == last.act && d.disk == last.disk && d.volume == last.volume && !slices.Contains(many, d.act):
 			return errors.New(d.verdict.Reason + ": tried, and it is still so")
 		}
-		last = d.act
+		last = d
 		if err := s.act(ctx, v, d); err != nil {
 			return err
 		}
@@ -270,11 +269,14 @@ func (s *Ceph) actOnData(ctx context.Context, v cephView, d cephDecision) error 
 		return s.ceph.Wipe(ctx, d.disk)
 	case cephMakePart:
 		return s.makeRest(ctx, *d.rest)
+	case cephDropUnused:
+		return s.ceph.DropUnused(ctx, d.disk, d.volume)
 	case cephMakeOSD:
+		how := pve.NewOSD{Encrypted: p.Ceph.Encrypted, Beside: blockdb.Of(v.disks.beside)}
 		if d.rest != nil {
-			return s.createOSDOf(ctx, *d.rest)
+			return s.createOSDOf(ctx, *d.rest, how)
 		}
-		return s.ceph.CreateOSD(ctx, d.disk, p.Ceph.Encrypted)
+		return s.ceph.CreateOSD(ctx, d.disk, how)
 	case cephActivate:
 		return s.ceph.ActivateOSD(ctx, d.osd)
 	case cephOutOSD:

@@ -32,6 +32,7 @@ const (
 	cephMakeMgr
 	cephWipe
 	cephMakePart
+	cephDropUnused
 	cephMakeOSD
 	cephActivate
 	cephOutOSD
@@ -54,7 +55,8 @@ type cephDecision struct {
 	act     cephAct
 	kind    string // of a daemon
 	disk    pve.Disk
-	rest    *rest // the disk is a part of it
+	rest    *rest  // the disk is a part of it
+	volume  string // on the disk, that goes
 	osd     int
 	node    string // that is asked for its monitor
 }
@@ -229,6 +231,9 @@ func cephDisks(v cephView) (cephDecision, bool) {
 	if v.disks.stop != "" {
 		return cephStop("%s", v.disks.stop), false
 	}
+	if d, ok := besideOSDs(v); ok {
+		return d, false
+	}
 	for _, d := range v.disks.disks {
 		switch {
 		case d.wipe:
@@ -240,7 +245,7 @@ func cephDisks(v cephView) (cephDecision, bool) {
 			out.rest = d.rest
 			return out, false
 		case d.osd < 0:
-			out := cephDo(cephMakeOSD, d.disk.Device, "an OSD", "%s becomes an OSD", label(d.disk))
+			out := cephDo(cephMakeOSD, d.disk.Device, "an OSD", "%s becomes an OSD%s", label(d.disk), v.disks.withParts())
 			out.disk, out.rest = d.disk, d.rest
 			return out, false
 		}

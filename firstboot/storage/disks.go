@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"ringboot/firstboot/blockdb"
 	"ringboot/firstboot/pve"
 	"ringboot/profiles"
 )
@@ -22,6 +23,9 @@ type osdDisk struct {
 // osdPlan is what this node's disks become.
 type osdPlan struct {
 	disks []osdDisk
+	// beside are the disks that take parts of the OSDs that are yet to be made.
+	beside   []blockdb.Disk
+	noBeside string   // one of them is missing
 	stop  string   // a person must decide
 	wait  string   // a disk is missing
 	risks []string // named weaknesses
@@ -46,7 +50,7 @@ func judgeDisks(n profiles.Node, minOSDs int, fsid string, disks []pve.Disk, vol
 	}
 	chosen := p.choose(n, disks, func(d pve.Disk) bool {
 		v, owned := owner[d.Device]
-		return !root(d) && d.Apart == "" && d.Bytes >= profiles.LeastOSD && (d.Blank() || owned && v.FSID == fsid && fsid != "")
+		return !root(d) && !blockdb.Named(n, d, is) && d.Apart == "" && d.Bytes >= profiles.LeastOSD && (d.Blank() || owned && v.FSID == fsid && fsid != "")
 	}, is)
 	if why := twins(n, disks, chosen, root); why != "" {
 		p.stop = why

@@ -173,7 +173,7 @@ func (s *Ceph) settled(ctx context.Context) error {
 }
 
 // createOSDOf makes an OSD of the partition.
-func (s *Ceph) createOSDOf(ctx context.Context, want rest) error {
+func (s *Ceph) createOSDOf(ctx context.Context, want rest, how pve.NewOSD) error {
 	now, err := s.restOf(ctx, want.disk)
 	switch {
 	case err != nil:
@@ -181,5 +181,5 @@ func (s *Ceph) createOSDOf(ctx context.Context, want rest) error {
 	case now.part == "" || now.begun || now.used != "" || now.part != want.part || now.bytes != want.bytes:
 		return fmt.Errorf("%s %w: its partition for Ceph was %s, it is %s (%q)", want.disk.Device, pve.ErrNotThatDisk, want.part, now.part, now.used)
 	}
-	return s.ceph.CreateOSDOn(ctx, now.part, s.o.Profile.Ceph.Encrypted)
+	return s.ceph.CreateOSDOn(ctx, now.part, how)
 }

@@ -111,14 +111,14 @@ func TestThePartitionIsMadeByTheRealTools(t *testing.T) {
 	if n := strings.Count(run("sgdisk", "-p", device), "\n   "); n != 4 {
 		t.Errorf("the table has %d partitions", n)
 	}
-	if err := s.createOSDOf(t.Context(), after); err != nil {
+	if err := s.createOSDOf(t.Context(), after, pve.NewOSD{}); err != nil {
 		t.Fatal(err)
 	}
 	if last := real.asks[len(real.asks)-1]; last != "pveceph osd create "+device+"p4 --encrypted 1" {
 		t.Errorf("the OSD is made with %q", last)
 	}
 	run("mkfs.ext4", "-q", after.part) // somebody used it in between
-	if err := s.createOSDOf(t.Context(), after); err == nil || !strings.Contains(err.Error(), "is no longer the disk of the plan") {
+	if err := s.createOSDOf(t.Context(), after, pve.NewOSD{}); err == nil || !strings.Contains(err.Error(), "is no longer the disk of the plan") {
 		t.Errorf("a partition in use: %v", err)
 	}
 }

@@ -56,3 +56,32 @@ func (p *osdPlan) addRest(n profiles.Node, r rest, fsid string, volumes []pve.Vo
 func (d osdDisk) half() bool {
 	return d.rest != nil && d.osd < 0 && (d.rest.part == "" || d.rest.begun)
 }
+
+// besideOSDs makes the disks ready that take parts of the OSDs, or waits for one
+// that is not there: an OSD gets its parts when it is made, or never.
+func besideOSDs(v cephView) (cephDecision, bool) {
+	for _, b := range v.disks.beside {
+		switch {
+		case b.Wipe:
+			out := cephDo(cephWipe, b.Disk.Device, "blank", "%s is erased as the profile says", label(b.Disk))
+			out.disk = b.Disk
+			return out, true
+		case len(b.Unused) > 0:
+			out := cephDo(cephDropUnused, b.Unused[0], "gone", "the volume %s on %s was made for an OSD that never came to be", b.Unused[0], label(b.Disk))
+			out.disk, out.volume = b.Disk, b.Unused[0]
+			return out, true
+		}
+	}
+	if v.disks.noBeside != "" {
+		return cephWait("%s", v.disks.noBeside), true
+	}
+	return cephDecision{}, false
+}
+
+// withParts says where an OSD gets what it has beside its own disk.
+func (p osdPlan) withParts() (words string) {
+	for _, b := range p.beside {
+		words += fmt.Sprintf(", with its %s on %s", b.Kind, label(b.Disk))
+	}
+	return words
+}

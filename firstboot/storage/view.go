@@ -1,10 +1,12 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
 
+	"ringboot/firstboot/blockdb"
 	"ringboot/firstboot/pve"
 	"ringboot/profiles"
 )
@@ -167,26 +169,46 @@ func (s *Ceph) lookDisks(ctx context.Context, v *cephView) error {
 	if v.volumes, err = s.ceph.Volumes(ctx); err != nil {
 		return err
 	}
-	v.disks = judgeDisks(v.node, s.o.Profile.Ceph.MinOSDs, v.conf.FSID, disks, v.volumes, s.ceph.Is, func(d pve.Disk) string {
+	content := func(d pve.Disk) string {
 		c, err := s.ceph.Content(ctx, d.Device)
 		if err != nil {
 			return d.Used
 		}
 		return strings.TrimSpace(c.String())
-	})
-	if !v.node.WantsRest() || v.disks.stop != "" {
+	}
+	v.disks = judgeDisks(v.node, s.o.Profile.Ceph.MinOSDs, v.conf.FSID, disks, v.volumes, s.ceph.Is, content)
+	if v.node.WantsRest() && v.disks.stop == "" {
+		root, why := rootDisk(v.node, disks, s.ceph.Is)
+		if why != "" {
+			v.disks.stop = why
+			return nil
+		}
+		left, err := s.restOf(ctx, root)
+		if err != nil {
+			return err
+		}
+		v.disks.addRest(v.node, left, v.conf.FSID, v.volumes)
+	}
+	return s.lookBeside(ctx, v, disks, content)
+}
+
+// lookBeside judges the disks that take parts of the OSDs.
+func (s *Ceph) lookBeside(ctx context.Context, v *cephView, disks []pve.Disk, content func(pve.Disk) string) (err error) {
+	if v.disks.stop != "" {
 		return nil
 	}
-	root, why := rootDisk(v.node, disks, s.ceph.Is)
-	if why != "" {
-		v.disks.stop = why
-		return nil
-	}
-	left, err := s.restOf(ctx, root)
-	if err != nil {
+	sight := blockdb.Sight{Node: v.node, Ceph: s.o.Profile.Ceph, FSID: v.conf.FSID, Disks: disks, Volumes: v.volumes, Is: s.ceph.Is, Content: content}
+	if sight.Groups, err = blockdb.Groups(ctx, s.ceph, v.node, disks); err != nil {
 		return err
 	}
-	v.disks.addRest(v.node, left, v.conf.FSID, v.volumes)
+	for _, d := range v.disks.disks {
+		sight.Data = append(sight.Data, d.disk)
+		if d.osd < 0 {
+			sight.New = append(sight.New, d.disk.Bytes)
+		}
+	}
+	v.disks.beside, v.disks.stop, v.disks.noBeside = blockdb.Judge(sight)
+	v.disks.wait = cmp.Or(v.disks.wait, v.disks.noBeside) // for peers
 	return nil
 }
 

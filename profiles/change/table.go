@@ -45,6 +45,7 @@ type Row struct {
 // What several keys share.
 const (
 	nextInstall = "counts for a machine that is installed later; this one stays as it is"
+	laterOSDs   = "counts for OSDs that are made later"
 	nextAccept  = "counts for the next acceptance"
 	ownMachine  = "it is this machine's own, and goes with it"
 	atOnce      = "nodes with one value and nodes with another do not hear each other, and they cannot all change at once"
@@ -109,6 +110,7 @@ func Rows() []Row {
 		{"nodes[].machine nodes[].machine.serial nodes[].machine.uuid", Always, ownMachine},
 		{"nodes[].root_disk nodes[].root_disk.serial nodes[].root_disk.by_id nodes[].root_disk.kernel nodes[].mirror_disk nodes[].mirror_disk.serial nodes[].mirror_disk.by_id nodes[].mirror_disk.kernel", Always, ownMachine},
 		{"nodes[].osd_disks nodes[].osd_disks[].serial nodes[].osd_disks[].by_id nodes[].osd_disks[].kernel", Always, "a disk that is named anew becomes an OSD if it is blank; one that is named no more stays an OSD"},
+		{"nodes[].db_disk nodes[].db_disk.serial nodes[].db_disk.by_id nodes[].db_disk.kernel nodes[].wal_disk nodes[].wal_disk.serial nodes[].wal_disk.by_id nodes[].wal_disk.kernel", Always, laterOSDs},
 		{"nodes[].ports nodes[].ports[].mac nodes[].ports[].path nodes[].ports[].interface nodes[].ports[].driver", Always, ownMachine},
 		{"nodes[].ring_ports nodes[].ring_ports[].name nodes[].ring_ports[].path nodes[].ring_ports[].port nodes[].ring_ports[].mac nodes[].ring_ports[].interface nodes[].ring_ports[].driver", Always, ownMachine},
 		{"nodes[].subscription", Always, "the key is entered, in place of another one; left out, it stays"},
@@ -131,7 +133,7 @@ func Rows() []Row {
 		{"ceph.pool", Forming, onDisk},
 		{"ceph.pg_num", Forming, "it is where the autoscaler began, and it has gone on since"},
 		{"ceph.cephfs", Forming, "it is made while the cluster is formed; pveceph fs create makes one later"},
-		{"ceph.encrypted", Always, "counts for OSDs that are made later"},
+		{"ceph.encrypted ceph.db_size ceph.wal_size", Always, laterOSDs},
 		{"ceph.min_osds", Always, "counts for a machine that takes a node's place"},
 
 		{"ha.enabled", Always, "switched on, options and rules follow; switched off, they stay and are left alone"},

@@ -65,6 +65,26 @@ func shapes() []shape {
 			disks: disksOf,
 			roles: map[string]string{"ROOT": "root", "OTHER": "kept as it is"},
 		},
+		{
+			name: "databases of two OSDs on a faster disk", of: three, osds: 6,
+			plan: func(p *profiles.Profile) {
+				p.Ceph.DBSize, p.Ceph.MinOSDs = 60, 2
+				for i := range p.Nodes {
+					n := &p.Nodes[i]
+					n.OSDDisks, n.DBDisk = append(n.OSDDisks, profiles.Disk{Serial: "SECOND-" + n.Name}), profiles.Disk{Serial: "DB-" + n.Name}
+				}
+			},
+			disks: func(node string) []ceph.BlockDevice {
+				second := ceph.BlockDevice{Name: "sda", Serial: "SECOND-" + node, Model: "Data", Bytes: 4e12, Type: "hdd", OSD: -1}
+				db := ceph.BlockDevice{Name: "nvme3n1", Serial: "DB-" + node, Model: "Fast", Bytes: 200e9, Type: "nvme", OSD: -1}
+				if node == "node02" { // where the power went while an OSD was made
+					db.Used, db.Group = "LVM", "ceph-0a0a0a0a-0000-4000-a000-000000000000"
+					db.Volumes = []ceph.LogicalVolume{{Name: "osd-db-0b0b0b0b-0000-4000-a000-000000000000", Kind: "db", Bytes: 60 * gib, OSD: -1}}
+				}
+				return append(disksOf(node), second, db)
+			},
+			roles: map[string]string{"ROOT": "root", "OSD": "osd.N", "SECOND": "osd.N", "DB": "parts of OSDs", "OTHER": "kept as it is"},
+		},
 	}
 }
 
@@ -129,10 +149,18 @@ func (c shape) right(t *testing.T, b *bench) {
 	for _, n := range b.p.Nodes {
 		carried := 0
 		for _, d := range ceph.Disks(b.w.Node(n.Name).Machine()) {
+			for _, v := range d.Volumes {
+				if v.OSD < 0 || v.Bytes != int64(b.p.Ceph.DBSize)*gib {
+					t.Errorf("%s has the volume %+v", n.Name, v)
+				}
+			}
 			if d.OSD < 0 {
 				continue
 			}
 			carried++
+			if len(d.Beside) != len(n.BesideDisks()) {
+				t.Errorf("the OSD of %s has its parts in %v", n.Name, d.Beside)
+			}
 			if d.Encrypted != b.p.Ceph.Encrypted || (d.Parent != "") != n.WantsRest() {
 				t.Errorf("the OSD of %s is %+v", n.Name, d)
 			}
@@ -143,7 +171,7 @@ func (c shape) right(t *testing.T, b *bench) {
 	}
 	for _, kind := range []string{"erased", "wiped"} {
 		for _, note := range b.w.Notes(kind) {
-			if !strings.HasSuffix(note, " rest") && (kind == "erased" || !strings.Contains(note, " OSD-")) {
+			if !strings.HasSuffix(note, " rest") && (kind == "erased" || !strings.Contains(note, " OSD-") && !strings.Contains(note, " SECOND-")) {
 				t.Errorf("%s: %s", kind, note)
 			}
 		}
@@ -163,7 +191,18 @@ func (c shape) right(t *testing.T, b *bench) {
 // A node that is cut off while it makes a partition and an OSD of the rest of
 // its disk goes on from what it finds, and makes one of each.
 func TestTheRestIsMadeThroughCrashes(t *testing.T) {
-	c := shapes()[0]
+	shapes()[0].throughCrashes(t, "boxes.rest_crashes", 5, budget(4, 3, 12), "sgdisk", "partx", "wipefs", "pveceph osd")
+}
+
+// One that is cut off while its OSDs get their databases on a disk that they share
+// makes each OSD with its database, and leaves none behind that is nobody's.
+func TestDatabasesAreMadeThroughCrashes(t *testing.T) {
+	shapes()[3].throughCrashes(t, "boxes.database_crashes", 4, budget(2, 2, 8), "lvremove", "pveceph osd")
+}
+
+// throughCrashes cuts node02 off around each call of some tools, of which there
+// are so many at least.
+func (c shape) throughCrashes(t *testing.T, figure string, least, few int, tools ...string) {
 	try := func(plan []crash) *bench {
 		b := c.begin(t, 1)
 		defer b.close()
@@ -183,7 +222,7 @@ func TestTheRestIsMadeThroughCrashes(t *testing.T) {
 	calm := try(nil)
 	var all []run
 	for point, name := range calm.agents["node02"].trace {
-		for _, tool := range []string{"sgdisk", "partx", "wipefs", "pveceph osd create"} {
+		for _, tool := range tools {
 			if strings.Contains(name, tool) {
 				for i, mode := range crashModes {
 					all = append(all, run{int64(point*10 + i), []crash{{"node02", point + 1, mode}}})
@@ -191,10 +230,10 @@ func TestTheRestIsMadeThroughCrashes(t *testing.T) {
 			}
 		}
 	}
-	if len(all) < 5*len(crashModes) {
+	if len(all) < least*len(crashModes) {
 		t.Fatalf("the points are %d: %v", len(all), calm.agents["node02"].trace)
 	}
-	tried := sampled(t, all, budget(4, 3, 12))
+	tried := sampled(t, all, few)
 	hit := 0
 	for _, r := range tried {
 		hit += try(r.plan).hit
@@ -202,5 +241,5 @@ func TestTheRestIsMadeThroughCrashes(t *testing.T) {
 	if hit < len(tried) {
 		t.Errorf("%d of %d crashes happened", hit, len(tried))
 	}
-	need.Figure(figureName("boxes.rest_crashes", len(tried), len(all)), len(tried), "count")
+	need.Figure(figureName(figure, len(tried), len(all)), len(tried), "count")
 }

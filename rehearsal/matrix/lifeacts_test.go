@@ -143,7 +143,7 @@ func (l *life) deadDisk() {
 	a.life++
 	a.alive = true
 	h, _ := a.host(a.life)
-	r := replacedisk.New(replacedisk.Options{Host: h, Node: node, Log: func(text string) { l.logf("replace-disk: %s", text) }})
+	r := replacedisk.New(replacedisk.Options{Host: h, Node: l.planOf(node), Log: func(text string) { l.logf("replace-disk: %s", text) }})
 	var err error
 	done := false
 	l.w.Sim().Go("owner", func() {

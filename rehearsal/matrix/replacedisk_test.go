@@ -63,7 +63,7 @@ func (s *swapping) fresh() string { return fmt.Sprintf("NEW-%s-%d", s.at, s.turn
 // command is firstboot replace-disk on the node, typed again after a power cut.
 func (s *swapping) command() {
 	s.process("replace-disk", func(ctx context.Context, a *simAgent, h host.Host) {
-		r := replacedisk.New(replacedisk.Options{Host: h, Node: s.at, Log: func(text string) { s.logf("replace-disk: %s", text) }})
+		r := replacedisk.New(replacedisk.Options{Host: h, Node: s.planOf(s.at), Ceph: s.p.Ceph, Log: func(text string) { s.logf("replace-disk: %s", text) }})
 		o, err := r.Begin(ctx, s.osd, s.fresh())
 		if err == nil {
 			if err = o.Write(h.Files); err == nil {
@@ -135,6 +135,8 @@ func TestADeadDiskIsReplaced(t *testing.T) {
 	s.through(t, "replace_disk", all, budget(16, 16, len(all)), func() { s.turn++; s.die(t); s.command() }, s.end)
 }
 
+func (s *sim) planOf(node string) profiles.Node { n, _ := s.p.Node(node); return n }
+
 // TestADiskThatIsNotMeantIsRefused asks for what must not be begun.
 func TestADiskThatIsNotMeantIsRefused(t *testing.T) {
 	s := newSwapping(t, "wittgenstein")
@@ -144,7 +146,7 @@ func TestADiskThatIsNotMeantIsRefused(t *testing.T) {
 	ask := func(node string, osd int, serial string) error {
 		var err error
 		done := false
-		r := replacedisk.New(replacedisk.Options{Host: h, Node: node, Log: func(string) {}})
+		r := replacedisk.New(replacedisk.Options{Host: h, Node: s.planOf(node), Ceph: s.p.Ceph, Log: func(string) {}})
 		s.w.Sim().Go("ask", func() { _, err = r.Plan(context.Background(), osd, serial); done = true })
 		s.runUntil(time.Hour, func() bool { return done })
 		return err

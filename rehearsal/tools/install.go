@@ -13,7 +13,7 @@ import (
 const Program = "/usr/libexec/ringboot-practice/standin"
 
 // real are the names that a practice machine has programs of its own for.
-var realPrograms = map[string]bool{"systemctl": true, "sync": true, "true": true, "dpkg": true, "lsblk": true, "sgdisk": true, "partx": true, "wipefs": true, "udevadm": true, "corosync-quorumtool": true, "corosync-cfgtool": true}
+var realPrograms = map[string]bool{"systemctl": true, "sync": true, "true": true, "dpkg": true, "lsblk": true, "sgdisk": true, "partx": true, "wipefs": true, "pvs": true, "lvremove": true, "udevadm": true, "corosync-quorumtool": true, "corosync-cfgtool": true}
 
 // superuser tools lie in /usr/sbin.
 var superuser = map[string]bool{"qm": true, "pct": true, "ha-manager": true, "ceph-volume": true, "pvesm": true}

@@ -37,6 +37,12 @@ type BlockDevice struct {
 	// Encrypted: the OSD lies on dm-crypt.
 	Encrypted bool
 
+	// Beside are the volumes on other disks in which the OSD has a part of itself.
+	Beside []string `json:",omitempty"`
+	// Group is the volume group of a disk that OSDs share, with what lies in it.
+	Group   string          `json:",omitempty"`
+	Volumes []LogicalVolume `json:",omitempty"`
+
 	// System is how much of the disk the system has, in bytes; 0: all of it.
 	System int64
 	// Beneath is what an earlier life left where the system has nothing.
@@ -164,34 +170,39 @@ func deviceClass(d BlockDevice) string {
 	return "ssd"
 }
 
-func osdCreate(c *sim.Call, words []string) int {
+func osdCreate(c *sim.Call, words []string, opt map[string]string) int {
 	if len(words) < 3 {
 		c.Errf("400 not enough arguments\npveceph osd create <dev> [OPTIONS]\n")
 		return 255
 	}
-	device := words[2]
-	list, d := findDisk(c, device)
+	list, d := findDisk(c, words[2])
 	if d == nil || d.Unread {
 		c.Errf("not a valid block device\n")
 		return 2
 	}
-	if !strings.HasPrefix(d.Name, "sd") && !strings.HasPrefix(d.Name, "vd") && !strings.HasPrefix(d.Name, "xvd") && !strings.HasPrefix(d.Name, "hd") && !strings.HasPrefix(d.Name, "nvme") {
+	if !slices.ContainsFunc([]string{"sd", "vd", "xvd", "hd", "nvme"}, func(kind string) bool { return strings.HasPrefix(d.Name, kind) }) {
 		c.Errf("unable to get device info for '/dev/%s'\n", d.Name)
 		return 2
 	}
 	if d.Used != "" || d.OSD >= 0 {
 		return c.Die("device '/dev/%s' is already in use", d.Name)
 	}
+	parts, code := besides(c, list, *d, opt)
 	conf, _ := ini(c)
-	if network := conf["global"]["cluster_network"]; network != "" {
-		if _, code := addressIn(&sim.Call{Machine: c.Machine}, network); code != 0 {
-			return c.Die("No address from ceph cluster network (%s) found on node '%s'. Check your network config.", network, c.Name())
+	if network := conf["global"]["cluster_network"]; code == 0 && network != "" {
+		if _, none := addressIn(&sim.Call{Machine: c.Machine}, network); none != 0 {
+			code = c.Die("No address from ceph cluster network (%s) found on node '%s'. Check your network config.", network, c.Name())
 		}
 	}
-	if !HeardWithin(c, 10*time.Second) {
-		return c.Die("got timeout")
+	if code == 0 && !HeardWithin(c, 10*time.Second) {
+		code = c.Die("got timeout")
 	}
-	c.Outf("create OSD on /dev/%s (bluestore)\nwiping block device /dev/%s\n", d.Name, d.Name)
+	if code == 0 {
+		code = makeParts(c, list, *d, parts)
+	}
+	if code != 0 {
+		return code
+	}
 	c.Note("wiped", c.Name()+" "+d.Serial)
 	c.Work(700 * time.Millisecond)
 	c.Outf("200+0 records in\n200+0 records out\n")
@@ -209,7 +220,8 @@ func osdCreate(c *sim.Call, words []string) int {
 	c.Work(500 * time.Millisecond)
 	// The logical volume gets its tags.
 	d.OSD, d.FSID, d.OSDUUID, d.Used = id, conf["global"]["fsid"], uuid, "LVM"
-	d.Encrypted = slices.Contains(c.Argv, "--encrypted")
+	d.Encrypted, d.Beside = slices.Contains(c.Argv, "--encrypted"), nil
+	tag(list, parts, d)
 	writeDisks(c, list)
 	c.Outf("got monmap epoch 3\n")
 	c.Work(1500 * time.Millisecond)
@@ -268,34 +280,53 @@ func osdDestroy(c *sim.Call, words []string) int {
 	return code
 }
 
+// listVolumes is ceph-volume lvm list.
+func listVolumes(c *sim.Call) int {
+	out := shell.Object{}
+	disks := readDisks(c)
+	sort.Slice(disks, func(i, j int) bool { return disks[i].OSD < disks[j].OSD })
+	for _, d := range disks {
+		if d.OSD >= 0 {
+			tags := shell.Object{"ceph.cluster_fsid": d.FSID, "ceph.osd_id": fmt.Sprint(d.OSD), "ceph.osd_fsid": d.OSDUUID, "ceph.encrypted": encrypted(d)}
+			for _, name := range d.Beside {
+				tags["ceph."+strings.Split(name, "-")[1]+"_uuid"] = name
+			}
+			out[fmt.Sprint(d.OSD)] = []any{shell.Object{"devices": []any{"/dev/" + d.Name}, "type": "block", "tags": tags}}
+		}
+	}
+	partRows(out, disks)
+	raw, _ := json.Marshal(out)
+	c.Outf("%s\n", raw)
+	return 0
+}
+
 // cephVolume knows lvm list, activate --all and zap --destroy.
 func cephVolume(c *sim.Call) int {
 	c.Work(500 * time.Millisecond)
 	line := strings.Join(c.Argv[1:], " ")
 	switch {
 	case strings.HasPrefix(line, "lvm list"):
-		out := shell.Object{}
-		disks := readDisks(c)
-		sort.Slice(disks, func(i, j int) bool { return disks[i].OSD < disks[j].OSD })
-		for _, d := range disks {
-			if d.OSD >= 0 {
-				out[fmt.Sprint(d.OSD)] = []any{shell.Object{"devices": []any{"/dev/" + d.Name}, "type": "block",
-					"tags": shell.Object{"ceph.cluster_fsid": d.FSID, "ceph.osd_id": fmt.Sprint(d.OSD), "ceph.osd_fsid": d.OSDUUID, "ceph.encrypted": encrypted(d)}}}
-			}
-		}
-		raw, _ := json.Marshal(out)
-		c.Outf("%s\n", raw)
-		return 0
+		return listVolumes(c)
 	case strings.HasPrefix(line, "lvm activate --all"):
 		conf, _ := ini(c)
-		for _, d := range readDisks(c) {
+		list := readDisks(c)
+		for _, d := range list {
 			if d.OSD >= 0 && d.FSID == conf["global"]["fsid"] {
+				if !whole(list, d) {
+					c.Errf("-->  RuntimeError: could not find db with uuid %s\n", strings.Join(d.Beside, " "))
+					return 1
+				}
 				c.Work(time.Second)
 				startOSD(c, d)
 			}
 		}
 		return 0
 	case strings.HasPrefix(line, "lvm zap --destroy"):
+		if list := readDisks(c); strings.Count(c.Argv[len(c.Argv)-1], "/") > 2 {
+			if i, _ := findVolume(list, c.Argv[len(c.Argv)-1]); i >= 0 {
+				return lvremove(c)
+			}
+		}
 		list, d := findDisk(c, c.Argv[len(c.Argv)-1])
 		if d == nil {
 			c.Errf("ceph-volume lvm zap: error: argument DEVICES: invalid <ceph_volume.util.arg_validators.ValidZapDevice object>: '%s'\n", c.Argv[len(c.Argv)-1])
@@ -310,7 +341,7 @@ func cephVolume(c *sim.Call) int {
 			c.Note("erased", c.Name()+" "+d.Serial)
 		}
 		c.Work(time.Second)
-		d.Used, d.Label, d.OSD, d.FSID, d.OSDUUID = "", "", -1, "", ""
+		d.Used, d.Label, d.OSD, d.FSID, d.OSDUUID, d.Beside, d.Group, d.Volumes = "", "", -1, "", "", nil, "", nil
 		writeDisks(c, list)
 		c.Errf("--> Zapping successful for: <Raw Device: /dev/%s>\n", d.Name)
 		return 0

@@ -139,7 +139,13 @@ func partx(c *sim.Call) int {
 func wipefs(c *sim.Call) int {
 	device := c.Argv[len(c.Argv)-1]
 	list, d := findDisk(c, device)
+	i, j := findVolume(list, device)
 	switch {
+	case i >= 0:
+		if list[i].Volumes[j].OSD >= 0 {
+			c.Outf("ceph_bluestore\n")
+		}
+		return 0
 	case d == nil || d.Unread:
 		c.Errf("wipefs: error: %s: probing initialization failed: No such file or directory\n", device)
 		return 1

@@ -66,7 +66,7 @@ func pveceph(c *sim.Call) int {
 	case "mds destroy":
 		return mdsDestroy(c, words)
 	case "osd create":
-		return osdCreate(c, words)
+		return osdCreate(c, words, opt)
 	case "osd destroy":
 		return osdDestroy(c, words)
 	case "pool create":

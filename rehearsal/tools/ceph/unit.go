@@ -34,7 +34,7 @@ func daemonDir(kind, id string) string { return "/var/lib/ceph/" + kind + "/ceph
 func Tools() map[string]sim.Tool {
 	return map[string]sim.Tool{
 		"pveceph": pveceph, "ceph": cephTool, "ceph-volume": cephVolume, "rbd": rbd, "rados": rados, "pvesm": pvesm,
-		"lsblk": lsblk, "dpkg": dpkg, "sgdisk": sgdisk, "partx": partx, "wipefs": wipefs,
+		"lsblk": lsblk, "dpkg": dpkg, "sgdisk": sgdisk, "partx": partx, "wipefs": wipefs, "pvs": pvs, "lvremove": lvremove,
 		"udevadm": func(*sim.Call) int { return 0 }, // settle: nothing here takes its time
 	}
 }

@@ -1,0 +1,64 @@
+package pve
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+const pvsText = `  {"report": [{"pvseg": [
+ {"vg_name":"ceph-0a0a0a0a-0000-4000-a000-000000000000", "pv_free":"4194304", "lv_name":"osd-db-0b0b0b0b-0000-4000-a000-000000000000", "lv_tags":"ceph.osd_id=3,ceph.type=db", "lv_size":"64424509440"},
+ {"vg_name":"ceph-0a0a0a0a-0000-4000-a000-000000000000", "pv_free":"4194304", "lv_name":"osd-db-0c0c0c0c-0000-4000-a000-000000000000", "lv_tags":"", "lv_size":"1073741824"},
+ {"vg_name":"ceph-0a0a0a0a-0000-4000-a000-000000000000", "pv_free":"4194304", "lv_name":"osd-db-0c0c0c0c-0000-4000-a000-000000000000", "lv_tags":"", "lv_size":"1073741824"},
+ {"vg_name":"ceph-0a0a0a0a-0000-4000-a000-000000000000", "pv_free":"4194304", "lv_name":"", "lv_tags":"", "lv_size":""}]}]}`
+
+// A volume without an owner is one that pveceph made for an OSD, and in a group
+// of Ceph's alone.
+func TestUnusedVolumes(t *testing.T) {
+	g, err := ParseGroup([]byte(pvsText))
+	if err != nil || g.Free != 4<<20 || len(g.Volumes) != 2 {
+		t.Fatalf("%+v %v", g, err)
+	}
+	if unused, ours := g.Unused(); !ours || len(unused) != 1 || unused[0].Bytes != 1<<30 {
+		t.Errorf("%+v %v", unused, ours)
+	}
+	for what, text := range map[string]string{
+		"somebody's volume": strings.ReplaceAll(pvsText, "osd-db-0c0c", "photos-0c0c"),
+		"another group":     strings.ReplaceAll(pvsText, "ceph-0a0a", "pve-0a0a"),
+	} {
+		g, err := ParseGroup([]byte(text))
+		if unused, ours := g.Unused(); err != nil || ours {
+			t.Errorf("%s: %+v %v", what, unused, err)
+		}
+	}
+}
+
+func FuzzParseGroup(f *testing.F) {
+	f.Add([]byte(pvsText))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		g, err := ParseGroup(text)
+		if unused, ours := g.Unused(); err == nil && ours && len(unused) > len(g.Volumes) {
+			t.Errorf("%+v", g)
+		}
+	})
+}
+
+// What an OSD was made with and is not there is lost, and what is there without
+// its OSD is no OSD.
+func TestPartsOfOSDs(t *testing.T) {
+	volumes, err := ParseVolumes([]byte(`{"3":[{"devices":["/dev/sda"],"type":"block","tags":{"ceph.cluster_fsid":"a","ceph.db_uuid":"x"}},{"devices":["/dev/sdc"],"type":"db","path":"/dev/ceph-1/osd-db-1","tags":{"ceph.cluster_fsid":"a"}}],
+		"4":[{"devices":["/dev/sdb"],"type":"block","tags":{"ceph.cluster_fsid":"a","ceph.db_uuid":"y"}}],
+		"5":[{"devices":["/dev/sdc"],"type":"db","path":"/dev/ceph-1/osd-db-2","tags":{"ceph.cluster_fsid":"a"}}]}`))
+	if err != nil || len(volumes) != 3 {
+		t.Fatalf("%+v %v", volumes, err)
+	}
+	if v := volumes[0]; v.FSID != "a" || !slices.Equal(v.Devices, []string{"/dev/sda"}) || len(v.Parts) != 1 || len(v.Lost) != 0 {
+		t.Errorf("whole: %+v", v)
+	}
+	if v := volumes[1]; !slices.Equal(v.Lost, []string{"db"}) {
+		t.Errorf("without its database: %+v", v)
+	}
+	if v := volumes[2]; v.FSID != "" || v.Devices != nil || v.Parts[0].Path != "/dev/ceph-1/osd-db-2" {
+		t.Errorf("a database alone: %+v", v)
+	}
+}
