@@ -50,7 +50,8 @@ func boxes() []box {
 		{"a ZFS mirror of 200 GB", 3, "root_disk: {serial: ROOT%[1]d}, mirror_disk: {serial: TWIN%[1]d}, osd_disks: [{serial: DATA%[1]d}], ports: [{mac: '58:47:ca:00:01:0%[1]d'}, {mac: '58:47:ca:00:02:0%[1]d'}]",
 			map[string]string{"ring": tb4, "install": "{filesystem: zfs (raid1), size: 200}"}, nil},
 		{"a ZFS mirror in other words, Ceph on networks apart", 3, twoPorts, map[string]string{"ring": tb4, "install": "{filesystem: zfs, raid: mirror, hdsize: 200}", "ceph": "{public_network: 10.10.0.0/16, cluster_network: 20.20.1.0/24}"},
-			[]string{"install.raid: unknown key: is written as install.filesystem: zfs (raid1) or btrfs (raid1), with mirror_disk", "install.hdsize: unknown key: is written as install.size", "ceph.public_network: unknown key: is written as ceph.network"}},
+			[]string{"install.raid: unknown key: is written as install.filesystem: zfs (raid1) or btrfs (raid1), with mirror_disk", "install.hdsize: unknown key: is written as install.size", "ceph.public_network: 10.10.0.0/16 is no network of this profile; write ring (10.0.0.0/24) or lan (192.168.178.0/24)"}},
+		{"Ceph on networks apart, guests moving over the LAN", 3, twoPorts, map[string]string{"ring": tb4, "ceph": "{public_network: 192.168.178.0/24, cluster_network: 10.0.0.0/24}", "ha": "{migration: insecure, migration_network: lan}"}, nil},
 		{"two boxes", 2, twoPorts, map[string]string{"ring": tb4}, []string{"nodes: has 2 entries, at least 3 are needed"}},
 		{"five boxes in a ring", 5, twoPorts, map[string]string{"ring": tb4}, []string{"nodes: has 5 entries, and the transport thunderbolt joins 3 nodes; write ring.transport: switch"}},
 		{"a proxy, a mirror, subscription keys, a smarthost, IPv6", 3, "subscription: pve4c-012345678%[1]d, address6: '2001:db8::1%[1]d', " + twoPorts,
@@ -226,6 +227,41 @@ func TestDisksBesideOSDs(t *testing.T) {
 		}
 		if risks := strings.Join(p.Risks("pve1"), " "); !strings.Contains(risks, "keep a part of themselves on one other disk") {
 			t.Errorf("%s: no risk: %s", name, risks)
+		}
+	}
+}
+
+// Ceph and moving guests are given to a network that the profile has, and never
+// all of Ceph to that of management where there is a ring.
+func TestNetworksOfStorage(t *testing.T) {
+	for name, c := range map[string]struct{ ring, ceph, ha, says, public, cluster string }{
+		"left out":              {tb4, "", "", "", "10.0.0.0/24", "10.0.0.0/24"},
+		"by the older word":     {tb4, "network: lan", "", "", "192.168.178.0/24", "10.0.0.0/24"},
+		"in words":              {tb4, "public_network: lan, cluster_network: ring", "migration_network: lan", "", "192.168.178.0/24", "10.0.0.0/24"},
+		"as networks":           {tb4, "public_network: 10.0.0.0/24, cluster_network: 192.168.178.0/24", "migration_network: 10.0.0.0/24", "", "10.0.0.0/24", "192.168.178.0/24"},
+		"one for all":           {"{transport: none}", "public_network: lan, cluster_network: lan", "", "", "192.168.178.0/24", "192.168.178.0/24"},
+		"without the ring":      {tb4, "public_network: lan, cluster_network: lan", "", "ceph.cluster_network: leaves all of Ceph to the management network, and the ring to nobody; write ring, or ring.transport: none", "", ""},
+		"another network":       {tb4, "cluster_network: 10.9.0.0/24", "", "ceph.cluster_network: 10.9.0.0/24 is no network of this profile; write ring (10.0.0.0/24) or lan (192.168.178.0/24)", "", ""},
+		"a part of one":         {tb4, "", "migration_network: 10.0.0.0/25", "ha.migration_network: 10.0.0.0/25 is no network of this profile", "", ""},
+		"two words that differ": {tb4, "network: ring, public_network: lan", "", "ceph.public_network: is lan, and ceph.network, an older word for it, ring; take ceph.network out", "", ""},
+		"no word":               {tb4, "public_network: wifi", "", `ceph.public_network: "wifi" is not allowed; write ring, lan, or the network of one of them`, "", ""},
+	} {
+		b := box{nodes: 3, node: twoPorts, keys: map[string]string{"ring": c.ring, "ceph": "{" + c.ceph + "}", "ha": "{" + c.ha + "}"}}
+		p, err := Load("box.yaml", []byte(b.text()))
+		if got := fmt.Sprint(err); c.says == "" && err != nil || !strings.Contains(got, c.says) {
+			t.Errorf("%s: %s\nlacks %q", name, got, c.says)
+		}
+		if err != nil {
+			continue
+		}
+		text, err := Marshal(p)
+		again, e := Load("again.yaml", text)
+		if err != nil || e != nil {
+			t.Errorf("%s: read back %v %v", name, err, e)
+			continue
+		}
+		if public, cluster := again.CephNetworks(); again.Prefix(public).String() != c.public || again.Prefix(cluster).String() != c.cluster || again.HA.MigrationNetwork != p.HA.MigrationNetwork {
+			t.Errorf("%s: %s and %s", name, public, cluster)
 		}
 	}
 }

@@ -82,6 +82,7 @@ func (c *checker) all() {
 	c.ring()
 	c.nodes()
 	c.osdNodes()
+	c.storageNetworks()
 	c.users()
 	c.release()
 	c.rest()

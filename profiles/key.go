@@ -33,6 +33,8 @@ const (
 	pathForm = `pci-[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7].*`
 	nicForm  = `[a-zA-Z][a-zA-Z0-9_.-]{0,14}`
 	hostPort = `([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?`
+	netForm  = `ring|lan|[0-9.]+/[0-9]{1,2}`
+	netSays  = "ring, lan, or the network of one of them"
 	fileForm = `[^/\x00]+`
 )
 
@@ -169,7 +171,9 @@ func serviceKeys() []key {
 		{path: "ceph.encrypted", doc: "Whether OSDs are made with dm-crypt. Their keys lie with the monitors, so a disk that leaves the house tells nothing, and a whole node that does tells all. OSDs that are there already stay as they are."},
 		{path: "ceph.version", doc: "Ceph release. Left out, it is the one that the release of Proxmox VE has as its default: `squid` on 9.0 and 9.1, which know no other, and `tentacle` on 9.2.", enum: []string{"squid", "tentacle"}},
 		{path: "ceph.repository", doc: "Where Ceph's packages come from; `manual` leaves that to you, which 9.0 does not know.", enum: []string{"no-subscription", "enterprise", "manual"}},
-		{path: "ceph.network", doc: "Where clients reach monitors and OSDs. `ring`: the ring's full speed, and storage that ends with the ring. `lan`: as slow as the LAN, and storage that outlives a dead ring.", enum: []string{"ring", "lan"}},
+		{path: "ceph.network", doc: "Another word for `ceph.public_network`.", enum: []string{NetworkRing, NetworkLAN}},
+		{path: "ceph.public_network", doc: "Where clients reach monitors and OSDs: `ring` or `lan`, or that network as it stands in the profile. `ring`: the ring's full speed, and storage that ends with the ring. `lan`: as slow as the LAN, and storage that outlives a dead ring. Left out: `ring`.", pattern: netForm, says: netSays},
+		{path: "ceph.cluster_network", doc: "Where OSDs make their copies, in the same words. Left out: `ring`. All of Ceph over the LAN is refused where there is a ring.", pattern: netForm, says: netSays},
 		{path: "ceph.pool", doc: "Name of the pool for disks of guests, and of its storage.", pattern: `[a-z][a-z0-9_-]{0,30}`, says: "1 to 31 lower-case letters, digits, _ and -, a letter first", taken: spelling.Pool},
 		{path: "ceph.pg_num", doc: "Placement groups to begin with, a power of two; the autoscaler goes on from there.", min: 1, max: 256},
 		{path: "ceph.cephfs", doc: "Whether to make a CephFS for ISO images and templates as well."},
@@ -180,7 +184,8 @@ func serviceKeys() []key {
 
 		{path: "ha.enabled", doc: "Whether to set the cluster's HA options."},
 		{path: "ha.shutdown_policy", doc: "What happens to HA guests when a node is shut down.", enum: []string{"migrate", "freeze", "failover", "conditional"}},
-		{path: "ha.migration", doc: "How a guest moves from node to node: `secure` through an encrypted tunnel, `insecure` as it is, which is several times faster and lets whoever listens on the ring read the guest's memory.", enum: []string{"secure", "insecure"}},
+		{path: "ha.migration", doc: "How a guest moves from node to node: `secure` through an encrypted tunnel, `insecure` as it is, which is several times faster and lets whoever listens on that network read the guest's memory.", enum: []string{"secure", "insecure"}},
+		{path: "ha.migration_network", doc: "Over which network a guest moves: `ring` or `lan`, or that network as it stands in the profile. Left out: `ring`.", pattern: netForm, says: netSays},
 		{path: "ha.affinity", doc: "Rules about guests that exist already.", max: 64},
 		{path: "ha.affinity[].name", doc: "Name of the rule.", pattern: `[A-Za-z][A-Za-z0-9_-]{1,63}`, says: "2 to 64 letters, digits, _ and -, a letter first", required: true},
 		{path: "ha.affinity[].kind", doc: "What the rule ties the guests to.", enum: []string{"node", "resource"}, required: true},

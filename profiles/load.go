@@ -118,6 +118,7 @@ func (p *Profile) derive(written map[string]place) {
 			n.Ring = netip.AddrFrom4(ring)
 		}
 	}
+	p.wordNetworks(written)
 	if r := p.Release(); p.Ceph.Version == "" && len(r.Ceph) > 0 {
 		p.Ceph.Version = r.Ceph[0].Name
 	}

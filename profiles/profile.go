@@ -224,6 +224,8 @@ type Ceph struct {
 	Version    string `yaml:"version" json:"version"`               // squid | tentacle
 	Repository string `yaml:"repository" json:"repository"`         // no-subscription | enterprise | manual
 	Network    string `yaml:"network" json:"network"`               // ring | lan: where clients reach monitors and OSDs
+	PublicNetwork  string `yaml:"public_network,omitempty" json:"public_network"`   // ring | lan; empty: as network says
+	ClusterNetwork string `yaml:"cluster_network,omitempty" json:"cluster_network"` // ring | lan, between OSDs; empty: ring
 	Pool       string `yaml:"pool" json:"pool"`                     // name of the RBD pool and of its storage entry
 	PGNum      int    `yaml:"pg_num" json:"pg_num"`                 // power of two, 1 to 256
 	CephFS     bool   `yaml:"cephfs" json:"cephfs"`
@@ -237,6 +239,7 @@ type HA struct {
 	Enabled        bool       `yaml:"enabled" json:"enabled"`
 	ShutdownPolicy string     `yaml:"shutdown_policy" json:"shutdown_policy"` // migrate | freeze | failover | conditional
 	Migration      string     `yaml:"migration" json:"migration"`             // secure | insecure
+	MigrationNetwork string     `yaml:"migration_network,omitempty" json:"migration_network"` // ring | lan; empty: ring
 	Affinity       []Affinity `yaml:"affinity" json:"affinity"`
 }
 

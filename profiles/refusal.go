@@ -15,9 +15,7 @@ func refusals() map[string]string {
 		"install.maxroot":      "how the installer divides the system's disk is left to it; write install.size for how much of the disk it has",
 		"ceph.db_disks":        "is written as db_disk of each node, with ceph.db_size",
 		"ceph.wal_disks":       "is written as wal_disk of each node, with ceph.wal_size",
-		"ceph.public_network":  "is written as ceph.network: ring or lan",
-		"ceph.cluster_network": "is always the ring, or the network of the switch",
-		"ring.cluster_network": "is always the ring, or the network of the switch",
+		"ring.cluster_network": "is written as ceph.cluster_network",
 	}
 }
 

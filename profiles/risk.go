@@ -44,9 +44,6 @@ func (p *Profile) Risks(node string) []string {
 	if n.WantsRest() {
 		out = append(out, fmt.Sprintf("%s: an OSD shares the system's disk: both end with it, and a busy Ceph makes the system slow: give Ceph a disk of its own", n.Name))
 	}
-	if len(n.BesideDisks()) > 0 && p.Ceph.Enabled {
-		out = append(out, fmt.Sprintf("%s: its OSDs keep a part of themselves on one other disk, and all of them end with it: leave db_disk and wal_disk out where the OSDs' own disks are fast", n.Name))
-	}
 	if len(n.Wipe) > 0 {
 		out = append(out, fmt.Sprintf("%s: used disks may be erased for Ceph, by your consent: serials %v", n.Name, n.Wipe))
 	}
@@ -56,14 +53,26 @@ func (p *Profile) Risks(node string) []string {
 	if !p.Transport().Shape.Apart() {
 		out = append(out, fmt.Sprintf("%s: corosync, Ceph and migration share the management network and end with it, and a busy Ceph can make corosync late: write ring.transport: %s, with a port for it", n.Name, TransportSwitch))
 	}
+	out = append(out, p.storageRisks(n)...)
+	if n.Replace {
+		out = append(out, fmt.Sprintf("%s: replace is not asked for any more, firstboot admit alone lets a new machine in: take it out", n.Name))
+	}
+	return out
+}
+
+// storageRisks are those of Ceph, and of guests that move.
+func (p *Profile) storageRisks(n Node) (out []string) {
+	if len(n.BesideDisks()) > 0 && p.Ceph.Enabled {
+		out = append(out, fmt.Sprintf("%s: its OSDs keep a part of themselves on one other disk, and all of them end with it: leave db_disk and wal_disk out where the OSDs' own disks are fast", n.Name))
+	}
 	if p.HA.Enabled && !p.Ceph.Enabled {
 		out = append(out, fmt.Sprintf("%s: there is no shared storage, so the guests of a node that dies stay dead until it is back, whatever HA would do: write ceph.enabled: true, or keep copies of them elsewhere", n.Name))
 	}
-	if p.HA.Migration == "insecure" {
-		out = append(out, fmt.Sprintf("%s: guests move as they are, and whoever listens on the ring can read their memory: write ha.migration: secure if that may not be", n.Name))
+	if public, cluster := p.CephNetworks(); p.Ceph.Enabled && cluster == NetworkLAN && public == NetworkRing && p.Transport().Shape.Apart() {
+		out = append(out, fmt.Sprintf("%s: OSDs make their copies over the management network, and a busy Ceph can make corosync late there: write ceph.cluster_network: ring", n.Name))
 	}
-	if n.Replace {
-		out = append(out, fmt.Sprintf("%s: replace is not asked for any more, firstboot admit alone lets a new machine in: take it out", n.Name))
+	if p.HA.Migration == "insecure" {
+		out = append(out, fmt.Sprintf("%s: guests move as they are, and whoever listens on %s can read their memory: write ha.migration: secure if that may not be", n.Name, p.NetworkTitle(p.HA.MigrationNetwork)))
 	}
 	return out
 }

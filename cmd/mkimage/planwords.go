@@ -106,7 +106,11 @@ func cephPlan(p *profiles.Profile) string {
 			name += " (" + r.Version + ")"
 		}
 	}
-	text := fmt.Sprintf("%s over the %s, pool %s", name, p.Ceph.Network, p.Ceph.Pool)
+	public, cluster := p.CephNetworks()
+	text := fmt.Sprintf("%s over the %s, pool %s", name, public, p.Ceph.Pool)
+	if cluster != public {
+		text += fmt.Sprintf(", copies over the %s (%s)", cluster, p.Prefix(cluster))
+	}
 	if p.Ceph.Encrypted {
 		text += ", OSDs encrypted"
 	}
@@ -150,7 +154,11 @@ func haPlan(p *profiles.Profile) string {
 	if !p.HA.Enabled {
 		return "none"
 	}
-	return "on, shutdown policy " + p.HA.ShutdownPolicy
+	text := "on, shutdown policy " + p.HA.ShutdownPolicy
+	if p.HA.MigrationNetwork == profiles.NetworkLAN {
+		text += ", guests move over " + p.NetworkTitle(p.HA.MigrationNetwork)
+	}
+	return text
 }
 
 func drills(a profiles.Acceptance) []string {

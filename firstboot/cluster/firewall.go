@@ -44,7 +44,7 @@ func groupRules(p *profiles.Profile) []string {
 		return out
 	}
 	const ceph = "3300,6789,6800:7568"
-	if p.Ceph.Network == "lan" && lan != ring {
+	if public, cluster := p.CephNetworks(); lan != ring && (public == profiles.NetworkLAN || cluster == profiles.NetworkLAN) {
 		out = append(out, rule(lan, "tcp", ceph, "Ceph"))
 	}
 	return append(out, rule(ring, "tcp", ceph, "Ceph"))

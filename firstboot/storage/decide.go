@@ -132,7 +132,7 @@ func cephConfig(v cephView) (cephDecision, bool) {
 		}
 		return cephDo(cephInit, pve.CephConf, "networks "+v.public+" and "+v.cluster, "Ceph is to be initialised"), false
 	case v.conf.PublicNetwork != v.public || v.conf.ClusterNetwork != v.cluster:
-		return cephStop("Ceph runs on %s and %s, the profile wants %s and %s: the addresses of monitors do not change by themselves, set ceph.network as it is",
+		return cephStop("Ceph runs on %s and %s, the profile wants %s and %s: the addresses of monitors do not change by themselves, set ceph.public_network and ceph.cluster_network as they are",
 			v.conf.PublicNetwork, v.conf.ClusterNetwork, v.public, v.cluster), false
 	case v.founder && v.made == "":
 		return cephDo(cephRecord, pve.CephIntent, v.conf.FSID, "the new Ceph cluster is to be written down"), false

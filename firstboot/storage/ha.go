@@ -35,7 +35,7 @@ func (s *HA) Recheck() time.Duration { return time.Minute }
 // haWant is what the profile wants of the cluster's options.
 func (s *HA) haWant() (migration, policy string) {
 	// A seed of an older build says nothing of it.
-	return "type=" + cmp.Or(s.o.Profile.HA.Migration, "secure") + ",network=" + s.o.Profile.Ring.Prefix.Masked().String(), "shutdown_policy=" + s.o.Profile.HA.ShutdownPolicy
+	return "type=" + cmp.Or(s.o.Profile.HA.Migration, "secure") + ",network=" + s.o.Profile.Prefix(s.o.Profile.HA.MigrationNetwork).String(), "shutdown_policy=" + s.o.Profile.HA.ShutdownPolicy
 }
 
 // Check implements Step.
@@ -71,7 +71,7 @@ func (s *HA) Check(ctx context.Context) (step.Verdict, error) {
 	var v step.Verdict
 	switch {
 	case len(changes) == 0:
-		v = step.IsDone(fmt.Sprintf("guests migrate over the ring and %s at shutdown, watchdog %s", PolicyWords(s.o.Profile.HA.ShutdownPolicy), dog))
+		v = step.IsDone(fmt.Sprintf("guests migrate over %s and %s at shutdown, watchdog %s", s.o.Profile.NetworkTitle(s.o.Profile.HA.MigrationNetwork), PolicyWords(s.o.Profile.HA.ShutdownPolicy), dog))
 	case s.o.Node != founder:
 		v = step.Wait(fmt.Sprintf("waits for %s to set the options of high availability", founder))
 	default:

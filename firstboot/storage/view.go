@@ -76,20 +76,12 @@ func (v cephView) allOSDs() int {
 	return n
 }
 
-func (s *Ceph) networks() (public, cluster string) {
-	p := s.o.Profile
-	ring := p.Ring.Prefix.Masked().String()
-	if p.Ceph.Network == "lan" {
-		return p.Management.Prefix.Masked().String(), ring
-	}
-	return ring, ring
-}
-
 // look reads the whole state once.
 func (s *Ceph) look(ctx context.Context) (cephView, error) {
 	v := cephView{profile: s.o.Profile, founder: s.o.Node == s.o.Profile.Founder().Name, settled: s.o.Settled, peers: map[string]cephLocal{}, mute: map[string]error{}}
 	v.node, _ = s.o.Profile.Node(s.o.Node)
-	v.public, v.cluster = s.networks()
+	public, cluster := s.o.Profile.CephNetworks()
+	v.public, v.cluster = s.o.Profile.Prefix(public).String(), s.o.Profile.Prefix(cluster).String()
 	v.replaces = s.o.Place != nil && s.o.Place() != ""
 	v.heir = s.o.heir()
 	var err error

@@ -129,7 +129,7 @@ func Rows() []Row {
 		{"ceph.enabled", Forming, onDisk},
 		{"ceph.version", Forming, "a release of Ceph is changed by its own way, daemon by daemon"},
 		{"ceph.repository", Always, "the package sources follow"},
-		{"ceph.network", Forming, "monitors have their addresses for life"},
+		{"ceph.network ceph.public_network ceph.cluster_network", Forming, "monitors have their addresses for life"},
 		{"ceph.pool", Forming, onDisk},
 		{"ceph.pg_num", Forming, "it is where the autoscaler began, and it has gone on since"},
 		{"ceph.cephfs", Forming, "it is made while the cluster is formed; pveceph fs create makes one later"},
@@ -138,7 +138,7 @@ func Rows() []Row {
 
 		{"ha.enabled", Always, "switched on, options and rules follow; switched off, they stay and are left alone"},
 		{"ha.shutdown_policy", Always, "the cluster's option follows"},
-		{"ha.migration", Always, "the cluster's option follows"},
+		{"ha.migration ha.migration_network", Always, "the cluster's option follows"},
 		{"ha.affinity ha.affinity[].name", Always, "a new rule is made; one that is named no more stays until you remove it"},
 		{"ha.affinity[].kind ha.affinity[].resources ha.affinity[].nodes ha.affinity[].affinity", Always, "counts for a rule that is not there yet; one of that name is left as it is"},
 

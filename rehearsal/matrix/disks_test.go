@@ -61,7 +61,10 @@ func shapes() []shape {
 		},
 		{
 			name: "a node without disks for Ceph", of: formation{profiles.TransportSwitch, 4, 3, 4}, osds: 3,
-			plan:  func(p *profiles.Profile) { p.Nodes[1].OSDDisks = profiles.DiskList{} },
+			plan: func(p *profiles.Profile) {
+				p.Nodes[1].OSDDisks = profiles.DiskList{}
+				p.Ceph.PublicNetwork, p.HA.MigrationNetwork = profiles.NetworkLAN, profiles.NetworkLAN
+			},
 			disks: disksOf,
 			roles: map[string]string{"ROOT": "root", "OTHER": "kept as it is"},
 		},
@@ -176,9 +179,19 @@ func (c shape) right(t *testing.T, b *bench) {
 			}
 		}
 	}
+	public, cluster := b.p.CephNetworks()
+	conf, err := b.w.Node(b.p.Nodes[0].Name).Files().ReadFile("/etc/pve/ceph.conf")
+	for key, want := range map[string]string{"public_network": b.p.Prefix(public).String(), "cluster_network": b.p.Prefix(cluster).String(), "mon_host": strings.TrimSuffix(b.p.Prefix(public).String(), "0/24")} {
+		if !strings.Contains(string(conf), "\t"+key+" = "+want) {
+			t.Errorf("ceph.conf lacks %s = %s (%v)\n%s", key, want, err, conf)
+		}
+	}
 	options, err := b.w.Node(b.p.Nodes[0].Name).Files().ReadFile("/etc/pve/datacenter.cfg")
 	if err != nil || b.p.Proxmox.Proxy != "" && !strings.Contains(string(options), "http_proxy: "+b.p.Proxmox.Proxy+"\n") {
 		t.Errorf("the cluster's options are (%v)\n%s", err, options)
+	}
+	if want := ",network=" + b.p.Prefix(b.p.HA.MigrationNetwork).String(); !strings.Contains(string(options), want) {
+		t.Errorf("the cluster's options lack %s\n%s", want, options)
 	}
 	if got := b.leftovers(); len(got) > 0 {
 		t.Errorf("left behind: %v", got)
