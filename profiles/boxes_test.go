@@ -266,6 +266,46 @@ func TestNetworksOfStorage(t *testing.T) {
 	}
 }
 
+// How much of the storage a pool is for, and of the memory an OSD, is a number with
+// a range, and by itself it goes by the machine.
+func TestTargets(t *testing.T) {
+	for text, says := range map[string]string{
+		"target_size_ratio: 0.8": "", "target_size_ratio: 1": "", "target_size_ratio: 1.1": "ceph.target_size_ratio: \"1.1\" is not allowed; write a number from 0 to 1, such as 0.8", "target_size_ratio: most": "write a number",
+		"target_size_ratio: 8e-1": "write a number", "osd_memory_target: auto": "", "osd_memory_target: 4": "", "osd_memory_target: 64": "",
+		"osd_memory_target: 0": "auto, or whole GiB from 1 to 64", "osd_memory_target: 65": "auto, or whole GiB", "osd_memory_target: 4GiB": "auto, or whole GiB",
+	} {
+		p, err := Load("box.yaml", []byte(box{nodes: 3, node: twoPorts, keys: map[string]string{"ring": tb4, "ceph": "{" + text + "}"}}.text()))
+		if got := fmt.Sprint(err); says == "" && err != nil || !strings.Contains(got, says) {
+			t.Errorf("%s: %s\nlacks %q", text, got, says)
+		}
+		if err != nil {
+			continue
+		}
+		again, err := Marshal(p)
+		if q, e := Load("again.yaml", again); err != nil || e != nil || q.Ceph != p.Ceph {
+			t.Errorf("%s: read back %v %v", text, err, e)
+		}
+	}
+	const gib = 1 << 30
+	for _, c := range []struct {
+		word    string
+		machine int64
+		osds    int
+		target  int64
+		much    bool
+	}{
+		{"", 64 * gib, 2, 0, false}, {"4", 64 * gib, 2, 4 * gib, false}, {"16", 64 * gib, 3, 16 * gib, true}, {"auto", 64 * gib, 0, 0, false},
+		{"auto", 64 * gib, 2, 6*gib + gib/4, false}, {"auto", 64 * gib, 4, 3 * gib, false}, {"auto", 256 * gib, 1, 8 * gib, false}, {"auto", 16 * gib, 1, 3 * gib, false}, {"auto", 16 * gib, 4, 2 * gib, false}, {"auto", 15 * gib, 4, 2 * gib, true},
+	} {
+		if target, much := (Ceph{OSDMemory: c.word}).OSDMemoryTarget(c.machine, c.osds); target != c.target || much != c.much {
+			t.Errorf("%q, %d GiB, %d OSDs: %d, %v", c.word, c.machine>>30, c.osds, target, much)
+		}
+	}
+	if got := MemoryOf("MemTotal:       98304000 kB\nMemFree: 1 kB\n"); got != 98304000<<10 || MemoryOf("x") != 0 {
+		t.Errorf("MemTotal is %d", got)
+	}
+}
+
 // The ways out are said, or refused with what is wrong.
 func TestWaysOut(t *testing.T) {
 	for name, c := range map[string]struct{ cluster, proxmox, says string }{

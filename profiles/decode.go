@@ -161,6 +161,9 @@ func (d *decoder) text(n *yaml.Node, v reflect.Value, path string) {
 
 var decimal = regexp.MustCompile(`^(0|[1-9][0-9]{0,8})$`)
 
+// fraction has three digits behind its point at most.
+var fraction = regexp.MustCompile(`^(0|[1-9][0-9]{0,2})(\.[0-9]{1,3})?$`)
+
 func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string) {
 	if n.Kind != yaml.ScalarNode {
 		d.problem(n, path, "one value is expected here, not %s", kindName(n))
@@ -194,6 +197,13 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string) {
 			return
 		}
 		v.SetInt(int64(number))
+	case reflect.Float64:
+		number, err := strconv.ParseFloat(n.Value, 64)
+		if !fraction.MatchString(n.Value) || err != nil || number > float64(k.max) || number < float64(k.min) {
+			d.problem(n, path, "%q is not allowed; write a number from %d to %d, such as 0.8", n.Value, k.min, k.max)
+			return
+		}
+		v.SetFloat(number)
 	case reflect.String:
 		v.SetString(strings.TrimSpace(n.Value))
 		if text := k.check(strings.TrimSpace(n.Value)); text != "" {

@@ -19,6 +19,7 @@ type key struct {
 	pattern  string // regular expression of the whole value
 	says     string // the pattern in words, for the message
 	min, max int    // of a number; both 0: no limit. Of a list: its length
+	number   bool   // a word that may be a number as well
 	required bool   // must be in the text and not empty
 	// rule says what is wrong with a value that has the pattern's form, or "";
 	// it replaces the pattern's own message.
@@ -179,6 +180,8 @@ func serviceKeys() []key {
 		{path: "ceph.cephfs", doc: "Whether to make a CephFS for ISO images and templates as well."},
 		{path: "ceph.min_osds", doc: "OSDs on each node below which the step waits.", min: 1, max: 16},
 
+		{path: "ceph.target_size_ratio", doc: "How much of the storage the pool will fill at last, at most 1: the autoscaler then gives it its placement groups at once, and does not move data for that later. Left out: it goes by what is stored.", max: 1},
+		{path: "ceph.osd_memory_target", doc: "How much memory each OSD aims at, GiB, 1 to 64, or `auto`: a fifth of the machine's memory shared by its OSDs, which is what Ceph advises where guests run on the same machine, from 2 GiB, below which Ceph advises against it, to 8. It is a target and no limit. Left out: Ceph's own 4 GiB. What is more than half of the machine's memory for all its OSDs is named as a risk.", pattern: `auto|[1-9]|[1-5][0-9]|6[0-4]`, says: "auto, or whole GiB from 1 to 64", number: true},
 		{path: "ceph.db_size", doc: "Size of each OSD's database on `db_disk`, GiB. Left out: a tenth of the OSD's disk, as `pveceph` has it; for guests' disks 1 to 4 % of it are enough.", min: 1, max: 65536},
 		{path: "ceph.wal_size", doc: "Size of each OSD's log on `wal_disk`, GiB. Left out: a hundredth of the OSD's disk, as `pveceph` has it.", min: 1, max: 65536},
 

@@ -167,12 +167,6 @@ func (n Node) WantsRest() bool {
 	return slices.ContainsFunc(n.OSDDisks, func(d Disk) bool { return d.Rest })
 }
 
-// BesideDisks are the disks on which OSDs keep a part of themselves, as far as
-// they are named.
-func (n Node) BesideDisks() []Disk {
-	return slices.DeleteFunc([]Disk{n.DBDisk, n.WALDisk}, Disk.IsZero)
-}
-
 // WithoutOSDs reports whether the profile says that a node gives Ceph no disk.
 func (n Node) WithoutOSDs() bool { return n.OSDDisks != nil && len(n.OSDDisks) == 0 }
 
@@ -230,6 +224,8 @@ type Ceph struct {
 	PGNum      int    `yaml:"pg_num" json:"pg_num"`                 // power of two, 1 to 256
 	CephFS     bool   `yaml:"cephfs" json:"cephfs"`
 	MinOSDs    int    `yaml:"min_osds" json:"min_osds"` // OSDs per node below which the step waits
+	TargetSizeRatio float64 `yaml:"target_size_ratio,omitempty" json:"target_size_ratio"` // share of the storage that the pool will fill, 0 to 1; 0: not said
+	OSDMemory       string  `yaml:"osd_memory_target,omitempty" json:"osd_memory_target"` // GiB of each OSD, or auto; empty: as Ceph has it
 	DBSize     int    `yaml:"db_size,omitempty" json:"db_size"`   // GiB of each OSD's database on db_disk; 0: a tenth of the OSD
 	WALSize    int    `yaml:"wal_size,omitempty" json:"wal_size"` // GiB of each OSD's log on wal_disk; 0: a hundredth of the OSD
 }

@@ -77,9 +77,14 @@ func schemaOf(t reflect.Type, path string, table map[string]key) map[string]any 
 		if k.min > 0 || k.max > 0 {
 			s["minimum"], s["maximum"] = k.min, k.max
 		}
+	case t.Kind() == reflect.Float64:
+		s["type"], s["minimum"], s["maximum"] = "number", k.min, k.max
 	default:
 		s["type"] = "string"
 		constrain(s, k)
+		if k.number {
+			s["type"] = []string{"string", "integer", "null"}
+		}
 	}
 	return nullable(s, k)
 }

@@ -106,7 +106,7 @@ func planOf(c cluster, nodes []string) (clusterPlan, error) {
 	p := clusterPlan{
 		Version: planVersion, Profile: c.from, Cluster: c.Cluster.Name, Proxmox: c.Proxmox.Version,
 		System: systemPlan(c.Profile), Locale: localePlan(c.Profile), Sources: sourcesPlan(c.Profile), Risks: append([]string{}, c.ReleaseRisks()...),
-		Ceph: cephPlan(c.Profile), HA: haPlan(c.Profile), After: c.Install.AfterInstall, Drills: drills(c.Acceptance),
+		Ceph: imagebuilder.Ceph(c.Profile), HA: haPlan(c.Profile), After: c.Install.AfterInstall, Drills: drills(c.Acceptance),
 	}
 	complete := true
 	for _, u := range c.Users {

@@ -96,27 +96,6 @@ func ring(p *profiles.Profile, n profiles.Node) string {
 	return fmt.Sprintf("%s/%d on %s (%s, MTU %d%s)", n.Ring, p.Ring.Prefix.Bits(), on, p.Ring.Transport, p.Ring.MTU, how)
 }
 
-func cephPlan(p *profiles.Profile) string {
-	if !p.Ceph.Enabled {
-		return "none"
-	}
-	name := p.Ceph.Version
-	for _, r := range p.Release().Ceph {
-		if r.Name == name {
-			name += " (" + r.Version + ")"
-		}
-	}
-	public, cluster := p.CephNetworks()
-	text := fmt.Sprintf("%s over the %s, pool %s", name, public, p.Ceph.Pool)
-	if cluster != public {
-		text += fmt.Sprintf(", copies over the %s (%s)", cluster, p.Prefix(cluster))
-	}
-	if p.Ceph.Encrypted {
-		text += ", OSDs encrypted"
-	}
-	return text
-}
-
 func systemPlan(p *profiles.Profile) string {
 	r := p.Release()
 	on := "on the disk to erase"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"slices"
 	"sort"
 	"strconv"
@@ -187,12 +188,15 @@ type PoolState struct {
 	MinSize   int
 	PGs       int
 	Autoscale string
+	Ratio     float64 // target_size_ratio
 	Apps      []string
 }
 
 // Sound reports whether a pool for guests has the properties that it should have.
-func (p PoolState) Sound() bool {
-	return p.Size == 3 && p.MinSize == 2 && p.Autoscale == "on" && slices.Contains(p.Apps, "rbd")
+// A ratio of 0 is none that somebody wants.
+func (p PoolState) Sound(ratio float64) bool {
+	const digits = 1e-4 // more than a profile has
+	return (ratio == 0 || math.Abs(p.Ratio-ratio) < digits) && p.Size == 3 && p.MinSize == 2 && p.Autoscale == "on" && slices.Contains(p.Apps, "rbd")
 }
 
 // Pools asks for the pools.
@@ -204,13 +208,16 @@ func (c Ceph) Pools(ctx context.Context) ([]PoolState, error) {
 		PGs       int            `json:"pg_num"`
 		Autoscale string         `json:"pg_autoscale_mode"`
 		Apps      map[string]any `json:"application_metadata"`
+		Options   struct {
+			Ratio float64 `json:"target_size_ratio"`
+		} `json:"options"`
 	}
 	if err := c.ceph(ctx, &list, "osd", "pool", "ls", "detail"); err != nil {
 		return nil, err
 	}
 	var out []PoolState
 	for _, p := range list {
-		s := PoolState{Name: p.Name, Size: p.Size, MinSize: p.MinSize, PGs: p.PGs, Autoscale: p.Autoscale}
+		s := PoolState{Name: p.Name, Size: p.Size, MinSize: p.MinSize, PGs: p.PGs, Autoscale: p.Autoscale, Ratio: p.Options.Ratio}
 		for app := range p.Apps {
 			s.Apps = append(s.Apps, app)
 		}

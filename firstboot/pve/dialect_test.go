@@ -80,7 +80,7 @@ func cephDialect(t *testing.T, release profiles.CephRelease) {
 	check("status", got(c.Health(ctx)), "{FSID:e35b06ce-917c-4e3c-9c7c-02bf5b2646ad Status:HEALTH_WARN Checks:[{Code:OSDMAP_FLAGS Severity:HEALTH_WARN Message:noout flag(s) set Muted:false}] Quorum:[frege russell wittgenstein] Monitors:3 OSDs:3 Up:3 In:3 PGs:33 Clean:33}")
 	check("managers", got(c.Managers(ctx)), "{Active:russell Available:true Standby:[frege]}")
 	check("tree", got(c.Tree(ctx)), "[{ID:0 Host:frege Class:nvme Weight:1.81929 Up:true In:true} {ID:1 Host:russell Class:nvme Weight:1.81929 Up:true In:true} {ID:2 Host:wittgenstein Class:nvme Weight:1.81929 Up:true In:true}]")
-	check("pools", got(c.Pools(ctx)), "[{Name:vm Size:3 MinSize:2 PGs:32 Autoscale:on Apps:[rbd]}]")
+	check("pools", got(c.Pools(ctx)), "[{Name:vm Size:3 MinSize:2 PGs:32 Autoscale:on Ratio:0 Apps:[rbd]}]")
 	check("file systems", got(c.FileSystems(ctx)), "[cephfs]")
 	check("capacity", got(c.Capacity(ctx)), "{Raw:386547056640 Used:94072832 Usable:map[vm:122373873664]}")
 	check("disk", got(c.DeviceID(ctx, 0)), "Samsung_SSD_990_PRO_2TB_S7L9NJ0X100001")

@@ -134,7 +134,7 @@ func TestParseOptionsAndStorages(t *testing.T) {
 // A pool to which one copy can write loses what that copy alone has.
 func TestAPoolThatIsSound(t *testing.T) {
 	sound := PoolState{Name: "vm", Size: 3, MinSize: 2, Autoscale: "on", Apps: []string{"rbd"}}
-	if !sound.Sound() {
+	if !sound.Sound(0) {
 		t.Errorf("%+v is not sound", sound)
 	}
 	for what, change := range map[string]func(*PoolState){
@@ -146,7 +146,7 @@ func TestAPoolThatIsSound(t *testing.T) {
 		"no application":     func(p *PoolState) { p.Apps = nil },
 	} {
 		p := sound
-		if change(&p); p.Sound() {
+		if change(&p); p.Sound(0) {
 			t.Errorf("%s: %+v is taken for sound", what, p)
 		}
 	}

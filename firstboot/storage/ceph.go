@@ -283,10 +283,12 @@ func (s *Ceph) actOnData(ctx context.Context, v cephView, d cephDecision) error 
 		return s.ceph.OutOSD(ctx, d.osd)
 	case cephPurgeOSD:
 		return s.ceph.PurgeOSD(ctx, d.osd)
+	case cephSetMemory:
+		return s.ceph.SetOSDMemory(ctx, v.memory)
 	case cephMakePool:
-		return pgLimit(s.ceph.CreatePool(ctx, p.Ceph.Pool, p.Ceph.PGNum), "ceph.pg_num: "+fmt.Sprint(p.Ceph.PGNum))
+		return pgLimit(s.ceph.CreatePool(ctx, p.Ceph.Pool, p.Ceph.PGNum, p.Ceph.TargetSizeRatio), "ceph.pg_num: "+fmt.Sprint(p.Ceph.PGNum))
 	case cephMendPool:
-		return s.ceph.SetPool(ctx, p.Ceph.Pool)
+		return s.ceph.SetPool(ctx, p.Ceph.Pool, p.Ceph.TargetSizeRatio)
 	case cephAddStorage:
 		return s.ceph.AddStorage(ctx, p.Ceph.Pool)
 	case cephMakeFS:

@@ -37,6 +37,7 @@ const (
 	cephActivate
 	cephOutOSD
 	cephPurgeOSD
+	cephSetMemory
 	cephMakePool
 	cephMendPool
 	cephAddStorage
@@ -76,7 +77,7 @@ func cephStop(format string, args ...any) cephDecision {
 // decideCeph says what comes next. It is pure; every half state of an
 // interrupted run is one of its cases.
 func decideCeph(v cephView) cephDecision {
-	for _, part := range []func(cephView) (cephDecision, bool){cephPackages, cephConfig, cephMonitor, cephManager, cephDisks, cephPool, cephFS} {
+	for _, part := range []func(cephView) (cephDecision, bool){cephPackages, cephConfig, cephMonitor, cephManager, cephDisks, cephMemory, cephPool, cephFS} {
 		if d, more := part(v); !more {
 			d.verdict.Risks = append(d.verdict.Risks, v.disks.risks...)
 			return d
@@ -287,7 +288,7 @@ func cephPool(v cephView) (cephDecision, bool) {
 	}
 	name := v.profile.Ceph.Pool
 	pool, there := v.pool(name)
-	if there && pool.Sound() && v.storages[name] == "rbd" {
+	if there && pool.Sound(v.profile.Ceph.TargetSizeRatio) && v.storages[name] == "rbd" {
 		return cephDecision{}, true
 	}
 	if !v.founder {
@@ -310,7 +311,7 @@ func cephPool(v cephView) (cephDecision, bool) {
 		return cephStop("there is a storage %s of type %s already: give ceph.pool another name", name, v.storages[name]), false
 	case !there:
 		return cephDo(cephMakePool, "pool "+name, "3 copies, 2 to write", "the pool %s is to be made", name), false
-	case !pool.Sound():
+	case !pool.Sound(v.profile.Ceph.TargetSizeRatio):
 		return cephDo(cephMendPool, "pool "+name, "3 copies, 2 to write, autoscaled", "the pool %s was made by half", name), false
 	}
 	return cephDo(cephAddStorage, "storage "+name, "rbd", "the pool %s has no storage entry", name), false

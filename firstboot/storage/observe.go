@@ -27,7 +27,7 @@ func (s *Ceph) Observe(ctx context.Context) ([]step.Change, error) {
 	if !v.answers {
 		return []step.Change{{Object: "Ceph", Have: "without an answer", Want: "monitors in quorum"}}, nil
 	}
-	return slices.Concat(v.daemonDrift(), v.diskDrift(), v.poolDrift()), nil
+	return slices.Concat(v.daemonDrift(), v.diskDrift(), v.memoryDrift(), v.poolDrift()), nil
 }
 
 // lookAlone is look without a question to any peer.
@@ -112,6 +112,9 @@ func (v cephView) poolDrift() (out []step.Change) {
 	if p, there := v.pool(name); !there {
 		out = append(out, step.Change{Object: "pool " + name, Have: "gone", Want: "3 copies, 2 to write"})
 	} else {
+		if ratio := v.profile.Ceph.TargetSizeRatio; !p.Sound(ratio) && p.Sound(0) {
+			out = append(out, step.Change{Object: "pool " + name + " target_size_ratio", Have: fmt.Sprintf("%g", p.Ratio), Want: fmt.Sprintf("%g", ratio)})
+		}
 		for _, f := range []struct{ what, have, want string }{
 			{"size", fmt.Sprint(p.Size), "3"}, {"min_size", fmt.Sprint(p.MinSize), "2"}, {"pg_autoscale_mode", p.Autoscale, "on"},
 		} {

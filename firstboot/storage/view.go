@@ -39,6 +39,7 @@ type cephView struct {
 	tree          []pve.TreeOSD
 	disks         osdPlan
 	volumes       []pve.Volume
+	memory, aims  int64 // that each OSD of this node is to aim at, and what the monitors have of it; 0: as Ceph has it
 	pools         []pve.PoolState
 	filesystems   []string
 	storages      map[string]string
@@ -150,7 +151,10 @@ func (s *Ceph) lookDaemons(ctx context.Context, v *cephView) error {
 			return err
 		}
 	}
-	return s.lookDisks(ctx, v)
+	if err := s.lookDisks(ctx, v); err != nil {
+		return err
+	}
+	return s.lookMemory(ctx, v)
 }
 
 func (s *Ceph) lookDisks(ctx context.Context, v *cephView) error {

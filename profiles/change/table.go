@@ -132,6 +132,8 @@ func Rows() []Row {
 		{"ceph.network ceph.public_network ceph.cluster_network", Forming, "monitors have their addresses for life"},
 		{"ceph.pool", Forming, onDisk},
 		{"ceph.pg_num", Forming, "it is where the autoscaler began, and it has gone on since"},
+		{"ceph.target_size_ratio", Forming, "it is where the autoscaler began; pveceph pool set POOL --target_size_ratio changes it later"},
+		{"ceph.osd_memory_target", Forming, "it is set while the cluster is formed; ceph config set osd/host:NODE osd_memory_target changes it later"},
 		{"ceph.cephfs", Forming, "it is made while the cluster is formed; pveceph fs create makes one later"},
 		{"ceph.encrypted ceph.db_size ceph.wal_size", Always, laterOSDs},
 		{"ceph.min_osds", Always, "counts for a machine that takes a node's place"},

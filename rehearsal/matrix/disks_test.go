@@ -64,6 +64,7 @@ func shapes() []shape {
 			plan: func(p *profiles.Profile) {
 				p.Nodes[1].OSDDisks = profiles.DiskList{}
 				p.Ceph.PublicNetwork, p.HA.MigrationNetwork = profiles.NetworkLAN, profiles.NetworkLAN
+				p.Ceph.OSDMemory, p.Ceph.TargetSizeRatio = "6", 0.8
 			},
 			disks: disksOf,
 			roles: map[string]string{"ROOT": "root", "OTHER": "kept as it is"},
@@ -71,7 +72,7 @@ func shapes() []shape {
 		{
 			name: "databases of two OSDs on a faster disk", of: three, osds: 6,
 			plan: func(p *profiles.Profile) {
-				p.Ceph.DBSize, p.Ceph.MinOSDs = 60, 2
+				p.Ceph.DBSize, p.Ceph.MinOSDs, p.Ceph.OSDMemory = 60, 2, profiles.AutoMemory
 				for i := range p.Nodes {
 					n := &p.Nodes[i]
 					n.OSDDisks, n.DBDisk = append(n.OSDDisks, profiles.Disk{Serial: "SECOND-" + n.Name}), profiles.Disk{Serial: "DB-" + n.Name}
@@ -177,6 +178,17 @@ func (c shape) right(t *testing.T, b *bench) {
 			if !strings.HasSuffix(note, " rest") && (kind == "erased" || !strings.Contains(note, " OSD-") && !strings.Contains(note, " SECOND-")) {
 				t.Errorf("%s: %s", kind, note)
 			}
+		}
+	}
+	// Of 93.75 GiB a fifth is 18.75, which two OSDs share: 9.25 each, and 8 at most.
+	memory := map[string]int64{"": 0, "6": 6 * gib, profiles.AutoMemory: 8 * gib}[b.p.Ceph.OSDMemory]
+	ratio, targets := ceph.Targets(b.w.Node(b.p.Nodes[0].Name).Machine(), b.p.Ceph.Pool)
+	if ratio != b.p.Ceph.TargetSizeRatio {
+		t.Errorf("the pool is for %g of the storage, want %g", ratio, b.p.Ceph.TargetSizeRatio)
+	}
+	for _, n := range b.p.Nodes {
+		if got := targets[n.Name]; got != memory && !n.WithoutOSDs() || n.WithoutOSDs() && got != 0 {
+			t.Errorf("the OSDs of %s aim at %d bytes, want %d", n.Name, got, memory)
 		}
 	}
 	public, cluster := b.p.CephNetworks()

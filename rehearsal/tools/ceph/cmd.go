@@ -80,7 +80,7 @@ func cephCommands() []cephCommand {
 		{"df", cephDF}, {"crash ls-new", cephCrashes}, {"crash archive *", cephArchive},
 		{"osd safe-to-destroy *", cephSafe}, {"osd metadata *", cephMetadata}, {"osd purge *", cephPurge}, {"osd out *", cephOut}, {"osd in *", cephIn},
 		{"mon remove *", func(*sim.Call, *condition, []string) (any, int) { return nil, 0 }},
-		{"config set * * *", func(*sim.Call, *condition, []string) (any, int) { return nil, 0 }},
+		{"config set * * *", cephConfigSet}, {"config set */* * *", cephConfigSet}, {"config dump", cephConfigDump},
 		{"osd set *", cephFlags}, {"osd unset *", cephFlags},
 	}
 }
@@ -210,7 +210,7 @@ func cephPools(_ *sim.Call, k *condition, _ []string) (any, int) {
 			apps[a] = shell.Object{}
 		}
 		list = append(list, shell.Object{"pool_id": p.ID, "pool_name": p.Name, "size": p.Size, "min_size": p.MinSize, "pg_num": p.PGs,
-			"pg_autoscale_mode": p.Autoscale, "application_metadata": apps})
+			"pg_autoscale_mode": p.Autoscale, "application_metadata": apps, "options": p.options()})
 	}
 	return list, 0
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -60,7 +61,11 @@ func makePool(c *sim.Call, s *Store, name string, opt map[string]string) error {
 	if app == "" {
 		app = "rbd"
 	}
-	return setPool(c, name, []setting{{"size", opt["size"]}, {"application", app}, {"min_size", opt["min_size"]}, {"pg_autoscale_mode", mode}, {"pg_num", fmt.Sprint(pgs)}})
+	settings := []setting{{"size", opt["size"]}, {"application", app}, {"min_size", opt["min_size"]}, {"pg_autoscale_mode", mode}, {"pg_num", fmt.Sprint(pgs)}}
+	if ratio := opt["target_size_ratio"]; ratio != "" {
+		settings = append(settings, setting{"target_size_ratio", ratio})
+	}
+	return setPool(c, name, settings)
 }
 
 // fits is the monitors' limit on placement groups.
@@ -79,6 +84,14 @@ func fits(s *Store, pgs int) error {
 	}
 	return fmt.Errorf("error with 'osd pool create': mon_command failed -  pg_num %d size 3 for this pool would result in %d cumulative PGs per OSD (%d total PG replicas on %d 'in' root OSDs by crush rule) which exceeds the mon_max_pg_per_osd value of %d ",
 		pgs, replicas/in, replicas, in, pgsPerOSD)
+}
+
+// options are what a pool was given beyond what every one has.
+func (p pool) options() shell.Object {
+	if p.Ratio == 0 {
+		return shell.Object{}
+	}
+	return shell.Object{"target_size_ratio": p.Ratio}
 }
 
 type setting struct{ key, value string }
@@ -118,6 +131,10 @@ func (p *pool) apply(set setting) bool {
 		p.MinSize = shell.NumberOr(set.value, p.MinSize)
 	case "pg_num":
 		p.PGs = shell.NumberOr(set.value, p.PGs)
+	case "target_size_ratio":
+		if ratio, err := strconv.ParseFloat(set.value, 64); err == nil {
+			p.Ratio = ratio
+		}
 	case "pg_autoscale_mode":
 		p.Autoscale = set.value
 	case "application": // is set again each time
@@ -126,12 +143,12 @@ func (p *pool) apply(set setting) bool {
 		}
 		return true
 	}
-	return before.Size != p.Size || before.MinSize != p.MinSize || before.PGs != p.PGs || before.Autoscale != p.Autoscale
+	return before.Size != p.Size || before.MinSize != p.MinSize || before.PGs != p.PGs || before.Autoscale != p.Autoscale || before.Ratio != p.Ratio
 }
 
 func poolSet(c *sim.Call, words []string, opt map[string]string) int {
 	var settings []setting
-	for _, k := range []string{"size", "application", "min_size", "pg_autoscale_mode", "pg_num"} {
+	for _, k := range []string{"size", "application", "min_size", "pg_autoscale_mode", "target_size_ratio", "pg_num"} {
 		if v, ok := opt[k]; ok {
 			settings = append(settings, setting{k, v})
 		}

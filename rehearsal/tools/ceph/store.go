@@ -45,7 +45,8 @@ type Store struct {
 	Since    map[string]int64 // when something came up, by daemon
 	LastDown int64            // when an OSD was last seen down
 	Crashes  []crashReport
-	Flags    []string // noout and the like
+	Flags    []string          // noout and the like
+	Config   map[string]string `json:",omitempty"` // by "who option"
 }
 
 type osd struct {
@@ -63,6 +64,7 @@ type osd struct {
 type pool struct {
 	ID, Size, MinSize, PGs int
 	Name, Autoscale        string
+	Ratio                  float64 `json:",omitempty"`
 	Apps                   []string
 }
 
