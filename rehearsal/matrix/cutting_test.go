@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"ringboot/firstboot/host"
-	"ringboot/profiles"
 	"ringboot/rehearsal/need"
 	world "ringboot/rehearsal/sim"
 )
@@ -25,8 +24,8 @@ type cutting struct {
 	cut    bool
 }
 
-func newCutting(t testing.TB, seed int64, p *profiles.Profile, at string, owns func(*bench)) *cutting {
-	c := &cutting{bench: newBench(t, seed, p), at: at, heard: func() {}}
+func newCutting(t testing.TB, b *bench, at string, owns func(*bench)) *cutting {
+	c := &cutting{bench: b, at: at, heard: func() {}}
 	c.startAll()
 	if !c.finish(2 * time.Hour) {
 		t.Fatalf("no cluster:\n%s", c.tail(60))

@@ -28,10 +28,19 @@ type swapping struct {
 	err    error
 }
 
-func newSwapping(t testing.TB, node string) *swapping {
+func newSwapping(t testing.TB, node string, alter ...func(p *profiles.Profile)) *swapping {
 	p := storageProfile()
 	p.Acceptance = profiles.Acceptance{Seconds: 10}
-	s := &swapping{cutting: newCutting(t, 1, p, node, func(*bench) {}), serial: "OSD-" + node}
+	for _, do := range alter {
+		do(p)
+	}
+	b := newBench(t, 1, p)
+	for _, n := range p.Nodes {
+		for _, d := range n.BesideDisks() {
+			ceph.SetDisks(b.w.Node(n.Name).Machine(), append(disksOf(n.Name), ceph.BlockDevice{Name: "nvme3n1", Serial: d.Serial, Model: "Fast", Bytes: 200e9, Type: "nvme", OSD: -1})...)
+		}
+	}
+	s := &swapping{cutting: newCutting(t, b, node, func(*bench) {}), serial: "OSD-" + node}
 	s.goesOn = func() { s.w.Sim().After(time.Minute, s.command) } // its owner types it again
 	s.heard = func() {
 		if o, err := replacedisk.ReadOrder(s.w.Node(s.at).Files()); err == nil && o != nil {
@@ -133,6 +142,40 @@ func TestADeadDiskIsReplaced(t *testing.T) {
 		}
 	}
 	s.through(t, "replace_disk", all, budget(16, 16, len(all)), func() { s.turn++; s.die(t); s.command() }, s.end)
+}
+
+// A disk dies whose OSD had its database on another one: the new OSD gets one there
+// as well, what the dead one has there is named and stays, and where it takes the
+// room of a third, nothing is begun.
+func TestADiskWithItsDatabaseElsewhereIsReplaced(t *testing.T) {
+	s := newSwapping(t, "wittgenstein", func(p *profiles.Profile) {
+		p.Ceph.DBSize = 60
+		for i := range p.Nodes {
+			p.Nodes[i].DBDisk = profiles.Disk{Serial: "DB-" + p.Nodes[i].Name}
+		}
+	})
+	defer s.close()
+	for ; s.turn < 2; s.turn++ {
+		s.die(t)
+		s.command()
+		if err := s.end(); err != nil {
+			t.Fatalf("%v\n%s", err, s.tail(60))
+		}
+		disks := ceph.Disks(s.w.Node(s.at).Machine())
+		fast := disks[len(disks)-1]
+		at := slices.IndexFunc(disks, func(d ceph.BlockDevice) bool { return d.Serial == s.fresh() })
+		if len(disks[at].Beside) != 1 || disks[at].Beside[0] != fast.Volumes[s.turn+1].Name || len(fast.Volumes) != s.turn+2 {
+			t.Errorf("the new OSD is %+v, and the databases are %+v", disks[at], fast.Volumes)
+		}
+		if want := fmt.Sprintf("ceph-volume lvm zap --destroy /dev/%s/%s frees", fast.Group, fast.Volumes[s.turn].Name); !strings.Contains(s.tail(20), want) {
+			t.Errorf("nothing says %q:\n%s", want, s.tail(20))
+		}
+	}
+	s.die(t)
+	s.command()
+	if err := s.end(); exit.Of(err) != exit.Refused || !strings.Contains(fmt.Sprint(err), "GiB free, and the databases of its new OSDs want 60") || !strings.Contains(fmt.Sprint(err), "whose own disk is gone") {
+		t.Errorf("%v", err)
+	}
 }
 
 func (s *sim) planOf(node string) profiles.Node { n, _ := s.p.Node(node); return n }

@@ -43,7 +43,7 @@ func newRolling(t testing.TB) *rolling {
 
 func newRollingOf(t testing.TB, seed int64, p *profiles.Profile) *rolling {
 	r := &rolling{home: "russell", before: packagesBefore, after: packagesAfter}
-	r.cutting = newCutting(t, seed, p, p.Founder().Name, func(b *bench) {
+	r.cutting = newCutting(t, newBench(t, seed, p), p.Founder().Name, func(b *bench) {
 		r.cutting = &cutting{bench: b, at: p.Founder().Name}
 		var made error
 		h, _ := b.agents["russell"].host(b.agents["russell"].life)

@@ -90,6 +90,7 @@ func TestTheStandInAnswersAsCephDoes(t *testing.T) {
 		compare.ask(line)
 	}
 	compare.product(ctx, "noout, and one out")
+	compare.targets(ctx)
 	for _, line := range []string{"osd safe-to-destroy 0", "osd safe-to-destroy 2", "osd purge 1 --yes-i-really-mean-it", "fs new fs fs_metadata fs_data", "osd in 2", "osd in 2", "osd unset noout"} {
 		compare.ask(line)
 	}
@@ -177,12 +178,42 @@ func (c *comparison) product(ctx context.Context, state string) {
 	}
 }
 
+// targets sets what the OSDs of a machine aim at, and what a pool is to fill, and
+// reads it back.
+func (c *comparison) targets(ctx context.Context) {
+	c.t.Helper()
+	const bytes = 6 << 30
+	for _, a := range []asked{c.real, c.standIn} {
+		c.asked++
+		before, err := a.ceph.OSDMemory(ctx)
+		if err == nil {
+			err = a.ceph.SetOSDMemory(ctx, bytes)
+		}
+		after, e := a.ceph.OSDMemory(ctx)
+		if err != nil || e != nil || before != 0 || after != bytes {
+			c.failf("%s: the OSDs of frege aim at %d, then at %d: %v %v", a.name, before, after, err, e)
+		}
+	}
+	c.questionsOf("memory set", []string{"config", "dump"})
+	c.real.run(c.t, "ceph", "--connect-timeout", "10", "osd", "pool", "set", "vm", "target_size_ratio", "0.8")
+	pools, err := c.real.ceph.Pools(ctx)
+	if at := slices.IndexFunc(pools, func(p pve.PoolState) bool { return p.Name == "vm" }); err != nil || at < 0 || !pools[at].Sound(0.8) || pools[at].Sound(0.7) {
+		c.failf("the pool's share is not read back: %+v %v", pools, err)
+	}
+	c.real.run(c.t, "ceph", "--connect-timeout", "10", "osd", "pool", "set", "vm", "target_size_ratio", "0")
+}
+
 // questions compares the answers themselves: what both say is of the same type
 // in the same place. The stand-in has keys of releases that Debian's Ceph is too
 // old for; what the product reads of them, product asks for.
 func (c *comparison) questions(state string) {
 	c.t.Helper()
-	for _, words := range [][]string{{"-s"}, {"mgr", "dump"}, {"osd", "tree"}, {"osd", "pool", "ls", "detail"}, {"fs", "ls"}, {"df"}, {"crash", "ls-new"}, {"osd", "metadata", "0"}, {"health", "detail"}} {
+	c.questionsOf(state, []string{"-s"}, []string{"mgr", "dump"}, []string{"osd", "tree"}, []string{"osd", "pool", "ls", "detail"}, []string{"fs", "ls"}, []string{"df"}, []string{"crash", "ls-new"}, []string{"osd", "metadata", "0"}, []string{"health", "detail"})
+}
+
+func (c *comparison) questionsOf(state string, questions ...[]string) {
+	c.t.Helper()
+	for _, words := range questions {
 		c.asked++
 		shapes := map[string]map[string]string{}
 		for _, a := range []asked{c.real, c.standIn} {
