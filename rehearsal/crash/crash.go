@@ -111,7 +111,7 @@ type Machine struct {
 // New is a machine with this disk, all of it flushed. The commands are stand-ins
 // that work on it, or nil where none is run.
 func New(d *disk.Disk, commands host.Commands, clock host.Clock) *Machine {
-	d.Sync()
+	d.Flush()
 	return &Machine{Disk: d, commands: commands, clock: clock}
 }
 

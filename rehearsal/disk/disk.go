@@ -128,13 +128,18 @@ func (d *Disk) drop(p string) {
 	}
 }
 
-// Sync makes everything durable.
+// Sync makes everything durable, and cannot fail.
 func (d *Disk) Sync() error {
+	d.Flush()
+	return nil
+}
+
+// Flush makes everything durable.
+func (d *Disk) Flush() {
 	for _, c := range d.pending {
 		play(d.durable, c)
 	}
 	d.pending = nil
-	return nil
 }
 
 // fsync makes one path and the directories above it durable.
@@ -164,7 +169,7 @@ const (
 func (d *Disk) Cut(fate Fate, random func(int) int) {
 	switch fate {
 	case Kept:
-		d.Sync()
+		d.Flush()
 	case Torn:
 		if n := len(d.pending); n > 0 {
 			keep := random(n + 1)

@@ -28,7 +28,7 @@ func (n *Node) install() {
 	}
 	n.w.software.Begin(n.Machine())
 	n.pm.persist()
-	n.disk.Sync()
+	n.disk.Flush()
 }
 
 // Reinstall puts a fresh system on the node, as after a repair with a new disk.
@@ -63,7 +63,7 @@ func (n *Node) AddGuest(id string) {
 	n.pm.tree["nodes/"+n.name+"/qemu-server/"+id+".conf"] = disk.Node{Mode: 0o640, Content: []byte("name: old\n")}
 	n.pm.rev++
 	n.pm.persist()
-	n.disk.Sync()
+	n.disk.Flush()
 }
 
 func (n *Node) die() {

@@ -26,7 +26,7 @@ func (n *Node) Reboot() {
 		if !n.powered || n.boots != boots {
 			return
 		}
-		n.disk.Sync()
+		n.disk.Flush()
 		n.w.PowerCut(n.name, Kept)
 		if n.w.OnReset != nil {
 			n.w.OnReset(n.name)
