@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"ringboot/profiles/spelling"
 )
@@ -243,13 +244,26 @@ func (k key) check(value string) string {
 		}
 		return text
 	}
-	if k.pattern != "" && !regexp.MustCompile(`^(?:`+k.pattern+`)$`).MatchString(value) {
+	if k.pattern != "" && !matches(k.pattern, value) {
 		return quote(value) + " is not allowed; write " + k.says
 	}
 	if k.taken != nil {
 		return k.taken(value)
 	}
 	return ""
+}
+
+// compiled are the patterns that were asked for, by their text: a profile is read
+// more often than there are keys.
+var compiled sync.Map
+
+// matches reports whether a pattern is that of the whole value.
+func matches(pattern, value string) bool {
+	re, ok := compiled.Load(pattern)
+	if !ok {
+		re, _ = compiled.LoadOrStore(pattern, regexp.MustCompile(`^(?:`+pattern+`)$`))
+	}
+	return re.(*regexp.Regexp).MatchString(value)
 }
 
 func quote(s string) string { return `"` + s + `"` }
