@@ -8,7 +8,6 @@ import (
 
 	"ringboot/firstboot/base"
 	"ringboot/firstboot/host"
-	"ringboot/firstboot/trust/testpki"
 	"ringboot/profiles"
 	"ringboot/profiles/change"
 	"ringboot/rehearsal/crash"
@@ -18,25 +17,10 @@ import (
 // seeded is a node, and the file of another profile for it.
 func seeded(t *testing.T) (*crash.Machine, change.File) {
 	t.Helper()
-	pki, err := testpki.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, key, err := pki.Issue("frege")
-	if err != nil {
-		t.Fatal(err)
-	}
 	clock := crash.NewClock(time.Now())
 	d := disk.New(clock.Now)
 	h := host.Host{Files: d, Clock: clock}
-	for path, text := range map[string][]byte{profiles.ProfileFile: profiles.DefaultText(), profiles.CAFile: pki.CA, profiles.CertFile: cert, profiles.KeyFile: key} {
-		if err := h.Files.WriteFile(path, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := (base.NewSeed{Node: "frege", Driven: true}).Write(h, false); err != nil {
-		t.Fatal(err)
-	}
+	seed(t, h, profiles.DefaultText(), base.NewSeed{Node: "frege", Driven: true})
 	own, err := base.LoadSeed(h.Files)
 	if err != nil {
 		t.Fatal(err)

@@ -74,29 +74,31 @@ func install(t testing.TB, o nodetest.Options, ports, single string) *setup {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pki, err := testpki.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, key, err := pki.Issue("frege")
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := m.Host()
-	for path, content := range map[string][]byte{profiles.ProfileFile: text, profiles.CAFile: pki.CA, profiles.CertFile: cert, profiles.KeyFile: key} {
-		if err := h.Files.WriteFile(path, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := (base.NewSeed{Node: "frege"}).Write(m.Host(), false); err != nil {
-		t.Fatal(err)
-	}
+	seed(t, m.Host(), text, base.NewSeed{Node: "frege"})
 	node, _ := p.Node("frege")
 	m.OnTimer(func(ctx context.Context) error {
 		_, err := management.RestoreNetwork(ctx, m.Host(), true)
 		return err
 	})
 	return &setup{m, p, node}
+}
+
+// seed gives frege a profile, keys and the seed for them.
+func seed(t testing.TB, h host.Host, profile []byte, s base.NewSeed) {
+	t.Helper()
+	pki := must(testpki.New())
+	cert, key, err := pki.Issue("frege")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, content := range map[string][]byte{profiles.ProfileFile: profile, profiles.CAFile: pki.CA, profiles.CertFile: cert, profiles.KeyFile: key} {
+		if err := h.Files.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Write(h, false); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // engine is a fresh agent on a host: everything in memory is new.
