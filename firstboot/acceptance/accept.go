@@ -208,19 +208,6 @@ func (s *Accept) conclude(ctx context.Context, r *Record) error {
 	return s.save(r)
 }
 
-// takeOver keeps what the coordinator found, once it has ended; a new machine asks
-// for drills of its own.
-func (s *Accept) takeOver(ctx context.Context, coordinator string) error {
-	var r Record
-	if err := s.call(ctx, 20*time.Second, coordinator, methodAcceptGet, nil, &r); err != nil || !r.Done {
-		return err
-	}
-	if place := s.place(); place != "" && r.For != place {
-		return s.call(ctx, time.Minute, coordinator, methodAcceptRenew, place, nil)
-	}
-	return s.save(&r)
-}
-
 // foreign says what of other people's work keeps the drills away.
 func (s *Accept) foreign(ctx context.Context, r *Record) (string, error) {
 	guests, err := s.guests.All()

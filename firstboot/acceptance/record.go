@@ -139,6 +139,19 @@ func (s *Accept) put(ctx context.Context, node string, r *Record) error {
 	return s.call(ctx, 20*time.Second, node, methodAcceptPut, r, nil)
 }
 
+// takeOver keeps what the coordinator found, once it has ended; a new machine asks
+// for drills of its own.
+func (s *Accept) takeOver(ctx context.Context, coordinator string) error {
+	var r Record
+	if err := s.call(ctx, 20*time.Second, coordinator, methodAcceptGet, nil, &r); err != nil || !r.Done {
+		return err
+	}
+	if place := s.place(); place != "" && r.For != place {
+		return s.call(ctx, time.Minute, coordinator, methodAcceptRenew, place, nil)
+	}
+	return s.save(&r)
+}
+
 // doubt has this node look at the acceptance and its report again.
 func (s *Accept) doubt() {
 	if s.o.Doubt != nil {
