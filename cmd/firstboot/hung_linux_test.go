@@ -192,7 +192,7 @@ func TestAHangOnASettledNode(t *testing.T) {
 	need.Slow(t)
 	need.Root(t)
 	need.Tools(t, "unshare:util-linux", "setpriv:util-linux", "mount", "ip:iproute2", "go")
-	need.File(t, "/dev/fuse", "fuse3")
+	need.File(t, "/dev/fuse", "a kernel that knows FUSE, as modprobe fuse loads it")
 	root := room(t, keys(t), "frege")
 	build(t, root)
 	settleNode(t, root)

@@ -66,7 +66,7 @@ func settledSystem(ctx context.Context, tb testing.TB) *containers.System {
 func BenchmarkUnitsWhileEtcPveHangs(b *testing.B) {
 	need.Root(b)
 	need.Tools(b, "unshare:util-linux", "nsenter:util-linux", "mount", "xorriso", "unsquashfs:squashfs-tools", "go")
-	need.File(b, "/dev/fuse", "fuse3")
+	need.File(b, "/dev/fuse", "a kernel that knows FUSE, as modprobe fuse loads it")
 	for b.Loop() {
 		ctx, cancel := context.WithTimeout(b.Context(), 10*time.Minute)
 		s := settledSystem(ctx, b)

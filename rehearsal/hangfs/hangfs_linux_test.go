@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 func TestItHangsAndComesBack(t *testing.T) {
 	need.Root(t)
 	need.Tools(t, "mount")
-	need.File(t, "/dev/fuse", "fuse3")
+	need.File(t, "/dev/fuse", "a kernel that knows FUSE, as modprobe fuse loads it")
 	dir := t.TempDir()
 	fs := hangfs.Mount(t, 0, dir)
 	look := func() <-chan error {
