@@ -40,6 +40,15 @@ const maxText = 1 << 20
 // Keys that are left out get their defaults. The error is of type Problems and
 // holds every mistake, sorted by place.
 func Load(name string, text []byte) (*Profile, error) {
+	return load(name, text, keyTable(), func(c *checker) {
+		c.p.derive(c.places)
+		c.required()
+		c.all()
+	})
+}
+
+// load reads a profile, and has it checked.
+func load(name string, text []byte, keys map[string]key, check func(*checker)) (*Profile, error) {
 	fail := func(format string, args ...any) error {
 		return Problems{{File: name, Text: fmt.Sprintf(format, args...)}}
 	}
@@ -61,17 +70,35 @@ func Load(name string, text []byte) (*Profile, error) {
 		return nil, Problems{{File: name, Line: second.Line, Col: second.Column, Text: "a second document begins here; a profile is one document"}}
 	}
 	p := base()
-	d := &decoder{file: name, keys: keyTable(), places: map[string]place{}}
+	d := &decoder{file: name, keys: keys, places: map[string]place{}}
 	d.value(doc.Content[0], reflect.ValueOf(p).Elem(), "")
-	c := &checker{decoder: d, p: p}
-	p.derive(d.places)
-	c.required()
-	c.all()
+	check(&checker{decoder: d, p: p})
 	if len(d.problems) > 0 {
 		d.problems.sort()
 		return nil, d.problems
 	}
 	return p, nil
+}
+
+// LoadRing reads the part of a profile by which a ring is kept that serves no
+// cluster: ring, and this machine as the only one of nodes.
+func LoadRing(name string, text []byte) (*Profile, error) {
+	keys := keyTable()
+	nodes := keys["nodes"]
+	nodes.min, nodes.max = 1, 1
+	keys["nodes"] = nodes
+	return load(name, text, keys, func(c *checker) {
+		switch t, nodes := c.p.Transport(), c.p.Nodes; {
+		case t.Shape != ShapeRing && !c.broken("ring.transport"):
+			c.at("ring.transport", "%s is no ring of cables; write thunderbolt or ethernet", t.Name)
+		case c.broken("nodes"):
+		case len(nodes) != 1 || nodes[0].Name == "":
+			c.at("nodes", "names this machine and no other here; write one entry with name and ring")
+		case !nodes[0].Ring.Is4() || !nodes[0].Ring.IsGlobalUnicast():
+			c.at("nodes[0].ring", "is no IPv4 address of a machine; write this machine's own address on the ring, such as 10.203.4.11")
+		}
+		c.ring()
+	})
 }
 
 var yamlLine = regexp.MustCompile(`line (\d+): (.*)`)
