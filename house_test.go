@@ -150,6 +150,7 @@ var arrows = map[string]room{
 	"ringboot/firstboot/trust":              {"discovery/grant firstboot/status profiles/fault firstboot/trust/bindings", "the channel carries and does not decide"},
 	"ringboot/rehearsal":                    {"imagebuilder profiles discovery rehearsal", "the stand-ins know the tools, not the agent"},
 	"ringboot/rehearsal/nodetest":           {"firstboot/host rehearsal/crash rehearsal/disk", "a memory machine for the node's own steps"},
+	"ringboot/firstboot/pairing":            {"firstboot/host profiles/fault", "two machines and a cable need nothing else"},
 }
 
 func TestArrowsPointOneWay(t *testing.T) {
