@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -68,4 +69,26 @@ func (Notifier) Watchdog() time.Duration {
 		return 0
 	}
 	return d / 2
+}
+
+// Beat says that the unit has started, and then how it is as often as the
+// watchdog wants to hear of it, until the context ends.
+func (n Notifier) Beat(ctx context.Context, is func() string) {
+	n.Ready()
+	every := n.Watchdog()
+	if every == 0 {
+		every = time.Minute
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		n.Status(is())
+		n.Alive()
+		select {
+		case <-ctx.Done():
+			n.Stopping()
+			return
+		case <-tick.C:
+		}
+	}
 }

@@ -216,23 +216,8 @@ func (k *Keeper) Run(ctx context.Context, n host.Notifier, socket string) error 
 	for _, s := range services {
 		all.Go(func() { k.serve(ctx, s) })
 	}
-	n.Ready()
-	every := n.Watchdog()
-	if every == 0 {
-		every = time.Minute
-	}
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		n.Status(k.Status().Verdict)
-		n.Alive()
-		select {
-		case <-ctx.Done():
-			n.Stopping()
-			return nil
-		case <-tick.C:
-		}
-	}
+	n.Beat(ctx, func() string { return k.Status().Verdict })
+	return nil
 }
 
 // againAfter is the pause before a service that ended is started again.

@@ -9,10 +9,10 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
+	"ringboot/firstboot/host"
 	"ringboot/firstboot/trust"
 	"ringboot/profiles/fault"
 )
@@ -57,25 +57,11 @@ var ErrRunning = fault.Refused.New("another agent is running on this node: see s
 // Listen opens an agent's socket. A left-over of a dead agent
 // is replaced, a living one is refused.
 func Listen(path string) (net.Listener, error) {
-	if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
-		conn.Close()
+	l, err := host.Socket(path)
+	if errors.Is(err, host.ErrAnswers) {
 		return nil, ErrRunning
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("make the agent's socket: %w", err)
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("replace the agent's socket: %w", err)
-	}
-	listener, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("make the agent's socket: %w", err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		listener.Close()
-		return nil, fmt.Errorf("protect the agent's socket: %w", err)
-	}
-	return listener, nil
+	return l, err
 }
 
 // Serve answers until the context ends, then waits for its connections.
