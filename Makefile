@@ -13,7 +13,7 @@ export GOFLAGS ?= -buildvcs=false
 
 .PHONY: all help bin image practice-iso test test-busy check bench fuzz figures pictures rehearse lint dist clean FORCE
 
-all: bin ## build mkimage, rehearse, firstboot and peers into build/bin
+all: bin ## build mkimage, rehearse, firstboot, peers and ringkeeper into build/bin
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,7 +41,7 @@ $(SETUP): FORCE
 
 bin: $(AGENT) $(STANDIN) $(SETUP)
 	@mkdir -p build/bin
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/bin/ ./cmd/mkimage ./cmd/peers ./cmd/rehearse
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/bin/ ./cmd/mkimage ./cmd/peers ./cmd/rehearse ./cmd/ringkeeper
 	@cp $(AGENT) build/bin/firstboot
 
 # An ISO that is not there is said before anything is built.

@@ -151,6 +151,8 @@ var arrows = map[string]room{
 	"ringboot/rehearsal":                    {"imagebuilder profiles discovery rehearsal", "the stand-ins know the tools, not the agent"},
 	"ringboot/rehearsal/nodetest":           {"firstboot/host rehearsal/crash rehearsal/disk", "a memory machine for the node's own steps"},
 	"ringboot/firstboot/pairing":            {"firstboot/host profiles/fault", "two machines and a cable need nothing else"},
+	"ringboot/cmd/ringkeeper":               {"cmd/cli firstboot/alone firstboot/host firstboot/ringreport firstboot/status imagebuilder/deb profiles/fault", "it keeps a ring and makes its own package: no cluster, no image"},
+	"ringboot/firstboot/alone":              {"firstboot/host firstboot/pairing firstboot/ring firstboot/ringup firstboot/status profiles", "a keeper without a cluster asks nobody but the other ends of its cables"},
 }
 
 func TestArrowsPointOneWay(t *testing.T) {

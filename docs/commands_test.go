@@ -12,7 +12,7 @@ import (
 	"ringboot/rehearsal/need"
 )
 
-var programs = []string{"mkimage", "rehearse", "peers", "firstboot"}
+var programs = []string{"mkimage", "rehearse", "peers", "firstboot", "ringkeeper"}
 
 // listed is a command in the help of its program.
 var listed = regexp.MustCompile(`(?m)^  ([a-z][a-z-]+) +[A-Z]`)
@@ -105,6 +105,10 @@ func TestExitCodes(t *testing.T) {
 		"firstboot admit":                         2,
 		"firstboot leave --root adir":             6,
 		"firstboot leave --yes --root adir":       4,
+		"ringkeeper status --root adir":           4,
+		"ringkeeper pair --root adir":             4,
+		"ringkeeper pair --ring here":             2,
+		"ringkeeper leave --root adir":            6,
 		"rehearse --drill earthquake":             2,
 		"rehearse --until lunch":                  2,
 		"rehearse --accel nope":                   2,

@@ -220,7 +220,7 @@ func products(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, program := range []string{"mkimage", "rehearse", "peers", "firstboot"} {
+	for _, program := range programs {
 		if _, err := os.Stat(filepath.Join(bin, program)); err != nil {
 			if need.InCI() {
 				t.Fatalf("CI skips nothing: %v: run make bin first", err)
@@ -319,7 +319,7 @@ var variable = regexp.MustCompile(`^[A-Z_]+=`)
 
 func accepts(ctx context.Context, bin string, words []string) error {
 	program := filepath.Base(words[0])
-	if !slices.Contains([]string{"mkimage", "rehearse", "peers", "firstboot"}, program) {
+	if !slices.Contains(programs, program) {
 		if slices.Contains(foreign, words[0]) {
 			return nil
 		}
@@ -350,7 +350,7 @@ func accepts(ctx context.Context, bin string, words []string) error {
 }
 
 // inline is a command of ours within a sentence.
-var inline = regexp.MustCompile("`((?:mkimage|rehearse|peers|firstboot)(?: [^`]*)?)`")
+var inline = regexp.MustCompile("`((?:mkimage|rehearse|peers|firstboot|ringkeeper)(?: [^`]*)?)`")
 
 // TestCommandsWithinSentences has the real command lines parse those, too.
 func TestCommandsWithinSentences(t *testing.T) {

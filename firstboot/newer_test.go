@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"ringboot/firstboot/acceptance"
+	"ringboot/firstboot/alone"
 	"ringboot/firstboot/base"
 	"ringboot/firstboot/drift"
 	"ringboot/firstboot/host"
 	"ringboot/firstboot/journal"
 	"ringboot/firstboot/keeper"
+	"ringboot/firstboot/pairing"
 	"ringboot/firstboot/replacedisk"
 	"ringboot/firstboot/settled"
 	"ringboot/firstboot/trust"
@@ -155,6 +157,10 @@ func states() []state {
 				return "", err
 			}
 			return "", settled.Write(h.Files, *m)
+		}},
+		{alone.PairedFile, `{"version": 1, "key": "` + strings.Repeat("A", 85) + `w=="}`, func(_ *testing.T, _ string, h host.Host) (string, error) {
+			_, err := pairing.Read(h.Files, alone.PairedFile)
+			return "", err
 		}},
 		{keeper.ChargeFile, "", func(t *testing.T, _ string, h host.Host) (string, error) { return kept(t, h) }},
 		{keeper.ToldFile, "", func(t *testing.T, _ string, h host.Host) (string, error) { return kept(t, h) }},

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,9 +17,6 @@ import (
 	"ringboot/profiles"
 )
 
-// ringReportFile is what a report is called unless somebody says otherwise.
-const ringReportFile = "ringboot-ring-report.json"
-
 func newRing(t *terminal) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "ring",
@@ -36,44 +31,17 @@ func newRing(t *terminal) *cobra.Command {
 
 func newRingReport(t *terminal) *cobra.Command {
 	return &cobra.Command{
-		Use:   "report [FILE]",
-		Short: "Write a file about the ring that one can send",
-		Long: `Write a file about the ring that one can send: machine, firmware, kernel,
-controllers, cables, ports, losses, and what the kernel said of Thunderbolt.
-
-Serial numbers, hardware addresses, addresses and names are taken out; the same
-one gets the same word everywhere. It is JSON: read it before you send it. It
-works without an agent and on a machine that is in no cluster, as root for the
-kernel's log. Nothing is sent by this program.`,
+		Use:     "report [FILE]",
+		Short:   "Write a file about the ring that one can send",
+		Long:    cli.RingReportText,
 		Example: "  firstboot ring report\n  firstboot ring report - | jq .ports",
 		Args:    cli.AtMostOne("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			name := ringReportFile
-			if len(args) > 0 {
-				name = args[0]
-			}
 			r, err := ringRequest(cmd, t)
 			if err != nil {
 				return err
 			}
-			var text bytes.Buffer
-			if err := cli.JSON(&text, ringreport.Make(cmd.Context(), r)); err != nil {
-				return err
-			}
-			if name == "-" {
-				_, err := t.Stdout.Write(text.Bytes())
-				return err
-			}
-			f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-			if err != nil {
-				return err
-			}
-			_, err = f.Write(text.Bytes())
-			if err = errors.Join(err, f.Close()); err != nil {
-				return err
-			}
-			fmt.Fprintf(t.Stdout, "%s: the ring of this machine, without serial numbers, addresses and names; read it before you send it\n", name)
-			return nil
+			return t.WriteRingReport(args, ringreport.Make(cmd.Context(), r))
 		},
 	}
 }

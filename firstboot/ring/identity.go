@@ -18,7 +18,7 @@ import (
 )
 
 // Identity is what a node proves itself with on the cable: the certificate
-// that the cluster's CA gave it.
+// that the cluster's CA gave it. Without a CA it is the node's own, and Bound alone says whose counts.
 type Identity struct {
 	Node      string
 	ClusterID string
@@ -47,7 +47,7 @@ type session struct {
 }
 
 func newSession(id Identity, nodes []string, bootID string) (*session, error) {
-	if id.Leaf == nil || id.CA == nil || len(id.Key) != ed25519.PrivateKeySize {
+	if id.Leaf == nil || id.CA == nil && id.Bound == nil || len(id.Key) != ed25519.PrivateKeySize {
 		return nil, errors.New("the ring needs the node's certificate, its key and the cluster's ca: install the seed package")
 	}
 	private, err := ecdh.X25519().GenerateKey(rand.Reader)
@@ -87,7 +87,7 @@ func (s *session) believe(a Announce, frame signed) error {
 	}
 	// The dates are left to the trusted channel: the ring must come up on a
 	// machine whose clock has lost its battery, and it carries no secrets.
-	if err := leaf.CheckSignatureFrom(s.id.CA); err != nil {
+	if s.id.CA != nil && leaf.CheckSignatureFrom(s.id.CA) != nil {
 		return fmt.Errorf("%w: its certificate is not from this cluster's ca", errUntrusted)
 	}
 	if leaf.Subject.CommonName != a.Node {
@@ -119,6 +119,10 @@ func (s *session) own(a Announce, voucher ed25519.PublicKey) (ed25519.PublicKey,
 		bound, agreed = s.id.Bound(a.Node)
 	}
 	switch {
+	case s.id.CA == nil && (bound == nil || !bound.Equal(voucher)):
+		return nil, fmt.Errorf("%w: %s is not paired with this machine, or shows another key than it did: if it is one of the three, ringkeeper forget %[2]s and pair again", errUntrusted, printable(a.Node))
+	case s.id.CA == nil:
+		return bound, nil
 	case agreed && (bound == nil || len(a.Own) < ed25519.PublicKeySize || !bound.Equal(ed25519.PublicKey(a.Own[:ed25519.PublicKeySize]))):
 		return nil, fmt.Errorf("%w: %s is bound to another key: a used or copied stick, or another machine in its place", errUntrusted, printable(a.Node))
 	case agreed:

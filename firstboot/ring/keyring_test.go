@@ -158,3 +158,57 @@ func TestTheHelloShowsTheKeyThatTheNodeMade(t *testing.T) {
 		t.Errorf("a listener hears the key %x of %q", word, node)
 	}
 }
+
+// Without a CA a hello is believed by the key that a pairing brought, and by no
+// certificate, own word or grant of another key.
+func TestWithoutACAOnlyThePairedKeyCounts(t *testing.T) {
+	k := newKeyring(t)
+	frege, russell, stranger := k.identity(t, "frege"), k.identity(t, "russell"), k.identity(t, "russell")
+	paired := russell.Leaf.PublicKey.(ed25519.PublicKey)
+	frege.CA = nil
+	if _, err := newSession(frege, nodeNames, ""); err == nil {
+		t.Fatal("nobody says whose key counts, and the ring is kept")
+	}
+	frege.Bound = func(node string) (ed25519.PublicKey, bool) {
+		if node == "russell" {
+			return paired, true
+		}
+		return nil, false
+	}
+	s, err := newSession(frege, nodeNames, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger.Own = append(bytes.Clone(paired), make([]byte, ed25519.SignatureSize)...)
+	forged := russell
+	forged.Key = stranger.Key
+	for name, c := range map[string]struct {
+		id   Identity
+		want string
+	}{
+		"the paired key":                      {russell, ""},
+		"another key with its name":           {stranger, "not trusted: russell is not paired with this machine, or shows another key than it did: if it is one of the three, ringkeeper forget russell and pair again"},
+		"the paired certificate, another key": {forged, "not trusted: its signature is wrong"},
+		"a machine that is not paired":        {k.identity(t, "wittgenstein"), "not trusted: wittgenstein is not paired with this machine, or shows another key than it did: if it is one of the three, ringkeeper forget wittgenstein and pair again"},
+	} {
+		other, err := newSession(c.id, nodeNames, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := other.announce("en05", 1500)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, frame, err := parseAnnounce(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if err := s.believe(a, frame); err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}

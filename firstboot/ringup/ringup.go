@@ -62,6 +62,12 @@ const (
 	initrdTimeout = 10 * time.Minute
 )
 
+// Marks are the files by which what the floor's commands made is remembered:
+// whoever takes the floor away takes them, too.
+func Marks() []string {
+	return []string{ringInitrdMark, ringUdevMark, ringFilterMark, ringSegmentMark, ringFRRMark}
+}
+
 // job is one thing that the step keeps so: a file, a module, or a command that
 // must run once for each content of files.
 type job struct {

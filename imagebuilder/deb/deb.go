@@ -28,6 +28,8 @@ type Package struct {
 	Version      string
 	Architecture string // amd64 | all
 	Section      string
+	Depends      string // as the control file has it; may be empty
+	Conflicts    string
 	Summary      string // one line
 	Description  string // further lines; may be empty
 	Time         time.Time
@@ -213,8 +215,13 @@ func (p Package) tree() []Entry {
 
 func (p Package) control(entries []Entry) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "Package: %s\nVersion: %s\nArchitecture: %s\nMaintainer: %s\nInstalled-Size: %d\nSection: %s\nPriority: optional\nDescription: %s\n",
-		p.Name, p.Version, p.Architecture, maintainer, (size(entries)+1023)/1024, p.Section, p.Summary)
+	fmt.Fprintf(&b, "Package: %s\nVersion: %s\nArchitecture: %s\nMaintainer: %s\nInstalled-Size: %d\n",
+		p.Name, p.Version, p.Architecture, maintainer, (size(entries)+1023)/1024)
+	for _, f := range [][2]string{{"Depends", p.Depends}, {"Conflicts", p.Conflicts}, {"Section", p.Section}, {"Priority", "optional"}, {"Description", p.Summary}} {
+		if f[1] != "" {
+			fmt.Fprintf(&b, "%s: %s\n", f[0], f[1])
+		}
+	}
 	for line := range strings.Lines(p.Description) {
 		if line = strings.TrimRight(line, "\n"); line == "" {
 			line = "." // Debian policy 5.6.13: how an empty line is written
