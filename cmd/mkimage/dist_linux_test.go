@@ -139,7 +139,7 @@ func TestDistIsWhole(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "../../.ci/dist", dir)
 	cmd.Env = append(os.Environ(), "TARGETS=linux/amd64")
 	said, err := cmd.CombinedOutput()
-	if err != nil || !strings.HasSuffix(string(said), "made: "+dir+" (5 files)\n") {
+	if err != nil || !strings.HasSuffix(string(said), "made: "+dir+" (7 files)\n") {
 		t.Fatalf("%v\n%s", err, said)
 	}
 	in := func(name string, args ...string) string {
@@ -153,12 +153,21 @@ func TestDistIsWhole(t *testing.T) {
 		return string(out)
 	}
 	in("sha256sum", "--quiet", "-c", "SHA256SUMS")
-	packages, err := filepath.Glob(filepath.Join(dir, "*.deb"))
-	if err != nil || len(packages) != 1 {
-		t.Fatal(packages, err)
+	for _, name := range []string{"ringboot-tools", "ringboot-keeper"} {
+		packages, err := filepath.Glob(filepath.Join(dir, name+"_*_amd64.deb"))
+		if err != nil || len(packages) != 1 {
+			t.Fatal(packages, err)
+		}
+		if got := strings.TrimSpace(in("dpkg-deb", "--field", packages[0], "Package")); got != name {
+			t.Errorf("package %q", got)
+		}
 	}
-	if got := strings.TrimSpace(in("dpkg-deb", "--field", packages[0], "Package")); got != "ringboot-tools" {
-		t.Errorf("package %q", got)
+	keepers, err := filepath.Glob(filepath.Join(dir, "ringkeeper-*-linux-amd64"))
+	if err != nil || len(keepers) != 1 {
+		t.Fatal(keepers, err)
+	}
+	if out := in(keepers[0], "pair", "--help"); !strings.Contains(out, "code of six digits") {
+		t.Errorf("the keeper alone says %s", out)
 	}
 	archives, err := filepath.Glob(filepath.Join(dir, "*.tar.gz"))
 	if err != nil || len(archives) != 1 {
