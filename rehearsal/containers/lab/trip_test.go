@@ -2,6 +2,7 @@ package lab_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -59,6 +60,7 @@ func TestThreeSystemsComeToTheReport(t *testing.T) {
 		{"provisioning has ended", trip.provisioningEnded},
 		{"the report is handed out", trip.reportHandedOut},
 		{"the acceptance runs again", func(l trip) { l.acceptedAgain(first) }},
+		{"a dead disk is replaced by a unit", trip.deadDisk},
 		{"who is off the ring is out of the storage", trip.offTheRing},
 		{"a guest of a node without power runs elsewhere", trip.deadNode},
 	} {
@@ -177,6 +179,40 @@ func (l trip) reportHandedOut() {
 	}
 	if shown := curl(page + "/report"); !strings.Contains(shown, "<html") || !strings.Contains(shown, "philosophers") {
 		l.T.Errorf("the status page shows no report:\n%s", shown)
+	}
+}
+
+// deadDisk ends an OSD and puts a blank disk in its place: the command has systemd
+// work at it, and ends with it.
+func (l trip) deadDisk() {
+	const disks = "/var/lib/pvestandin/disks.json"
+	var has []map[string]any
+	if err := json.Unmarshal([]byte(l.In("russell", "cat", disks)), &has); err != nil {
+		l.T.Fatal(err)
+	}
+	osd := ""
+	for i, d := range has {
+		if n, _ := d["OSD"].(float64); d["Serial"] == "DATA-RUSSELL" {
+			osd = fmt.Sprint(n)
+			has[i] = map[string]any{"Name": d["Name"], "Serial": "SPARE-RUSSELL", "Model": d["Model"], "Bytes": d["Bytes"], "Type": d["Type"], "OSD": -1}
+		}
+	}
+	text, err := json.Marshal(has)
+	l.Must(err)
+	l.In("russell", "systemctl", "disable", "--now", "ceph-osd@"+osd)
+	_, err = l.Systems["russell"].Feed(l.Ctx, text, "sh", "-c", "cat >"+disks)
+	l.Must(err)
+	said := l.In("russell", "firstboot", "replace-disk", "osd."+osd, "SPARE-RUSSELL")
+	l.T.Logf("replace-disk says:\n%s", said)
+	if !strings.Contains(said, "\nreplaced osd."+osd+" of russell (") {
+		l.T.Errorf("it does not end with the new disk:\n%s", said)
+	}
+	ran := l.In("russell", "journalctl", "--no-pager", "-o", "cat", "-u", "ringboot-replace-disk")
+	if state, _ := l.Systems["russell"].Run(l.Ctx, "systemctl", "is-active", "ringboot-replace-disk"); !strings.HasPrefix(string(state), "inactive") || !strings.Contains(ran, "osd."+osd) {
+		l.T.Errorf("the unit is %s, and says:\n%s", state, ran)
+	}
+	if health := l.In("frege", "ceph", "-s"); !strings.Contains(health, "3 osds: 3 up") {
+		l.T.Errorf("Ceph says:\n%s", health)
 	}
 }
 
