@@ -142,7 +142,7 @@ func TestANoIsHeardWhereverItIsSaid(t *testing.T) {
 		}
 	}
 	all = slices.Compact(all)
-	tried := need.Drawn(t, slices.Clone(all), budget(2, 4, 12))
+	tried := need.Drawn(t, slices.Clone(all), budget(2, 2, 10))
 	harmed := 0
 	for _, c := range tried {
 		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
@@ -209,7 +209,7 @@ func TestAnAgentThatWasAwayWasNotAsked(t *testing.T) {
 			}
 		}
 	}
-	for _, c := range need.Drawn(t, all, budget(2, 4, 12)) {
+	for _, c := range need.Drawn(t, all, budget(2, 2, 10)) {
 		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
 			a := newAsking(t)
 			a.window(c.at)
