@@ -61,6 +61,14 @@ func TestWhichDisksTakeDatabases(t *testing.T) {
 			of(s, fsid)
 			s.Groups["/dev/nvme1n1"] = pve.Group{Name: group, Volumes: []pve.LogicalVolume{{Name: part, Tagged: true}, {Name: "photos"}}}
 		}), 0, false, "holds parts of this cluster's OSDs and something else beside them"},
+		"both in one group, consented": {with(used(fast, lvm), func(s *Sight) {
+			of(s, fsid)
+			s.Node.Wipe = []string{"FAST"}
+			s.Groups["/dev/nvme1n1"] = pve.Group{Name: group, Volumes: []pve.LogicalVolume{{Name: part, Tagged: true}, {Name: "photos"}}}
+		}), 0, false, "holds parts of this cluster's OSDs and something else beside them"},
+		"unused volumes of a group that is somebody's": {with(used(fast, lvm), func(s *Sight) {
+			s.Groups["/dev/nvme1n1"] = pve.Group{Name: "vg0", Free: 150e9, Volumes: []pve.LogicalVolume{{Name: part}}}
+		}), 0, false, "is in use, with LVM"},
 		"too small":               {with(fast, func(s *Sight) { s.Ceph.DBSize = 0 }), 0, false, "has 186 GiB free, and the databases of its new OSDs want 746"},
 		"the system's":            {with(fast, func(s *Sight) { s.Node.DBDisk = profiles.Disk{Kernel: "nvme0n1"} }), 0, false, "is the disk that the system runs from, and takes no part of an OSD"},
 		"an OSD itself":           {with(fast, func(s *Sight) { s.Node.DBDisk = profiles.Disk{Kernel: "sda"} }), 0, false, "is an OSD itself, and db_disk names it for parts of others"},

@@ -66,6 +66,21 @@ var faults = []fault{
 	{"a used disk is erased without consent", "firstboot/storage/disks.go",
 		`case slices.Contains(n.Wipe, c.disk.Serial) && c.disk.Serial != "":`, `case c.disk.Serial != "":`,
 		"firstboot/storage", "TestWhichDisksAreTaken", false},
+	{"a disk with somebody's volumes takes databases", "firstboot/blockdb/blockdb.go",
+		`case others == 0 && disk.Used == lvm && clean && `, `case others == 0 && disk.Used == lvm && (clean || ours == 0) && `,
+		"firstboot/blockdb", "TestWhichDisksTakeDatabases", false},
+	{"a disk with this cluster's databases is erased", "firstboot/blockdb/blockdb.go",
+		`case ours == 0 && disk.Serial != "" && slices.Contains(n.Wipe, disk.Serial):`, `case disk.Serial != "" && slices.Contains(n.Wipe, disk.Serial):`,
+		"firstboot/blockdb", "TestWhichDisksTakeDatabases", false},
+	{"a volume that has an owner is taken for unused", "firstboot/pve/lvm.go",
+		`case cephPart.MatchString(v.Name) && !v.Tagged:`, `case cephPart.MatchString(v.Name):`,
+		"firstboot/pve", "TestUnusedVolumes", false},
+	{"the lock of corosync.conf stays when the work fails", "firstboot/pve/lock.go",
+		`return errors.Join(err, files.Remove(confLock))`, `if err != nil {
+		return err
+	}
+	return files.Remove(confLock)`,
+		matrix, "TestTheConfigurationIsLocked", false},
 	{"the disk of the system becomes an OSD", "firstboot/storage/disks.go",
 		`case root(c.disk):`, `case root(c.disk) && c.disk.Serial == "":`,
 		"firstboot/storage", "TestWhichDisksAreTaken", false},
