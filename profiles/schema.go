@@ -34,20 +34,7 @@ func schemaOf(t reflect.Type, path string, table map[string]key) map[string]any 
 	case reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
 		s["type"] = "string"
 	case t.Kind() == reflect.Struct:
-		s["type"] = "object"
-		s["additionalProperties"] = false
-		properties, required := map[string]any{}, []string{}
-		for _, f := range fields(t) {
-			name := yamlName(f)
-			properties[name] = schemaOf(f.Type, join(path, name), table)
-			if needed(f.Type, join(path, name), table) {
-				required = append(required, name)
-			}
-		}
-		s["properties"] = properties
-		if len(required) > 0 {
-			s["required"] = required
-		}
+		objectSchema(s, t, path, table)
 		if path == restPath {
 			return map[string]any{"anyOf": []any{s, map[string]any{"const": RestWord}}}
 		}
@@ -87,6 +74,23 @@ func schemaOf(t reflect.Type, path string, table map[string]key) map[string]any 
 		}
 	}
 	return nullable(s, k)
+}
+
+func objectSchema(s map[string]any, t reflect.Type, path string, table map[string]key) {
+	s["type"] = "object"
+	s["additionalProperties"] = false
+	properties, required := map[string]any{}, []string{}
+	for _, f := range fields(t) {
+		name := yamlName(f)
+		properties[name] = schemaOf(f.Type, join(path, name), table)
+		if needed(f.Type, join(path, name), table) {
+			required = append(required, name)
+		}
+	}
+	s["properties"] = properties
+	if len(required) > 0 {
+		s["required"] = required
+	}
 }
 
 // constrain adds the rules of one word. The empty word means "left out".
