@@ -90,7 +90,7 @@ type node struct {
 	last  told
 }
 
-func start(t *testing.T, m *lan.Machine, spec string) *node {
+func start(t *testing.T, m *lan.Namespace, spec string) *node {
 	t.Helper()
 	n := &node{t: t, name: strings.Fields(spec)[0], cmd: m.Command(os.Args[0], "-test.run=^$"), lines: make(chan told, 1000)}
 	n.cmd.Env = append(os.Environ(), nodeEnv+"="+spec)
@@ -204,12 +204,12 @@ func ok(t testing.TB, err error) {
 }
 
 // three plugs three machines into one switch and runs before on each.
-func three(t *testing.T, before func(m *lan.Machine)) (l *lan.Net, sw string, machines []*lan.Machine) {
+func three(t *testing.T, before func(m *lan.Namespace)) (l *lan.Net, sw string, machines []*lan.Namespace) {
 	t.Helper()
 	l = newLAN(t)
 	sw = must[string](t)(l.Switch())
 	for i, name := range []string{"frege", "russell", "wittgenstein"} {
-		m := must[*lan.Machine](t)(l.Machine(name))
+		m := must[*lan.Namespace](t)(l.Machine(name))
 		if before != nil {
 			before(m)
 		}
@@ -220,7 +220,7 @@ func three(t *testing.T, before func(m *lan.Machine)) (l *lan.Net, sw string, ma
 }
 
 // allSee starts three nodes and waits until each sees the others.
-func allSee(t *testing.T, machines []*lan.Machine) (nodes []*node) {
+func allSee(t *testing.T, machines []*lan.Namespace) (nodes []*node) {
 	t.Helper()
 	for i, m := range machines {
 		nodes = append(nodes, start(t, m, fmt.Sprintf("%s 10.203.3.%d", m.Name, 11+i)))
@@ -243,7 +243,7 @@ func TestThreeNodesSeeEachOtherWithoutADefaultRoute(t *testing.T) {
 
 func TestWithoutIPv6(t *testing.T) {
 	t.Parallel()
-	_, _, machines := three(t, func(m *lan.Machine) {
+	_, _, machines := three(t, func(m *lan.Namespace) {
 		ok(t, m.Run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1"))
 	})
 	allSee(t, machines)
@@ -263,9 +263,9 @@ func TestWithoutIPv4(t *testing.T) {
 func TestRingPortsWithOneAddress(t *testing.T) {
 	t.Parallel()
 	l := newLAN(t)
-	var machines []*lan.Machine
+	var machines []*lan.Namespace
 	for _, name := range []string{"frege", "russell", "wittgenstein"} {
-		machines = append(machines, must[*lan.Machine](t)(l.Machine(name)))
+		machines = append(machines, must[*lan.Namespace](t)(l.Machine(name)))
 	}
 	for i := range machines {
 		sw := must[string](t)(l.Switch())

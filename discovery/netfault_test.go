@@ -53,7 +53,7 @@ func TestAViewerHearsAndIsNotHeard(t *testing.T) {
 	t.Parallel()
 	l, sw, machines := three(t, nil)
 	nodes := allSee(t, machines)
-	sofa := must[*lan.Machine](t)(l.Machine("sofa"))
+	sofa := must[*lan.Namespace](t)(l.Machine("sofa"))
 	must[string](t)(sofa.Plug(sw, "10.203.3.99/24"))
 	start(t, sofa, "viewer").sees("frege", "russell", "wittgenstein")
 	if n := len(nodes[0].last.Peers); n != 2 {
@@ -68,7 +68,7 @@ func TestDigAndAvahiReadOurRecords(t *testing.T) {
 	need.Tools(t, "dig:dnsutils", "avahi-browse:avahi-utils", "avahi-daemon", "dbus-daemon:dbus")
 	l, sw, machines := three(t, nil)
 	allSee(t, machines)
-	reader := must[*lan.Machine](t)(l.Machine("reader"))
+	reader := must[*lan.Namespace](t)(l.Machine("reader"))
 	must[string](t)(reader.Plug(sw, "10.203.3.98/24"))
 	ok(t, reader.IP("route", "add", "default", "dev", "eth0"))
 
@@ -96,7 +96,7 @@ func TestDigAndAvahiReadOurRecords(t *testing.T) {
 
 // avahi runs the daemon with a bus of its own on the machine and returns what
 // avahi-browse resolves.
-func avahi(t *testing.T, m *lan.Machine) string {
+func avahi(t *testing.T, m *lan.Namespace) string {
 	t.Helper()
 	dir := t.TempDir()
 	ok(t, os.Chmod(dir, 0o755))

@@ -18,7 +18,7 @@ const feelEvery = 4 * time.Second
 // the steps are about.
 func (a *Agent) feel(ctx context.Context) {
 	p := a.Parts
-	node := pve.Node{Host: p.Host, Name: p.Node.Name}
+	node := pve.Local{Host: p.Host, Name: p.Node.Name}
 	tick := time.NewTicker(feelEvery)
 	defer tick.Stop()
 	answers := make(chan error, 1)

@@ -28,7 +28,7 @@ func (a *Agent) Look(ctx context.Context, keep []string) (keeper.Told, error) {
 	}
 	_ = json.Unmarshal(text, &before) // torn: it is told anew
 	now := p.Host.Clock.Now()
-	node := pve.Node{Host: p.Host, Name: p.Node.Name}
+	node := pve.Local{Host: p.Host, Name: p.Node.Name}
 	if err := node.Answers(); err != nil { // what cannot be read has not changed
 		if len(keep) > 0 {
 			return before, fault.Precondition.Wrap(err)
@@ -66,7 +66,7 @@ func (a *Agent) Look(ctx context.Context, keep []string) (keeper.Told, error) {
 const factsTime = 20 * time.Second
 
 // wearOf is how far the disks are used up, as they say it.
-func wearOf(disks []pve.Disk) (out []keeper.Wear) {
+func wearOf(disks []pve.ListedDisk) (out []keeper.Wear) {
 	for _, d := range disks {
 		if d.Life >= 0 {
 			out = append(out, keeper.Wear{Disk: d.Device, Serial: d.Serial, Used: float64(100 - d.Life)})

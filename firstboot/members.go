@@ -30,7 +30,7 @@ const (
 
 // follow reads membership now and then, apart from everything else: reading
 // /etc/pve may hang for as long as pmxcfs does.
-func (m *members) follow(ctx context.Context, node pve.Node, quiet func() bool) {
+func (m *members) follow(ctx context.Context, node pve.Local, quiet func() bool) {
 	tick := time.NewTimer(membersEvery)
 	defer tick.Stop()
 	answers := make(chan map[string]status.State, 1)

@@ -77,7 +77,7 @@ func services(p *Parts) ([]keeper.Service, error) {
 		out = append(out, keeper.Service{Name: "admissions", Run: p.admissions})
 	}
 	return append(out, keeper.Service{Name: "membership", Run: func(ctx context.Context) error {
-		who.follow(ctx, pve.Node{Host: p.Host, Name: p.Node.Name}, r.Quiet)
+		who.follow(ctx, pve.Local{Host: p.Host, Name: p.Node.Name}, r.Quiet)
 		return nil
 	}}), nil
 }

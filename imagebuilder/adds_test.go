@@ -41,7 +41,7 @@ func TestWhatPreflightAddsToABoot(t *testing.T) {
 // toTheMedium is how long a start takes from the menu's entry on.
 func toTheMedium(t *testing.T, ctx context.Context, stick string, looks bool) time.Duration {
 	t.Helper()
-	vm := machineWith(t, ctx, qemu.UEFI, stick, qemu.Disk{Path: blank(t), Serial: "root"})
+	vm := machineWith(t, ctx, qemu.UEFI, stick, qemu.Drive{Path: blank(t), Serial: "root"})
 	defer vm.Cut()
 	expect(t, ctx, vm, `Guard: ticket armed; no marked disk; reboot `)
 	begun := time.Now()

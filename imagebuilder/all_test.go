@@ -49,7 +49,7 @@ func TestTheTableLeadsToThePlaces(t *testing.T) {
 	if err != nil || !strings.HasPrefix(string(ticket), "# GRUB Environment Block\nringboot_ticket=armed\nringboot_node=frege\n") {
 		t.Errorf("the place of the ticket holds %q, %v", ticket, err)
 	}
-	if err := table.Append(f, medium.Entry{What: medium.Seen, Machine: medium.Machine{Serial: "MH64"}}); err != nil {
+	if err := table.Append(f, medium.Entry{What: medium.Seen, Machine: medium.Identity{Serial: "MH64"}}); err != nil {
 		t.Fatal(err)
 	}
 	if log, err := table.ReadLog(f); err != nil || len(log) != 1 || log[0].Machine.Serial != "MH64" {
@@ -153,11 +153,11 @@ func TestTheHistoryOfAStick(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ms01 := medium.Machine{Vendor: "Micro Computer", Product: "Venus", Serial: "MH64"}
+	ms01 := medium.Identity{Vendor: "Micro Computer", Product: "Venus", Serial: "MH64"}
 	for _, e := range []medium.Entry{
 		{What: medium.Seen, Machine: ms01},
-		{What: medium.Began, At: "2026-11-26T20:00:00Z", Node: "frege", Machine: ms01, Disk: &medium.Disk{Model: "Samsung SSD 980", Serial: "S1"}},
-		{What: medium.Began, At: "2026-11-26T20:30:00Z", Node: "russell", Machine: medium.Machine{Serial: "MH65"}, Disk: &medium.Disk{Model: "Kingston"}},
+		{What: medium.Began, At: "2026-11-26T20:00:00Z", Node: "frege", Machine: ms01, Disk: &medium.DiskLabel{Model: "Samsung SSD 980", Serial: "S1"}},
+		{What: medium.Began, At: "2026-11-26T20:30:00Z", Node: "russell", Machine: medium.Identity{Serial: "MH65"}, Disk: &medium.DiskLabel{Model: "Kingston"}},
 	} {
 		if err := table.Append(f, e); err != nil {
 			t.Fatal(err)

@@ -21,7 +21,7 @@ import (
 )
 
 // bootable writes frege's image of a skeleton that boots, with a serial console.
-func bootable(t *testing.T, root profiles.Disk) (path string, image *imagebuilder.Image) {
+func bootable(t *testing.T, root profiles.DiskName) (path string, image *imagebuilder.Image) {
 	t.Helper()
 	return bootableOf(t, "frege", func(r *imagebuilder.Request) { r.Profile.Nodes[0].RootDisk = root })
 }
@@ -88,7 +88,7 @@ func mark(state string) []byte {
 }
 
 // named is the disk that most machines here have.
-var named = profiles.Disk{Serial: "root"}
+var named = profiles.DiskName{Serial: "root"}
 
 // blank is a disk of zeros, large enough to be installed on.
 func blank(t *testing.T) string {
@@ -197,7 +197,7 @@ func boots(t *testing.T, ctx context.Context, firmware qemu.Firmware, kind qemu.
 		Media: []qemu.Medium{{Path: medium, Kind: kind, BootIndex: 1}},
 	}
 	if disk != "" {
-		m.Disks = []qemu.Disk{{Path: disk, Serial: "root", BootIndex: 2}}
+		m.Disks = []qemu.Drive{{Path: disk, Serial: "root", BootIndex: 2}}
 	}
 	vm, err := qemu.Start(ctx, m, filepath.Join(dir, "m"))
 	if err != nil {

@@ -36,11 +36,11 @@ func planOn(t *testing.T, files map[string]string) medium.Plan {
 func TestImagesOfOtherBoxes(t *testing.T) {
 	b := openBase(t, skeleton(t, base.SkeletonOptions{}))
 	keys := t.TempDir()
-	serial := func(s string) profiles.Disk { return profiles.Disk{Serial: s} }
+	serial := func(s string) profiles.DiskName { return profiles.DiskName{Serial: s} }
 	for name, c := range map[string]struct {
 		change  func(p *profiles.Profile, n *profiles.Node)
 		answer  []string
-		mirror  profiles.Disk
+		mirror  profiles.DiskName
 		atLeast int64
 		bare    bool // an image without preflight is refused
 	}{
@@ -48,18 +48,18 @@ func TestImagesOfOtherBoxes(t *testing.T) {
 			p.Install.Filesystem, n.RootDisk, n.MirrorDisk = "zfs (raid1)", serial("S1"), serial("S2")
 		}, []string{"filesystem = 'zfs'", "raid = 'raid1'", "ID_SERIAL = 'ringboot: no disk was chosen'"}, serial("S2"), 0, true},
 		"a mirror by two kinds of numbers": {func(p *profiles.Profile, n *profiles.Node) {
-			p.Install.Filesystem, n.RootDisk, n.MirrorDisk = "btrfs (raid1)", serial("S1"), profiles.Disk{ByID: "nvme-eui.2"}
-		}, []string{"filesystem = 'btrfs'", "raid = 'raid1'", "ID_SERIAL_SHORT = 'S1'", "ID_WWN = 'eui.2'"}, profiles.Disk{ByID: "nvme-eui.2"}, 0, false},
+			p.Install.Filesystem, n.RootDisk, n.MirrorDisk = "btrfs (raid1)", serial("S1"), profiles.DiskName{ByID: "nvme-eui.2"}
+		}, []string{"filesystem = 'btrfs'", "raid = 'raid1'", "ID_SERIAL_SHORT = 'S1'", "ID_WWN = 'eui.2'"}, profiles.DiskName{ByID: "nvme-eui.2"}, 0, false},
 		"one disk for system and OSD": {func(p *profiles.Profile, n *profiles.Node) {
 			p.Install.Size, n.RootDisk, n.OSDDisks = 96, serial("S1"), profiles.DiskList{{Rest: true}}
-		}, []string{"filesystem = 'ext4'", "hdsize = 96"}, profiles.Disk{}, 96<<30 + 100e9 + 16<<20, false},
+		}, []string{"filesystem = 'ext4'", "hdsize = 96"}, profiles.DiskName{}, 96<<30 + 100e9 + 16<<20, false},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 			r := request(t, b, "frege", keys)
 			for i := range r.Profile.Nodes {
 				n := &r.Profile.Nodes[i]
 				c.change(r.Profile, n)
-				for _, d := range []*profiles.Disk{&n.RootDisk, &n.MirrorDisk} {
+				for _, d := range []*profiles.DiskName{&n.RootDisk, &n.MirrorDisk} {
 					if d.Serial != "" && i > 0 {
 						d.Serial += fmt.Sprint("-", i)
 					}

@@ -326,7 +326,7 @@ func packageFile(p deb.Package) (file, error) {
 }
 
 // seed makes the package of what only this node gets.
-func (r Request) seed(plan profiles.Hashes, secrets keyring.Node) (deb.Package, error) {
+func (r Request) seed(plan profiles.Hashes, secrets keyring.Entry) (deb.Package, error) {
 	profile, err := profiles.Marshal(r.Profile)
 	if err != nil {
 		return deb.Package{}, err

@@ -10,7 +10,7 @@ import (
 )
 
 // Erases says in a few words which disk a name means.
-func Erases(d profiles.Disk) string {
+func Erases(d profiles.DiskName) string {
 	switch {
 	case d.Serial != "":
 		return "disk with serial " + d.Serial
@@ -68,7 +68,7 @@ func Beside(p *profiles.Profile, n profiles.Node) []string {
 	var out []string
 	for _, d := range []struct {
 		what, share string
-		disk        profiles.Disk
+		disk        profiles.DiskName
 		size        int
 	}{{"databases", "a tenth", n.DBDisk, p.Ceph.DBSize}, {"write-ahead logs", "a hundredth", n.WALDisk, p.Ceph.WALSize}} {
 		share := d.share + " of each OSD"

@@ -12,18 +12,18 @@ import (
 // Without preflight nothing but the answer names the disks to erase; an image
 // that would erase none is not made.
 func TestAnImageThatNothingAimsIsRefused(t *testing.T) {
-	serial := func(s string) profiles.Disk { return profiles.Disk{Serial: s} }
+	serial := func(s string) profiles.DiskName { return profiles.DiskName{Serial: s} }
 	for _, c := range []struct {
 		filesystem   string
-		root, mirror profiles.Disk
+		root, mirror profiles.DiskName
 		says         string
 	}{
-		{"ext4", serial("S1"), profiles.Disk{}, ""},
-		{"ext4", profiles.Disk{}, profiles.Disk{}, "frege: no disk is named, and nothing looks for it on the machine"},
+		{"ext4", serial("S1"), profiles.DiskName{}, ""},
+		{"ext4", profiles.DiskName{}, profiles.DiskName{}, "frege: no disk is named, and nothing looks for it on the machine"},
 		{"zfs (raid1)", serial("S1"), serial("S2"), "frege: an answer file can name each property of disks once"},
-		{"zfs (raid1)", serial("S1"), profiles.Disk{ByID: "nvme-eui.2"}, ""},
-		{"btrfs (raid1)", profiles.Disk{Kernel: "sda"}, profiles.Disk{Kernel: "sdb"}, ""},
-		{"btrfs (raid1)", profiles.Disk{Kernel: "sda"}, serial("S2"), "frege: an answer file can name"},
+		{"zfs (raid1)", serial("S1"), profiles.DiskName{ByID: "nvme-eui.2"}, ""},
+		{"btrfs (raid1)", profiles.DiskName{Kernel: "sda"}, profiles.DiskName{Kernel: "sdb"}, ""},
+		{"btrfs (raid1)", profiles.DiskName{Kernel: "sda"}, serial("S2"), "frege: an answer file can name"},
 	} {
 		p := profiles.Default()
 		p.Install.Filesystem = c.filesystem

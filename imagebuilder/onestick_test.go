@@ -39,7 +39,7 @@ func (s *onestick) machine(t *testing.T, ctx context.Context, number, disk strin
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	vm, err := qemu.Start(ctx, qemu.Machine{
 		Name: "m" + number, Firmware: s.firmware, NoReboot: true, Serial: "M" + number,
-		Disks: []qemu.Disk{{Path: disk, Serial: "DISK" + number, BootIndex: 2}},
+		Disks: []qemu.Drive{{Path: disk, Serial: "DISK" + number, BootIndex: 2}},
 		Media: []qemu.Medium{{Path: s.path, Kind: qemu.Stick, BootIndex: 1, Writable: true}},
 	}, dir)
 	if err != nil {

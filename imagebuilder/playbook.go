@@ -56,7 +56,7 @@ func Playbook(p *profiles.Profile, k *keyring.Keyring, agent *io.SectionReader, 
 }
 
 // nodeSecrets is YAML that needs no writer: blocks of PEM and base64 words.
-func nodeSecrets(node string, ca []byte, own keyring.Node, peers map[string]string) []byte {
+func nodeSecrets(node string, ca []byte, own keyring.Entry, peers map[string]string) []byte {
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "---\n# What makes a machine the node %s. Encrypt it: ansible-vault encrypt secrets/*.yml\n# Written by mkimage ansible.\n", node)
 	for _, v := range []struct {

@@ -86,7 +86,7 @@ func (r Request) plan(kind string) (medium.Plan, error) {
 		if err != nil {
 			return p, fmt.Errorf("%s: %w", n.Name, err)
 		}
-		p.Nodes = append(p.Nodes, medium.Node{
+		p.Nodes = append(p.Nodes, medium.Target{
 			Name: n.Name, Machine: n.Machine, MACs: macs(n), Root: n.RootDisk, Mirror: n.MirrorDisk, AtLeast: r.Profile.LeastRoot(n), Others: append(n.BesideDisks(), n.OSDDisks...),
 			Filter: choice.Filter, List: choice.List, Match: choice.Match, Single: choice.Single,
 		})

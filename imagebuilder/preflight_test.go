@@ -32,12 +32,12 @@ func copied(t *testing.T, path string) string {
 }
 
 // machineWith starts a machine from a stick that takes writes.
-func machineWith(t *testing.T, ctx context.Context, firmware qemu.Firmware, stick string, disks ...qemu.Disk) *qemu.VM {
+func machineWith(t *testing.T, ctx context.Context, firmware qemu.Firmware, stick string, disks ...qemu.Drive) *qemu.VM {
 	t.Helper()
 	return machineFrom(t, ctx, firmware, qemu.Medium{Path: stick, Kind: qemu.Stick, BootIndex: 1, Writable: true}, disks...)
 }
 
-func machineFrom(t *testing.T, ctx context.Context, firmware qemu.Firmware, medium qemu.Medium, disks ...qemu.Disk) *qemu.VM {
+func machineFrom(t *testing.T, ctx context.Context, firmware qemu.Firmware, medium qemu.Medium, disks ...qemu.Drive) *qemu.VM {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "rb-look-") // short, for the monitor's socket
 	if err != nil {
@@ -114,7 +114,7 @@ func TestADiskThatTheFirmwareHidesIsNotInstalledOver(t *testing.T) {
 	before := edges(t, disk)
 	ctx, cancel := context.WithTimeout(t.Context(), vmTimeout)
 	defer cancel()
-	vm := machineWith(t, ctx, qemu.UEFI, stick, qemu.Disk{Path: disk, Serial: "root"})
+	vm := machineWith(t, ctx, qemu.UEFI, stick, qemu.Drive{Path: disk, Serial: "root"})
 	expect(t, ctx, vm, `Guard: ticket armed; no marked disk; reboot `)
 	enter(t, vm)
 	expect(t, ctx, vm, `INSTALLED ALREADY: this is frege, installed 2026-11-23`)
@@ -177,17 +177,17 @@ func lvm(t *testing.T, d string) {
 // each kind, and no disk is named: it stops, and no byte of any disk changes. CI
 // draws the firmware and the medium.
 func TestNothingIsWrittenToDisksWithSomethingOnThem(t *testing.T) {
-	path, _ := bootable(t, profiles.Disk{})
+	path, _ := bootable(t, profiles.DiskName{})
 	need.Tools(t, "mkfs.ext4:e2fsprogs", "sgdisk:gdisk", "mformat:mtools")
 	cases, wrong := 0, 0
 	for _, way := range need.Drawn(t, ways, 1) {
 		t.Run(fmt.Sprintf("%s %s", way.firmware, way.kind), func(t *testing.T) {
-			var disks []qemu.Disk
+			var disks []qemu.Drive
 			var before []string
 			for i, u := range used {
 				disk := blank(t)
 				u.make(t, disk)
-				disks = append(disks, qemu.Disk{Path: disk, Serial: fmt.Sprintf("USED%d", i), Bus: []string{"sata", "nvme", "virtio"}[i%3]})
+				disks = append(disks, qemu.Drive{Path: disk, Serial: fmt.Sprintf("USED%d", i), Bus: []string{"sata", "nvme", "virtio"}[i%3]})
 				before = append(before, edges(t, disk))
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), vmTimeout)
@@ -230,7 +230,7 @@ func TestTwinsStopTheMachine(t *testing.T) {
 	a, b := blank(t), blank(t)
 	ctx, cancel := context.WithTimeout(t.Context(), vmTimeout)
 	defer cancel()
-	vm := machineWith(t, ctx, qemu.BIOS, copied(t, path), qemu.Disk{Path: a, Serial: "root"}, qemu.Disk{Path: b, Serial: "root"})
+	vm := machineWith(t, ctx, qemu.BIOS, copied(t, path), qemu.Drive{Path: a, Serial: "root"}, qemu.Drive{Path: b, Serial: "root"})
 	expect(t, ctx, vm, `Install frege: `)
 	enter(t, vm)
 	expect(t, ctx, vm, `STOPPED, nothing was erased: sda and sdb both are serial root`)

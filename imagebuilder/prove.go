@@ -95,14 +95,14 @@ func aim(p *profiles.Profile, node string, machine answer.Inventory) (*profiles.
 		}
 		for _, d := range []struct {
 			key string
-			*profiles.Disk
+			*profiles.DiskName
 		}{{"root_disk", &n.RootDisk}, {"mirror_disk", &n.MirrorDisk}} {
-			fits := disksOf(*d.Disk, machine.Disks)
+			fits := disksOf(*d.DiskName, machine.Disks)
 			if len(fits) != 1 {
-				wrong = append(wrong, fmt.Sprintf("%s, %s, fits %s of this machine; name one by by_id", d.key, Erases(*d.Disk), list(fits)))
+				wrong = append(wrong, fmt.Sprintf("%s, %s, fits %s of this machine; name one by by_id", d.key, Erases(*d.DiskName), list(fits)))
 				continue
 			}
-			*d.Disk = profiles.Disk{Kernel: path.Base(fits[0])}
+			*d.DiskName = profiles.DiskName{Kernel: path.Base(fits[0])}
 		}
 	}
 	return &out, wrong
@@ -116,7 +116,7 @@ func list(names []string) string {
 }
 
 // disksOf are the disks of an inventory that a name of the profile means.
-func disksOf(d profiles.Disk, all []answer.Device) []string {
+func disksOf(d profiles.DiskName, all []answer.Device) []string {
 	props, _ := profiles.ByIDProperties(d.ByID)
 	var out []string
 	for _, have := range all {

@@ -27,24 +27,24 @@ func TestProve(t *testing.T) {
 	}
 	for _, fs := range []string{"ext4", "zfs"} {
 		for _, c := range []struct {
-			root profiles.Disk
-			osd  profiles.Disk
+			root profiles.DiskName
+			osd  profiles.DiskName
 			port profiles.Port
 			want string
 		}{
-			{profiles.Disk{Serial: "S1"}, profiles.Disk{Serial: "S2"}, profiles.Port{MAC: "58:47:ca:00:00:01"}, "{/dev/nvme0n1 [/dev/nvme1n1] enp87s0}"},
-			{profiles.Disk{ByID: "nvme-Samsung_990_S1"}, profiles.Disk{ByID: "nvme-Samsung_990_S2_1"}, profiles.Port{MAC: "58:47:ca:00:00:02"}, "{/dev/nvme0n1 [/dev/nvme1n1] enp88s0}"},
-			{profiles.Disk{ByID: "nvme-Samsung_990_S1_1"}, profiles.Disk{ByID: "nvme-Samsung_990_S2"}, profiles.Port{MAC: "58:47:ca:00:00:02"}, "{/dev/nvme0n1 [/dev/nvme1n1] enp88s0}"},
-			{profiles.Disk{ByID: "nvme-eui.1"}, profiles.Disk{ByID: "nvme-eui.2"}, profiles.Port{MAC: "58:47:ca:00:00:01"}, "{/dev/nvme0n1 [/dev/nvme1n1] enp87s0}"},
-			{profiles.Disk{ByID: "usb-JMicron_0123456789ABCDEF-0:1"}, profiles.Disk{Serial: "S2"}, profiles.Port{MAC: "58:47:ca:00:00:01"}, "{/dev/sdb [/dev/nvme1n1] enp87s0}"},
-			{profiles.Disk{Serial: "0123456789ABCDEF"}, profiles.Disk{Serial: "S2"}, profiles.Port{MAC: "58:47:ca:00:00:01"}, "the inventory does not bear out the profile of frege: fits 2 disks"},
-			{profiles.Disk{Serial: "S1"}, profiles.Disk{Serial: "0123456789ABCDEF"}, profiles.Port{MAC: "58:47:ca:00:00:01"}, "osd_disks[0], disk with serial 0123456789ABCDEF, fits 2 disks (/dev/sda, /dev/sdb) of this machine; name one by by_id"},
-			{profiles.Disk{Serial: "S1"}, profiles.Disk{Serial: "S9"}, profiles.Port{MAC: "58:47:ca:00:00:01"}, "osd_disks[0], disk with serial S9, fits no disk of this machine"},
-			{profiles.Disk{Serial: "S1"}, profiles.Disk{Serial: "S2"}, profiles.Port{Driver: "igc"}, "fits 2 ports of this machine"},
+			{profiles.DiskName{Serial: "S1"}, profiles.DiskName{Serial: "S2"}, profiles.Port{MAC: "58:47:ca:00:00:01"}, "{/dev/nvme0n1 [/dev/nvme1n1] enp87s0}"},
+			{profiles.DiskName{ByID: "nvme-Samsung_990_S1"}, profiles.DiskName{ByID: "nvme-Samsung_990_S2_1"}, profiles.Port{MAC: "58:47:ca:00:00:02"}, "{/dev/nvme0n1 [/dev/nvme1n1] enp88s0}"},
+			{profiles.DiskName{ByID: "nvme-Samsung_990_S1_1"}, profiles.DiskName{ByID: "nvme-Samsung_990_S2"}, profiles.Port{MAC: "58:47:ca:00:00:02"}, "{/dev/nvme0n1 [/dev/nvme1n1] enp88s0}"},
+			{profiles.DiskName{ByID: "nvme-eui.1"}, profiles.DiskName{ByID: "nvme-eui.2"}, profiles.Port{MAC: "58:47:ca:00:00:01"}, "{/dev/nvme0n1 [/dev/nvme1n1] enp87s0}"},
+			{profiles.DiskName{ByID: "usb-JMicron_0123456789ABCDEF-0:1"}, profiles.DiskName{Serial: "S2"}, profiles.Port{MAC: "58:47:ca:00:00:01"}, "{/dev/sdb [/dev/nvme1n1] enp87s0}"},
+			{profiles.DiskName{Serial: "0123456789ABCDEF"}, profiles.DiskName{Serial: "S2"}, profiles.Port{MAC: "58:47:ca:00:00:01"}, "the inventory does not bear out the profile of frege: fits 2 disks"},
+			{profiles.DiskName{Serial: "S1"}, profiles.DiskName{Serial: "0123456789ABCDEF"}, profiles.Port{MAC: "58:47:ca:00:00:01"}, "osd_disks[0], disk with serial 0123456789ABCDEF, fits 2 disks (/dev/sda, /dev/sdb) of this machine; name one by by_id"},
+			{profiles.DiskName{Serial: "S1"}, profiles.DiskName{Serial: "S9"}, profiles.Port{MAC: "58:47:ca:00:00:01"}, "osd_disks[0], disk with serial S9, fits no disk of this machine"},
+			{profiles.DiskName{Serial: "S1"}, profiles.DiskName{Serial: "S2"}, profiles.Port{Driver: "igc"}, "fits 2 ports of this machine"},
 		} {
 			p := profiles.Default()
 			p.Install.Filesystem = fs
-			p.Nodes[0].RootDisk, p.Nodes[0].OSDDisks, p.Nodes[0].Ports = c.root, []profiles.Disk{c.osd}, []profiles.Port{c.port}
+			p.Nodes[0].RootDisk, p.Nodes[0].OSDDisks, p.Nodes[0].Ports = c.root, []profiles.DiskName{c.osd}, []profiles.Port{c.port}
 			proof, err := imagebuilder.Prove(p, "frege", machine)
 			got := fmt.Sprint(proof)
 			if err != nil {
@@ -60,7 +60,7 @@ func TestProve(t *testing.T) {
 	}
 	machine.NICs = nil
 	p := profiles.Default()
-	p.Nodes[0].RootDisk = profiles.Disk{Serial: "S1"}
+	p.Nodes[0].RootDisk = profiles.DiskName{Serial: "S1"}
 	if proof, err := imagebuilder.Prove(p, "frege", machine); err != nil || proof.Port != "" || proof.Erases != "/dev/nvme0n1" {
 		t.Errorf("an inventory without ports: %+v %v", proof, err)
 	}
@@ -74,14 +74,14 @@ func TestProveAMirror(t *testing.T) {
 	}
 	for _, fs := range []string{"zfs (raid1)", "btrfs (raid1)"} {
 		for _, c := range []struct {
-			root, mirror profiles.Disk
+			root, mirror profiles.DiskName
 			want         string
 		}{
-			{profiles.Disk{Serial: "S1"}, profiles.Disk{Serial: "S2"}, "{/dev/nvme0n1 and /dev/nvme1n1 [] enp87s0}"},
-			{profiles.Disk{Serial: "S1"}, profiles.Disk{ByID: "nvme-eui.2"}, "{/dev/nvme0n1 and /dev/nvme1n1 [] enp87s0}"},
-			{profiles.Disk{Serial: "S1"}, profiles.Disk{Serial: "0123456789ABCDEF"}, "mirror_disk, disk with serial 0123456789ABCDEF, fits 2 disks (/dev/sda, /dev/sdb) of this machine"},
-			{profiles.Disk{Serial: "S9"}, profiles.Disk{Serial: "S2"}, "root_disk, disk with serial S9, fits no disk of this machine"},
-			{profiles.Disk{Serial: "S1"}, profiles.Disk{ByID: "nvme-eui.1"}, `"nvme0n1" stands here twice`},
+			{profiles.DiskName{Serial: "S1"}, profiles.DiskName{Serial: "S2"}, "{/dev/nvme0n1 and /dev/nvme1n1 [] enp87s0}"},
+			{profiles.DiskName{Serial: "S1"}, profiles.DiskName{ByID: "nvme-eui.2"}, "{/dev/nvme0n1 and /dev/nvme1n1 [] enp87s0}"},
+			{profiles.DiskName{Serial: "S1"}, profiles.DiskName{Serial: "0123456789ABCDEF"}, "mirror_disk, disk with serial 0123456789ABCDEF, fits 2 disks (/dev/sda, /dev/sdb) of this machine"},
+			{profiles.DiskName{Serial: "S9"}, profiles.DiskName{Serial: "S2"}, "root_disk, disk with serial S9, fits no disk of this machine"},
+			{profiles.DiskName{Serial: "S1"}, profiles.DiskName{ByID: "nvme-eui.1"}, `"nvme0n1" stands here twice`},
 		} {
 			p := profiles.Default()
 			p.Install.Filesystem = fs
@@ -97,7 +97,7 @@ func TestProveAMirror(t *testing.T) {
 			}
 		}
 	}
-	n := profiles.Node{RootDisk: profiles.Disk{Serial: "S1"}, MirrorDisk: profiles.Disk{Kernel: "sdb"}}
+	n := profiles.Node{RootDisk: profiles.DiskName{Serial: "S1"}, MirrorDisk: profiles.DiskName{Kernel: "sdb"}}
 	if got := imagebuilder.ErasesAll(n); got != "disk with serial S1 and disk sdb" {
 		t.Errorf("erases %s", got)
 	}

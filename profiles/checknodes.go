@@ -21,7 +21,7 @@ func (c *checker) exactlyOne(path string, values map[string]string, allowed stri
 	}
 }
 
-func (c *checker) disk(path string, d Disk) {
+func (c *checker) disk(path string, d DiskName) {
 	c.exactlyOne(path, map[string]string{"serial": d.Serial, "by_id": d.ByID, "kernel": d.Kernel}, "serial, by_id, kernel")
 }
 
@@ -73,7 +73,7 @@ func (c *checker) nodes() {
 // nodeDisks checks the disks of one node. disks are the numbers of all nodes'.
 func (c *checker) nodeDisks(at string, n Node, disks registry) {
 	kernel := registry{}
-	one := func(path string, d Disk) {
+	one := func(path string, d DiskName) {
 		c.disk(path, d)
 		disks.add(c, path+".serial", d.Serial, "serial")
 		disks.add(c, path+".by_id", d.ByID, "disk")
@@ -109,10 +109,10 @@ func (c *checker) nodeDisks(at string, n Node, disks registry) {
 }
 
 // besideDisks checks the disks on which OSDs keep their databases and logs.
-func (c *checker) besideDisks(at string, n Node, one func(path string, d Disk)) {
+func (c *checker) besideDisks(at string, n Node, one func(path string, d DiskName)) {
 	for _, d := range []struct {
 		key  string
-		disk Disk
+		disk DiskName
 	}{{"db_disk", n.DBDisk}, {"wal_disk", n.WALDisk}} {
 		path := at + "." + d.key
 		switch {

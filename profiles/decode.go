@@ -65,7 +65,7 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 	case v.Addr().Type().Implements(reflect.TypeFor[encoding.TextUnmarshaler]()):
 		d.text(n, v, path)
 	case n.Kind == yaml.ScalarNode && n.Value == RestWord && generic(path) == restPath:
-		v.Set(reflect.ValueOf(Disk{Rest: true}))
+		v.Set(reflect.ValueOf(DiskName{Rest: true}))
 	case v.Kind() == reflect.Struct:
 		d.mapping(n, v, path)
 	case v.Kind() == reflect.Slice:

@@ -189,7 +189,7 @@ func (e *editor) nodes(d Draft, lan, ring netip.Prefix) error {
 
 // Hardware is what is known of a node's machine. What is not is left empty.
 type Hardware struct {
-	Machine Machine
+	Machine DMI
 	Serial  string // of the disk to erase
 	Disk    string // that disk in a few words
 	MACs    []string

@@ -48,6 +48,6 @@ func (c Ceph) OSDMemoryTarget(machine int64, osds int) (target int64, much bool)
 
 // BesideDisks are the disks on which OSDs keep a part of themselves, as far as
 // they are named.
-func (n Node) BesideDisks() []Disk {
-	return slices.DeleteFunc([]Disk{n.DBDisk, n.WALDisk}, Disk.IsZero)
+func (n Node) BesideDisks() []DiskName {
+	return slices.DeleteFunc([]DiskName{n.DBDisk, n.WALDisk}, DiskName.IsZero)
 }

@@ -112,12 +112,12 @@ type Node struct {
 	Address      netip.Addr `yaml:"address" json:"address"`                   // on the management network
 	Address6     netip.Addr `yaml:"address6" json:"address6"`                 // beside it, with management.prefix6
 	Ring         netip.Addr `yaml:"ring" json:"ring"`                         // its /32 on the ring
-	Machine      Machine    `yaml:"machine" json:"machine"`                   // the machine that it is, if it is known
-	RootDisk     Disk       `yaml:"root_disk" json:"root_disk"`               // the disk that is erased; not named: the only blank one of the smallest size
-	MirrorDisk   Disk       `yaml:"mirror_disk,omitempty" json:"mirror_disk"` // the second one that is erased, of a mirror
+	Machine      DMI        `yaml:"machine" json:"machine"`                   // the machine that it is, if it is known
+	RootDisk     DiskName   `yaml:"root_disk" json:"root_disk"`               // the disk that is erased; not named: the only blank one of the smallest size
+	MirrorDisk   DiskName   `yaml:"mirror_disk,omitempty" json:"mirror_disk"` // the second one that is erased, of a mirror
 	OSDDisks     DiskList   `yaml:"osd_disks,omitempty" json:"osd_disks"`     // disks that Ceph gets; left out: every blank disk of at least 100 GB that is built in; empty: none
-	DBDisk       Disk       `yaml:"db_disk,omitempty" json:"db_disk"`         // on which its OSDs keep their databases
-	WALDisk      Disk       `yaml:"wal_disk,omitempty" json:"wal_disk"`       // on which its OSDs keep their write-ahead logs
+	DBDisk       DiskName   `yaml:"db_disk,omitempty" json:"db_disk"`         // on which its OSDs keep their databases
+	WALDisk      DiskName   `yaml:"wal_disk,omitempty" json:"wal_disk"`       // on which its OSDs keep their write-ahead logs
 	Ports        []Port     `yaml:"ports" json:"ports"`                       // management ports, the first one preferred
 	RingPorts    []RingPort `yaml:"ring_ports" json:"ring_ports"`
 	Subscription string     `yaml:"subscription,omitempty" json:"subscription"` // key of this machine
@@ -126,14 +126,14 @@ type Node struct {
 	Added        bool       `yaml:"added,omitempty" json:"added"`               // it came to a cluster that had been formed
 }
 
-// Machine names a machine by what its firmware says (DMI). Either may be empty.
-type Machine struct {
+// DMI names a machine by what its firmware says (DMI). Either may be empty.
+type DMI struct {
 	Serial string `yaml:"serial" json:"serial"` // of the system, not of the board
 	UUID   string `yaml:"uuid" json:"uuid"`
 }
 
-// Disk names one disk. Exactly one field is set.
-type Disk struct {
+// DiskName names one disk. Exactly one field is set.
+type DiskName struct {
 	Serial string `yaml:"serial" json:"serial"` // ID_SERIAL_SHORT or ID_SERIAL of udev, exact
 	ByID   string `yaml:"by_id" json:"by_id"`   // name below /dev/disk/by-id
 	Kernel string `yaml:"kernel" json:"kernel"` // nvme0n1; weak, printed as a risk
@@ -141,30 +141,30 @@ type Disk struct {
 }
 
 // DiskList is a list of which an empty one says something else than none.
-type DiskList []Disk
+type DiskList []DiskName
 
 // IsZero reports whether the list is left out. One that is empty says: no disk.
 func (l DiskList) IsZero() bool { return l == nil }
 
 // IsZero reports whether the disk is not named at all.
-func (d Disk) IsZero() bool { return d == Disk{} }
+func (d DiskName) IsZero() bool { return d == DiskName{} }
 
 // RestWord stands among the disks for Ceph for what install.size leaves of the
 // system's disk.
 const RestWord = "rest"
 
 // MarshalYAML writes the rest as its word.
-func (d Disk) MarshalYAML() (any, error) {
+func (d DiskName) MarshalYAML() (any, error) {
 	if d.Rest {
 		return RestWord, nil
 	}
-	type keys Disk
+	type keys DiskName
 	return keys(d), nil
 }
 
 // WantsRest reports whether a part of the system's disk becomes an OSD.
 func (n Node) WantsRest() bool {
-	return slices.ContainsFunc(n.OSDDisks, func(d Disk) bool { return d.Rest })
+	return slices.ContainsFunc(n.OSDDisks, func(d DiskName) bool { return d.Rest })
 }
 
 // WithoutOSDs reports whether the profile says that a node gives Ceph no disk.
@@ -184,8 +184,8 @@ func (p *Profile) LeastRoot(n Node) int64 {
 }
 
 // SystemDisks are the disks that are erased for the system, as far as they are named.
-func (n Node) SystemDisks() []Disk {
-	return slices.DeleteFunc([]Disk{n.RootDisk, n.MirrorDisk}, Disk.IsZero)
+func (n Node) SystemDisks() []DiskName {
+	return slices.DeleteFunc([]DiskName{n.RootDisk, n.MirrorDisk}, DiskName.IsZero)
 }
 
 // Port names one management port, or with Driver every port of a driver.
@@ -213,30 +213,30 @@ type User struct {
 
 // Ceph is the storage that the three nodes make together.
 type Ceph struct {
-	Enabled    bool   `yaml:"enabled" json:"enabled"`
-	Encrypted  bool   `yaml:"encrypted,omitempty" json:"encrypted"` // OSDs are made with dm-crypt
-	Version    string `yaml:"version" json:"version"`               // squid | tentacle
-	Repository string `yaml:"repository" json:"repository"`         // no-subscription | enterprise | manual
-	Network    string `yaml:"network" json:"network"`               // ring | lan: where clients reach monitors and OSDs
-	PublicNetwork  string `yaml:"public_network,omitempty" json:"public_network"`   // ring | lan; empty: as network says
-	ClusterNetwork string `yaml:"cluster_network,omitempty" json:"cluster_network"` // ring | lan, between OSDs; empty: ring
-	Pool       string `yaml:"pool" json:"pool"`                     // name of the RBD pool and of its storage entry
-	PGNum      int    `yaml:"pg_num" json:"pg_num"`                 // power of two, 1 to 256
-	CephFS     bool   `yaml:"cephfs" json:"cephfs"`
-	MinOSDs    int    `yaml:"min_osds" json:"min_osds"` // OSDs per node below which the step waits
+	Enabled         bool    `yaml:"enabled" json:"enabled"`
+	Encrypted       bool    `yaml:"encrypted,omitempty" json:"encrypted"`             // OSDs are made with dm-crypt
+	Version         string  `yaml:"version" json:"version"`                           // squid | tentacle
+	Repository      string  `yaml:"repository" json:"repository"`                     // no-subscription | enterprise | manual
+	Network         string  `yaml:"network" json:"network"`                           // ring | lan: where clients reach monitors and OSDs
+	PublicNetwork   string  `yaml:"public_network,omitempty" json:"public_network"`   // ring | lan; empty: as network says
+	ClusterNetwork  string  `yaml:"cluster_network,omitempty" json:"cluster_network"` // ring | lan, between OSDs; empty: ring
+	Pool            string  `yaml:"pool" json:"pool"`                                 // name of the RBD pool and of its storage entry
+	PGNum           int     `yaml:"pg_num" json:"pg_num"`                             // power of two, 1 to 256
+	CephFS          bool    `yaml:"cephfs" json:"cephfs"`
+	MinOSDs         int     `yaml:"min_osds" json:"min_osds"`                             // OSDs per node below which the step waits
 	TargetSizeRatio float64 `yaml:"target_size_ratio,omitempty" json:"target_size_ratio"` // share of the storage that the pool will fill, 0 to 1; 0: not said
 	OSDMemory       string  `yaml:"osd_memory_target,omitempty" json:"osd_memory_target"` // GiB of each OSD, or auto; empty: as Ceph has it
-	DBSize     int    `yaml:"db_size,omitempty" json:"db_size"`   // GiB of each OSD's database on db_disk; 0: a tenth of the OSD
-	WALSize    int    `yaml:"wal_size,omitempty" json:"wal_size"` // GiB of each OSD's log on wal_disk; 0: a hundredth of the OSD
+	DBSize          int     `yaml:"db_size,omitempty" json:"db_size"`                     // GiB of each OSD's database on db_disk; 0: a tenth of the OSD
+	WALSize         int     `yaml:"wal_size,omitempty" json:"wal_size"`                   // GiB of each OSD's log on wal_disk; 0: a hundredth of the OSD
 }
 
 // HA is what the cluster does when a node goes.
 type HA struct {
-	Enabled        bool       `yaml:"enabled" json:"enabled"`
-	ShutdownPolicy string     `yaml:"shutdown_policy" json:"shutdown_policy"` // migrate | freeze | failover | conditional
-	Migration      string     `yaml:"migration" json:"migration"`             // secure | insecure
+	Enabled          bool       `yaml:"enabled" json:"enabled"`
+	ShutdownPolicy   string     `yaml:"shutdown_policy" json:"shutdown_policy"`               // migrate | freeze | failover | conditional
+	Migration        string     `yaml:"migration" json:"migration"`                           // secure | insecure
 	MigrationNetwork string     `yaml:"migration_network,omitempty" json:"migration_network"` // ring | lan; empty: ring
-	Affinity       []Affinity `yaml:"affinity" json:"affinity"`
+	Affinity         []Affinity `yaml:"affinity" json:"affinity"`
 }
 
 // Affinity is one rule of ha-manager about guests that exist already.

@@ -257,7 +257,7 @@ func TestAnsibleVariablesAreTheProfile(t *testing.T) {
 
 func TestPlanHashes(t *testing.T) {
 	a, b := Default(), Default()
-	b.Nodes[1].RootDisk = Disk{Serial: "S1"}
+	b.Nodes[1].RootDisk = DiskName{Serial: "S1"}
 	for _, node := range []string{"frege", "russell"} {
 		ha, err := a.PlanHashes(node)
 		if err != nil {

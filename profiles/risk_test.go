@@ -13,7 +13,7 @@ func TestSharedRisksAreThoseOfAll(t *testing.T) {
 	if got := p.SharedRisks(all); len(got) != len(p.Risks("frege")) || !strings.HasPrefix(got[0], ": no disk is named") {
 		t.Errorf("three alike: %q", got)
 	}
-	p.Nodes[2].RootDisk = Disk{Serial: "S1"}
+	p.Nodes[2].RootDisk = DiskName{Serial: "S1"}
 	if got := p.SharedRisks(all); len(got) != len(p.Risks("frege"))-1 || slices.ContainsFunc(got, func(r string) bool { return strings.Contains(r, "no disk is named") }) {
 		t.Errorf("two alike: %q", got)
 	}

@@ -14,20 +14,20 @@ import (
 // the machines.
 type Plan struct {
 	Profile  *profiles.Profile
-	Machines []Machine
+	Machines []Hardware
 	// Changed says what of the profile is not as it will be on hardware.
 	Changed []string
 }
 
-// Machine is one node's hardware.
-type Machine struct {
+// Hardware is one node's hardware.
+type Hardware struct {
 	Node  string
-	Disks []Disk
+	Disks []DiskSpec
 	NICs  []NIC
 }
 
-// Disk is one disk of a machine.
-type Disk struct {
+// DiskSpec is one disk of a machine.
+type DiskSpec struct {
 	Serial string
 	Bytes  int64
 	System bool
@@ -134,44 +134,44 @@ func installs(q *profiles.Profile, practice bool, changed func(string, ...any)) 
 }
 
 // besideDisks are those that take parts of the OSDs.
-func besideDisks(n *profiles.Node, changed func(string, ...any)) (out []Disk) {
-	for j, d := range []*profiles.Disk{&n.DBDisk, &n.WALDisk} {
+func besideDisks(n *profiles.Node, changed func(string, ...any)) (out []DiskSpec) {
+	for j, d := range []*profiles.DiskName{&n.DBDisk, &n.WALDisk} {
 		if d.IsZero() {
 			continue
 		}
 		if d.Serial == "" || len(d.Serial) > maxSerial {
 			serial := made([]string{"RBDB", "RBWAL"}[j], n.Name)
 			changed("%s: a disk beside the OSDs is named by the serial %s, not as %s", n.Name, serial, diskName(*d))
-			*d = profiles.Disk{Serial: serial}
+			*d = profiles.DiskName{Serial: serial}
 		}
-		out = append(out, Disk{Serial: d.Serial, Bytes: osdSize})
+		out = append(out, DiskSpec{Serial: d.Serial, Bytes: osdSize})
 	}
 	return out
 }
 
 // machine gives node i its hardware, and the profile the words for it.
-func (plan *Plan) machine(i int, practice bool, changed func(string, ...any)) Machine {
+func (plan *Plan) machine(i int, practice bool, changed func(string, ...any)) Hardware {
 	p := plan.Profile
 	n := &p.Nodes[i]
-	m := Machine{Node: n.Name}
+	m := Hardware{Node: n.Name}
 	size := int64(realSystem)
 	if practice {
 		size = practiceSystem
 	}
 	size = max(size, int64(p.Install.Size)<<30, p.LeastRoot(*n)+osdSize-profiles.LeastOSD)
-	for j, d := range []*profiles.Disk{&n.RootDisk, &n.MirrorDisk} {
+	for j, d := range []*profiles.DiskName{&n.RootDisk, &n.MirrorDisk} {
 		if j > 0 && d.IsZero() {
 			continue
 		}
 		if d.Serial == "" || len(d.Serial) > maxSerial {
 			serial := made([]string{"RBSYS", "RBTWIN"}[j], n.Name)
 			changed("%s: the disk to erase is named by the serial %s, not as %s", n.Name, serial, diskName(*d))
-			*d = profiles.Disk{Serial: serial}
+			*d = profiles.DiskName{Serial: serial}
 		}
-		m.Disks = append(m.Disks, Disk{Serial: d.Serial, Bytes: size, System: true})
+		m.Disks = append(m.Disks, DiskSpec{Serial: d.Serial, Bytes: size, System: true})
 	}
 	if n.OSDDisks == nil {
-		m.Disks = append(m.Disks, Disk{Serial: made("RBOSD", n.Name), Bytes: osdSize})
+		m.Disks = append(m.Disks, DiskSpec{Serial: made("RBOSD", n.Name), Bytes: osdSize})
 	}
 	for j, d := range n.OSDDisks {
 		if d.Rest && !practice {
@@ -181,9 +181,9 @@ func (plan *Plan) machine(i int, practice bool, changed func(string, ...any)) Ma
 		if s == "" || len(s) > maxSerial {
 			s = made(fmt.Sprintf("RBOSD%d", j), n.Name)
 			changed("%s: a disk for Ceph is named by the serial %s, not as %s", n.Name, s, diskName(d))
-			n.OSDDisks[j] = profiles.Disk{Serial: s}
+			n.OSDDisks[j] = profiles.DiskName{Serial: s}
 		}
-		m.Disks = append(m.Disks, Disk{Serial: s, Bytes: osdSize})
+		m.Disks = append(m.Disks, DiskSpec{Serial: s, Bytes: osdSize})
 	}
 	m.Disks = append(m.Disks, besideDisks(n, changed)...)
 	n.Ports, n.RingPorts = nil, nil
@@ -214,7 +214,7 @@ func made(prefix, node string) string {
 	return s[:min(len(s), maxSerial)]
 }
 
-func diskName(d profiles.Disk) string {
+func diskName(d profiles.DiskName) string {
 	if d.Rest {
 		return "the rest of the system's disk"
 	}
@@ -245,7 +245,7 @@ func (plan *Plan) Differences(practice bool) []string {
 }
 
 // hardware is a machine as QEMU starts it, without its network cards.
-func (m Machine) hardware(o Options, files paths) qemu.Machine {
+func (m Hardware) hardware(o Options, files paths) qemu.Machine {
 	v := qemu.Machine{Name: m.Node, Firmware: o.Firmware, MemoryMiB: o.MemoryMiB, CPUs: o.CPUs, Accel: o.Accel}
 	disk, stick := 1, 2
 	if o.StickFirst {
@@ -257,7 +257,7 @@ func (m Machine) hardware(o Options, files paths) qemu.Machine {
 		if other := o.Serials[serial]; other != "" {
 			serial = other
 		}
-		hw := qemu.Disk{Path: files.disk(m.Node, i), Serial: serial}
+		hw := qemu.Drive{Path: files.disk(m.Node, i), Serial: serial}
 		if d.System && i == 0 { // the second one of a mirror starts nothing here
 			hw.BootIndex = disk
 		}

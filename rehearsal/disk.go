@@ -149,11 +149,11 @@ func (r *Rehearsal) BytesChanged(node string, marked, systemToo bool) (int64, er
 	return sum, nil
 }
 
-func (r *Rehearsal) machine(node string) Machine {
+func (r *Rehearsal) machine(node string) Hardware {
 	for _, m := range r.Plan.Machines {
 		if m.Node == node {
 			return m
 		}
 	}
-	return Machine{}
+	return Hardware{}
 }

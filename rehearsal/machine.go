@@ -27,7 +27,7 @@ func (p paths) events() string          { return filepath.Join(string(p), "event
 const ReportFile = "report.md"
 
 // makeDisks makes the empty disks of a machine.
-func (r *Rehearsal) makeDisks(m Machine) error {
+func (r *Rehearsal) makeDisks(m Hardware) error {
 	for i, d := range m.Disks {
 		file, err := os.OpenFile(r.paths.disk(m.Node, i), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 		if errors.Is(err, os.ErrExist) {

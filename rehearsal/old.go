@@ -26,7 +26,7 @@ var ErrOld = fault.Refused.New("machines of an earlier rehearsal are there")
 
 // settle makes room for new machines, or says why it does not. Nothing is
 // touched that no rehearsal of these machines has made.
-func (o Old) settle(p paths, machines []Machine) error {
+func (o Old) settle(p paths, machines []Hardware) error {
 	if o == Resume {
 		return nil
 	}

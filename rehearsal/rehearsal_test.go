@@ -23,7 +23,7 @@ import (
 
 func TestAdaptCablesARingAndNamesEveryDisk(t *testing.T) {
 	p := profiles.Default()
-	p.Nodes[1].RootDisk = profiles.Disk{Serial: "S649NX0R123456"}
+	p.Nodes[1].RootDisk = profiles.DiskName{Serial: "S649NX0R123456"}
 	plan, err := Adapt(p, true)
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func TestAdaptAMirror(t *testing.T) {
 	p.Install.Filesystem, p.Install.Size = "zfs (raid1)", 48
 	for i := range p.Nodes {
 		n := &p.Nodes[i]
-		n.RootDisk, n.MirrorDisk = profiles.Disk{Serial: "ONE-" + n.Name}, profiles.Disk{Kernel: "sdb"}
+		n.RootDisk, n.MirrorDisk = profiles.DiskName{Serial: "ONE-" + n.Name}, profiles.DiskName{Kernel: "sdb"}
 	}
 	for practice, want := range map[bool]string{true: "btrfs (raid1)", false: "zfs (raid1)"} {
 		plan, err := Adapt(p, practice)
@@ -170,7 +170,7 @@ func TestWatchReadsWhatPreflightRefuses(t *testing.T) {
 	nodes := plan.Profile.Nodes
 	p := medium.Plan{Kind: medium.KindOne}
 	for i, n := range nodes {
-		p.Nodes = append(p.Nodes, medium.Node{Name: n.Name, Root: n.RootDisk, Others: n.OSDDisks})
+		p.Nodes = append(p.Nodes, medium.Target{Name: n.Name, Root: n.RootDisk, Others: n.OSDDisks})
 		for _, nic := range plan.Machines[i].NICs {
 			p.Nodes[i].MACs = append(p.Nodes[i].MACs, nic.MAC)
 		}
@@ -183,7 +183,7 @@ func TestWatchReadsWhatPreflightRefuses(t *testing.T) {
 			if i == 2 && j == 0 {
 				serial = "RBSOMETHINGELSE"
 			}
-			f.Disks = append(f.Disks, preflight.Disk{Name: "sd" + string(rune('a'+j)), Bytes: d.Bytes, Holds: []string{"marks"}, Properties: map[string]string{"ID_SERIAL_SHORT": serial}})
+			f.Disks = append(f.Disks, preflight.Sighting{Name: "sd" + string(rune('a'+j)), Bytes: d.Bytes, Holds: []string{"marks"}, Properties: map[string]string{"ID_SERIAL_SHORT": serial}})
 		}
 		p.Node = nodes[stick].Name
 		w, node := newWatch([]string{nodes[i].Name}, nil), nodes[i].Name
@@ -236,7 +236,7 @@ func TestAKernelThatTheEmulatorBrokeIsStartedAgain(t *testing.T) {
 
 func TestOldMachinesAreNotTouchedUnasked(t *testing.T) {
 	p := paths(t.TempDir())
-	machines := []Machine{{Node: "frege", Disks: []Disk{{}, {}}}}
+	machines := []Hardware{{Node: "frege", Disks: []DiskSpec{{}, {}}}}
 	mine := filepath.Join(string(p), "holiday.img")
 	for _, path := range []string{p.image("frege"), p.disk("frege", 1), filepath.Join(p.node("frege"), "vars.fd"), filepath.Join(p.keyring(), "ca.pem"), mine} {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

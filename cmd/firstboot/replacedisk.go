@@ -159,7 +159,7 @@ func (r replacing) run(ctx context.Context, t *terminal, osd int, serial string)
 // replaced says what was done, and what of it the profile does not know.
 func replaced(w io.Writer, node profiles.Node, o *replacedisk.Order) {
 	fmt.Fprintf(w, "replaced %s in %s; the dead disk is nobody's now: take it out of the machine\n", o.Of(), o.Ended.Sub(o.Asked).Round(time.Second))
-	named := func(d profiles.Disk) bool { return d.Serial != "" && strings.HasSuffix(d.Serial, o.Serial) }
+	named := func(d profiles.DiskName) bool { return d.Serial != "" && strings.HasSuffix(d.Serial, o.Serial) }
 	if len(node.OSDDisks) == 0 || slices.ContainsFunc(node.OSDDisks, named) {
 		return
 	}

@@ -121,7 +121,7 @@ func probes(t *testing.T, ctx context.Context, firmware qemu.Firmware, number st
 		Media: []qemu.Medium{{Path: "stick.iso", Kind: qemu.Stick, BootIndex: 1, Writable: true}},
 	}
 	for i, size := range []int64{32 << 30, 64 << 30} {
-		disk := qemu.Disk{Path: filepath.Join(dir, fmt.Sprint("disk", i)), Serial: []string{"SMALL", "LARGE"}[i] + number, Bus: map[string]string{"1": "sata", "2": "nvme"}[number]}
+		disk := qemu.Drive{Path: filepath.Join(dir, fmt.Sprint("disk", i)), Serial: []string{"SMALL", "LARGE"}[i] + number, Bus: map[string]string{"1": "sata", "2": "nvme"}[number]}
 		if err := os.WriteFile(disk.Path, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}

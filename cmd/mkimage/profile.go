@@ -103,7 +103,7 @@ func (c cluster) choose(node string, all bool, rootDisk string) ([]string, error
 			continue
 		}
 		if rootDisk != "" {
-			c.Nodes[i].RootDisk = profiles.Disk{Serial: rootDisk}
+			c.Nodes[i].RootDisk = profiles.DiskName{Serial: rootDisk}
 		}
 		return []string{node}, nil
 	}

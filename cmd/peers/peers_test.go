@@ -128,8 +128,8 @@ type site struct {
 	keyring string
 	stdin   map[string]io.WriteCloser
 	cmds    map[string]*exec.Cmd
-	at      map[string]*lan.Machine
-	sofa    *lan.Machine
+	at      map[string]*lan.Namespace
+	sofa    *lan.Namespace
 }
 
 var nets atomic.Int64
@@ -144,7 +144,7 @@ func newSite(t *testing.T) *site {
 	t.Cleanup(func() { check(t, l.Close()) })
 	sw, err := l.Switch()
 	check(t, err)
-	s := &site{t: t, keyring: filepath.Join(t.TempDir(), "principia"), stdin: map[string]io.WriteCloser{}, cmds: map[string]*exec.Cmd{}, at: map[string]*lan.Machine{}}
+	s := &site{t: t, keyring: filepath.Join(t.TempDir(), "principia"), stdin: map[string]io.WriteCloser{}, cmds: map[string]*exec.Cmd{}, at: map[string]*lan.Namespace{}}
 	check(t, os.Mkdir(s.keyring, 0o700))
 	pki, err := testpki.New()
 	check(t, err)

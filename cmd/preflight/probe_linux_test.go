@@ -12,9 +12,9 @@ import (
 // TestThePictureFitsAScreen draws the numbers of an MS-01 with four disks.
 func TestThePictureFitsAScreen(t *testing.T) {
 	var seen look.Seen
-	seen.Facts.Machine = medium.Machine{Vendor: "Micro Computer (HK) Tech Limited", Product: "Venus Series", Serial: "MH640123456"}
+	seen.Facts.Machine = medium.Identity{Vendor: "Micro Computer (HK) Tech Limited", Product: "Venus Series", Serial: "MH640123456"}
 	for _, n := range []string{"nvme0n1", "nvme1n1", "nvme2n1", "sda"} {
-		seen.Disks = append(seen.Disks, preflight.Disk{Name: n, Bytes: 2e12, Medium: n == "sda", Properties: map[string]string{"ID_SERIAL_SHORT": "S6Z2NJ0T" + n}})
+		seen.Disks = append(seen.Disks, preflight.Sighting{Name: n, Bytes: 2e12, Medium: n == "sda", Properties: map[string]string{"ID_SERIAL_SHORT": "S6Z2NJ0T" + n}})
 	}
 	seen.MACs = []string{"58:47:ca:00:00:01", "58:47:ca:00:00:02", "58:47:ca:00:00:03", "58:47:ca:00:00:04"}
 	text := numbers(seen)

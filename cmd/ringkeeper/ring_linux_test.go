@@ -42,7 +42,7 @@ var networks atomic.Int64
 // box is one of the three machines: a network namespace and a root of its own.
 type box struct {
 	*testing.T
-	*lan.Machine
+	*lan.Namespace
 	name, root string
 }
 
@@ -226,7 +226,7 @@ func TestThreeMachinesArePairedAndKeepTheirRing(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, all[:1], "the dead cable is seen", func(s alone.Status) bool { return s.Keeper != "" && !s.Ring.Whole })
-	if err := all[0].Machine.Run("ping", "-c", "10", "-i", "0.2", "10.203.4.12"); err != nil {
+	if err := all[0].Namespace.Run("ping", "-c", "10", "-i", "0.2", "10.203.4.12"); err != nil {
 		t.Errorf("russell is not reached over wittgenstein: %v", err)
 	}
 	all[0].cable(all[1])
@@ -362,7 +362,7 @@ func TestTheMachineBetweenVouchesForTheOthers(t *testing.T) {
 		b.keep()
 	}
 	await(t, []*box{russell}, "the machine between has both", func(s alone.Status) bool { return s.Ring.Whole })
-	if err := frege.Machine.Run("ping", "-c", "10", "-i", "0.2", "10.203.4.13"); err != nil {
+	if err := frege.Namespace.Run("ping", "-c", "10", "-i", "0.2", "10.203.4.13"); err != nil {
 		t.Errorf("wittgenstein is not reached over russell: %v", err)
 	}
 }

@@ -356,7 +356,7 @@ func (s *Accept) ownReadiness(ctx context.Context) string {
 
 // away names a node that is not a member now, as pmxcfs sees it.
 func (s *Accept) away() string {
-	m, err := pve.Node{Host: s.o.Host, Name: s.o.Node}.Membership()
+	m, err := pve.Local{Host: s.o.Host, Name: s.o.Node}.Membership()
 	if err != nil {
 		return s.o.Node
 	}

@@ -309,7 +309,7 @@ func (s *Accept) ownWeb(ctx context.Context) any {
 // ownLinks is corosync as this node sees it.
 func (s *Accept) ownLinks(ctx context.Context) (any, error) {
 	var v linkView
-	node := pve.Node{Host: s.o.Host, Name: s.o.Node}
+	node := pve.Local{Host: s.o.Host, Name: s.o.Node}
 	conf, text, err := node.ReadConf(pve.HostConf)
 	if err != nil {
 		return v, err

@@ -79,7 +79,7 @@ func (s *Identity) Check(ctx context.Context) (step.Verdict, error) {
 // wrong machine is found out here. Where the plan names no disk that a machine
 // can be told by, or the disks cannot be read, nothing is said.
 func wrongMachine(root []inventory.Disk, p *profiles.Profile, node profiles.Node) string {
-	is := func(want profiles.Disk) bool {
+	is := func(want profiles.DiskName) bool {
 		return slices.ContainsFunc(root, func(d inventory.Disk) bool {
 			switch {
 			case want.Serial != "":

@@ -11,7 +11,7 @@ import (
 // A machine whose system lies on a mirror is known by either disk, because the
 // other may have been replaced.
 func TestAMachineIsKnownByEitherDiskOfItsMirror(t *testing.T) {
-	disk := func(serial string) profiles.Disk { return profiles.Disk{Serial: serial} }
+	disk := func(serial string) profiles.DiskName { return profiles.DiskName{Serial: serial} }
 	p := &profiles.Profile{Nodes: []profiles.Node{
 		{Name: "frege", RootDisk: disk("F1"), MirrorDisk: disk("F2")},
 		{Name: "russell", RootDisk: disk("R1"), MirrorDisk: disk("R2")},

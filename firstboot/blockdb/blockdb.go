@@ -28,13 +28,13 @@ type Sight struct {
 	Node    profiles.Node
 	Ceph    profiles.Ceph
 	FSID    string // of this cluster
-	Disks   []pve.Disk
+	Disks   []pve.ListedDisk
 	Volumes []pve.Volume
 	Groups  map[string]pve.Group // of the disks that Looked asked for, by device
-	Is      func(pve.Disk, profiles.Disk) bool
-	Content func(pve.Disk) string
-	Data    []pve.Disk // that are, or become, OSDs themselves
-	New     []int64    // bytes of those of them that become OSDs now
+	Is      func(pve.ListedDisk, profiles.DiskName) bool
+	Content func(pve.ListedDisk) string
+	Data    []pve.ListedDisk // that are, or become, OSDs themselves
+	New     []int64          // bytes of those of them that become OSDs now
 }
 
 // kinds are the parts with the profile's words for them.
@@ -44,7 +44,7 @@ func (s Sight) kinds() []kind {
 
 type kind struct {
 	name, word, key, sizeKey string
-	want                     profiles.Disk
+	want                     profiles.DiskName
 	gib                      int
 	share                    int64 // of the OSD, where no size is written
 }
@@ -57,12 +57,12 @@ func (k kind) bytes(osd int64) int64 {
 }
 
 // Named reports whether a disk is one that the profile names for parts of OSDs.
-func Named(n profiles.Node, d pve.Disk, is func(pve.Disk, profiles.Disk) bool) bool {
-	return slices.ContainsFunc(n.BesideDisks(), func(want profiles.Disk) bool { return is(d, want) })
+func Named(n profiles.Node, d pve.ListedDisk, is func(pve.ListedDisk, profiles.DiskName) bool) bool {
+	return slices.ContainsFunc(n.BesideDisks(), func(want profiles.DiskName) bool { return is(d, want) })
 }
 
 // Groups looks at the volume groups of the disks that the profile names.
-func Groups(ctx context.Context, c pve.Ceph, n profiles.Node, disks []pve.Disk) (map[string]pve.Group, error) {
+func Groups(ctx context.Context, c pve.Ceph, n profiles.Node, disks []pve.ListedDisk) (map[string]pve.Group, error) {
 	out := map[string]pve.Group{}
 	for _, d := range disks {
 		if d.Used != lvm || !Named(n, d, c.Is) {
@@ -93,7 +93,7 @@ func Judge(s Sight) (out []Disk, stop, wait string) {
 		if k.want.IsZero() {
 			continue
 		}
-		at := slices.IndexFunc(s.Disks, func(d pve.Disk) bool { return s.Is(d, k.want) })
+		at := slices.IndexFunc(s.Disks, func(d pve.ListedDisk) bool { return s.Is(d, k.want) })
 		if at < 0 {
 			return nil, "", fmt.Sprintf("%s lacks the disk %s, which %s names for parts of its OSDs: put it in, or name another one in the profile", s.Node.Name, k.want.Serial+k.want.ByID+k.want.Kernel, k.key)
 		}
@@ -123,16 +123,18 @@ func (s Sight) lost() string {
 // take says why a disk is not taken, "" if it is.
 func (s Sight) take(d *Disk, k kind) string {
 	disk, n := d.Disk, s.Node
-	twin := func(o pve.Disk) bool { return o.Device != disk.Device && o.Serial == disk.Serial && disk.Serial != "" }
+	twin := func(o pve.ListedDisk) bool {
+		return o.Device != disk.Device && o.Serial == disk.Serial && disk.Serial != ""
+	}
 	ours, others := s.parts(disk.Device)
 	group := s.Groups[disk.Device]
 	unused, clean := group.Unused()
 	switch {
-	case slices.ContainsFunc(n.SystemDisks(), func(by profiles.Disk) bool { return s.Is(disk, by) }) || strings.Contains(disk.Used, "mounted"):
+	case slices.ContainsFunc(n.SystemDisks(), func(by profiles.DiskName) bool { return s.Is(disk, by) }) || strings.Contains(disk.Used, "mounted"):
 		return fmt.Sprintf("%s of %s is the disk that the system runs from, and takes no part of an OSD: correct %s", label(disk), n.Name, k.key)
 	case k.want.ByID == "" && slices.ContainsFunc(s.Disks, twin):
 		return fmt.Sprintf("two disks of %s have the serial %s: take one out, or name the right one by by_id under %s", n.Name, disk.Serial, k.key)
-	case slices.ContainsFunc(s.Data, func(o pve.Disk) bool { return o.Device == disk.Device }):
+	case slices.ContainsFunc(s.Data, func(o pve.ListedDisk) bool { return o.Device == disk.Device }):
 		return fmt.Sprintf("%s of %s is an OSD itself, and %s names it for parts of others: correct one of them", label(disk), n.Name, k.key)
 	case disk.Blank() && ours+others == 0:
 	case others == 0 && disk.Used == lvm && clean && (ours > 0 || len(unused) == len(group.Volumes)):
@@ -199,7 +201,7 @@ func (s Sight) room(d Disk, k kind, group pve.Group, unused []pve.LogicalVolume)
 		label(d.Disk), s.Node.Name, free>>30, k.word, (need+1<<30-1)>>30, k.sizeKey, k.key, held)
 }
 
-func label(d pve.Disk) string {
+func label(d pve.ListedDisk) string {
 	if d.Serial == "" {
 		return "the disk " + path.Base(d.Device)
 	}

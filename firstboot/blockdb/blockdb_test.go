@@ -11,14 +11,14 @@ import (
 const fsid = "fsid"
 
 // at is a node with a disk for databases, before its two OSDs are made.
-func at(db pve.Disk) Sight {
-	a := pve.Disk{Device: "/dev/sda", Serial: "A", Bytes: 4e12, OSD: -1}
-	b := pve.Disk{Device: "/dev/sdb", Serial: "B", Bytes: 4e12, OSD: -1}
-	root := pve.Disk{Device: "/dev/nvme0n1", Serial: "ROOT", Bytes: 5e11, Used: "mounted", OSD: -1}
+func at(db pve.ListedDisk) Sight {
+	a := pve.ListedDisk{Device: "/dev/sda", Serial: "A", Bytes: 4e12, OSD: -1}
+	b := pve.ListedDisk{Device: "/dev/sdb", Serial: "B", Bytes: 4e12, OSD: -1}
+	root := pve.ListedDisk{Device: "/dev/nvme0n1", Serial: "ROOT", Bytes: 5e11, Used: "mounted", OSD: -1}
 	return Sight{
-		Node: profiles.Node{Name: "frege", RootDisk: profiles.Disk{Serial: "ROOT"}, DBDisk: profiles.Disk{Serial: db.Serial}}, Ceph: profiles.Ceph{DBSize: 60},
-		FSID: fsid, Disks: []pve.Disk{root, a, b, db}, Groups: map[string]pve.Group{}, Is: pve.Ceph{}.Is, Content: func(d pve.Disk) string { return d.Used },
-		Data: []pve.Disk{a, b}, New: []int64{4e12, 4e12},
+		Node: profiles.Node{Name: "frege", RootDisk: profiles.DiskName{Serial: "ROOT"}, DBDisk: profiles.DiskName{Serial: db.Serial}}, Ceph: profiles.Ceph{DBSize: 60},
+		FSID: fsid, Disks: []pve.ListedDisk{root, a, b, db}, Groups: map[string]pve.Group{}, Is: pve.Ceph{}.Is, Content: func(d pve.ListedDisk) string { return d.Used },
+		Data: []pve.ListedDisk{a, b}, New: []int64{4e12, 4e12},
 	}
 }
 
@@ -30,9 +30,9 @@ const (
 // Which disks take databases: what is blank, what holds nothing but this
 // cluster's, and what its owner has consented to erase.
 func TestWhichDisksTakeDatabases(t *testing.T) {
-	fast := pve.Disk{Device: "/dev/nvme1n1", Serial: "FAST", Bytes: 2e11, Type: "nvme", OSD: -1}
-	used := func(d pve.Disk, what string) pve.Disk { d.Used = what; return d }
-	with := func(d pve.Disk, alter func(s *Sight)) Sight { s := at(d); alter(&s); return s }
+	fast := pve.ListedDisk{Device: "/dev/nvme1n1", Serial: "FAST", Bytes: 2e11, Type: "nvme", OSD: -1}
+	used := func(d pve.ListedDisk, what string) pve.ListedDisk { d.Used = what; return d }
+	with := func(d pve.ListedDisk, alter func(s *Sight)) Sight { s := at(d); alter(&s); return s }
 	inGroup := func(s *Sight, free int64, tagged bool) {
 		s.Groups["/dev/nvme1n1"] = pve.Group{Name: group, Free: free, Volumes: []pve.LogicalVolume{{Name: part, Tagged: tagged, Bytes: 60 << 30}}}
 	}
@@ -70,11 +70,11 @@ func TestWhichDisksTakeDatabases(t *testing.T) {
 			s.Groups["/dev/nvme1n1"] = pve.Group{Name: "vg0", Free: 150e9, Volumes: []pve.LogicalVolume{{Name: part}}}
 		}), 0, false, "is in use, with LVM"},
 		"too small":               {with(fast, func(s *Sight) { s.Ceph.DBSize = 0 }), 0, false, "has 186 GiB free, and the databases of its new OSDs want 746"},
-		"the system's":            {with(fast, func(s *Sight) { s.Node.DBDisk = profiles.Disk{Kernel: "nvme0n1"} }), 0, false, "is the disk that the system runs from, and takes no part of an OSD"},
-		"an OSD itself":           {with(fast, func(s *Sight) { s.Node.DBDisk = profiles.Disk{Kernel: "sda"} }), 0, false, "is an OSD itself, and db_disk names it for parts of others"},
-		"not there":               {with(fast, func(s *Sight) { s.Node.DBDisk = profiles.Disk{Serial: "NONE"} }), 0, false, "frege lacks the disk NONE, which db_disk names"},
+		"the system's":            {with(fast, func(s *Sight) { s.Node.DBDisk = profiles.DiskName{Kernel: "nvme0n1"} }), 0, false, "is the disk that the system runs from, and takes no part of an OSD"},
+		"an OSD itself":           {with(fast, func(s *Sight) { s.Node.DBDisk = profiles.DiskName{Kernel: "sda"} }), 0, false, "is an OSD itself, and db_disk names it for parts of others"},
+		"not there":               {with(fast, func(s *Sight) { s.Node.DBDisk = profiles.DiskName{Serial: "NONE"} }), 0, false, "frege lacks the disk NONE, which db_disk names"},
 		"two of that number":      {with(fast, func(s *Sight) { s.Disks[1].Serial = "FAST" }), 0, false, "two disks of frege have the serial FAST"},
-		"one disk for both":       {with(fast, func(s *Sight) { s.Node.WALDisk = profiles.Disk{Kernel: "nvme1n1"} }), 0, false, "db_disk and wal_disk of frege are one disk"},
+		"one disk for both":       {with(fast, func(s *Sight) { s.Node.WALDisk = profiles.DiskName{Kernel: "nvme1n1"} }), 0, false, "db_disk and wal_disk of frege are one disk"},
 		"a database that is gone": {with(fast, func(s *Sight) { of(s, fsid); s.Volumes[0].Lost = []string{"db"} }), 0, false, "OSD 0 on /dev/sdz of frege has its db on another disk, which is not here: put that disk back; without it the OSD is lost: ceph-volume lvm zap --destroy /dev/sdz makes"},
 	} {
 		got, stop, wait := Judge(c.sight)

@@ -59,7 +59,7 @@ type Options struct {
 // Cluster is the step that makes one cluster of the nodes.
 type Cluster struct {
 	o    Options
-	node pve.Node
+	node pve.Local
 	stop atomic.Value // string: why this node needs a person
 	cert atomic.Value // certified: the last certificate that was verified
 	one  sync.Mutex   // held while a node is added
@@ -70,7 +70,7 @@ func New(o Options) *Cluster {
 	if o.Admission == nil {
 		o.Admission = Admitted{o.Host}
 	}
-	return &Cluster{o: o, node: pve.Node{Host: o.Host, Name: o.Node}}
+	return &Cluster{o: o, node: pve.Local{Host: o.Host, Name: o.Node}}
 }
 
 // Name implements Step.

@@ -24,13 +24,13 @@ const methodProof = "cluster.proof" // what corosync and pmxcfs of the node real
 // writes, once, what belongs to the cluster: users, rights, options, notes.
 type Proof struct {
 	o    Options
-	node pve.Node
+	node pve.Local
 	c    *Cluster // for its view
 }
 
 // NewProof returns the step.
 func NewProof(o Options) *Proof {
-	return &Proof{o: o, node: pve.Node{Host: o.Host, Name: o.Node}, c: New(o)}
+	return &Proof{o: o, node: pve.Local{Host: o.Host, Name: o.Node}, c: New(o)}
 }
 
 // Name implements Step.

@@ -57,7 +57,7 @@ func (f *LocalFacts) Read(ctx context.Context) (status.Facts, error) {
 	}
 	out.BootID = strings.TrimSpace(string(boot))
 	out.Synced = synced(ctx, f.Host)
-	node := pve.Node{Host: f.Host, Name: f.Seed.Node}
+	node := pve.Local{Host: f.Host, Name: f.Seed.Node}
 	if out.Cluster, err = node.ClusterName(); err != nil {
 		return out, err
 	}

@@ -24,7 +24,7 @@ import (
 // Inventory is one machine.
 type Inventory struct {
 	Version     int           `json:"version"` // 1
-	Machine     Machine       `json:"machine"`
+	Machine     Mainboard     `json:"machine"`
 	CPU         CPU           `json:"cpu"`
 	MemoryMiB   int           `json:"memory_mib"`
 	Disks       []Disk        `json:"disks"`
@@ -32,8 +32,8 @@ type Inventory struct {
 	Thunderbolt []Thunderbolt `json:"thunderbolt"`
 }
 
-// Machine is the mainboard as the firmware describes it (DMI).
-type Machine struct {
+// Mainboard is the mainboard as the firmware describes it (DMI).
+type Mainboard struct {
 	Vendor      string `json:"vendor"`
 	Product     string `json:"product"`
 	Serial      string `json:"serial,omitempty"` // readable by root only
@@ -132,9 +132,9 @@ func (r reader) udev(id string) (properties map[string]string, links []string) {
 	return properties, links
 }
 
-func (r reader) machine() Machine {
+func (r reader) machine() Mainboard {
 	const dmi = "/sys/class/dmi/id"
-	m := Machine{Vendor: r.word(dmi, "sys_vendor"), Product: r.word(dmi, "product_name"), Serial: r.word(dmi, "product_serial"),
+	m := Mainboard{Vendor: r.word(dmi, "sys_vendor"), Product: r.word(dmi, "product_name"), Serial: r.word(dmi, "product_serial"),
 		UUID: r.word(dmi, "product_uuid"), Board: r.word(dmi, "board_name"), BIOSVersion: r.word(dmi, "bios_version"), BIOSDate: r.word(dmi, "bios_date"), Firmware: "bios"}
 	if host.Exists(r.files, "/sys/firmware/efi") {
 		m.Firmware = "uefi"

@@ -127,7 +127,7 @@ func beChannel(dir string) error {
 // site is a network of machines with seeds.
 type site struct {
 	tb       testing.TB
-	machines []*lan.Machine
+	machines []*lan.Namespace
 	dirs     []string
 	names    []string
 }

@@ -47,7 +47,7 @@ func Machine(p medium.Plan) Seen {
 	s := sys{os.DirFS("/sys")}
 	out := Seen{Records: map[string]map[string]string{}}
 	const dmi = "class/dmi/id"
-	out.Facts.Machine = medium.Machine{Vendor: s.word(dmi, "sys_vendor"), Product: s.word(dmi, "product_name"),
+	out.Facts.Machine = medium.Identity{Vendor: s.word(dmi, "sys_vendor"), Product: s.word(dmi, "product_name"),
 		Serial: real(s.word(dmi, "product_serial")), UUID: s.word(dmi, "product_uuid")}
 	out.ports(s)
 	volumes := map[string][]string{}
@@ -96,8 +96,8 @@ func blockNames() []string {
 }
 
 // disk looks at one block device.
-func disk(s sys, n string, records map[string]map[string]string) (d preflight.Disk, volume string, table *medium.Table) {
-	d = preflight.Disk{Name: n, Model: s.word("block", n, "device/model")}
+func disk(s sys, n string, records map[string]map[string]string) (d preflight.Sighting, volume string, table *medium.Table) {
+	d = preflight.Sighting{Name: n, Model: s.word("block", n, "device/model")}
 	device, err := filepath.EvalSymlinks("/sys/block/" + n)
 	if err != nil {
 		device = "/sys/block/" + n

@@ -18,7 +18,7 @@ import (
 var networks atomic.Int64
 
 // in runs f on a thread inside a machine's namespace.
-func in[T any](t *testing.T, m *lan.Machine, f func() (T, error)) T {
+func in[T any](t *testing.T, m *lan.Namespace, f func() (T, error)) T {
 	t.Helper()
 	var v T
 	done := make(chan error)
@@ -41,7 +41,7 @@ func in[T any](t *testing.T, m *lan.Machine, f func() (T, error)) T {
 }
 
 // hops is a plain socket whose packets have this hop limit, from an address of the machine.
-func hops(t *testing.T, m *lan.Machine, from string, limit int) *net.UDPConn {
+func hops(t *testing.T, m *lan.Namespace, from string, limit int) *net.UDPConn {
 	t.Helper()
 	return in(t, m, func() (*net.UDPConn, error) {
 		addr, err := net.ResolveUDPAddr("udp6", from)

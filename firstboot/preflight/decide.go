@@ -26,7 +26,7 @@ type Verdict struct {
 	Outcome Outcome
 	Says    string // one sentence, which ends with the remedy or the question
 	Node    string
-	Disks   []Disk // the one, or both of a mirror
+	Disks   []Sighting // the one, or both of a mirror
 	// Word is what the owner types to agree: the last letters of the disk's serial,
 	// of a mirror those of both.
 	Word string
@@ -63,7 +63,7 @@ func here(p medium.Plan, f Facts) *Verdict {
 			continue
 		}
 		m := *d.Mark
-		v := &Verdict{Node: m.Node, Disks: []Disk{d}}
+		v := &Verdict{Node: m.Node, Disks: []Sighting{d}}
 		switch {
 		case m.ClusterID != p.ClusterID:
 			v.Outcome = Stopped
@@ -84,7 +84,7 @@ func here(p medium.Plan, f Facts) *Verdict {
 const wordLetters = 4
 
 // ask is a verdict that the owner can turn into an installation.
-func ask(disks []Disk, why string) Verdict {
+func ask(disks []Sighting, why string) Verdict {
 	var words []string
 	for _, d := range disks {
 		word := d.Serial()
@@ -110,10 +110,10 @@ func ask(disks []Disk, why string) Verdict {
 const minBytes = 10 << 30
 
 // least is the smallest size of a node's disk, in bytes.
-func least(n medium.Node) int64 { return max(minBytes, n.AtLeast) }
+func least(n medium.Target) int64 { return max(minBytes, n.AtLeast) }
 
 // disk proves the disks that may be erased: one, or the two of a mirror.
-func disk(n medium.Node, f Facts) Verdict {
+func disk(n medium.Target, f Facts) Verdict {
 	candidates := f.candidates()
 	if len(candidates) == 0 {
 		return *stop("no disk is seen: look at the firmware's storage settings (no RAID mode) and at the disk's seat")
@@ -122,8 +122,8 @@ func disk(n medium.Node, f Facts) Verdict {
 		return unnamed(n, f, candidates)
 	}
 	keys := []string{"root_disk", "mirror_disk"}
-	by := slices.DeleteFunc([]profiles.Disk{n.Root, n.Mirror}, profiles.Disk.IsZero)
-	var disks []Disk
+	by := slices.DeleteFunc([]profiles.DiskName{n.Root, n.Mirror}, profiles.DiskName.IsZero)
+	var disks []Sighting
 	for i := range by {
 		d, refused := namedBy(n, by[i], keys[i], candidates)
 		if refused != nil {
@@ -140,23 +140,23 @@ func disk(n medium.Node, f Facts) Verdict {
 }
 
 // unnamed looks for the disk of a node whose profile names none.
-func unnamed(n medium.Node, f Facts, candidates []Disk) Verdict {
+func unnamed(n medium.Target, f Facts, candidates []Sighting) Verdict {
 	fit, why := smallest(candidates, n), "the only blank disk of the smallest size"
 	if again := begun(n.Name, candidates, f); again != nil {
-		fit, why = []Disk{*again}, "the disk on which "+n.Name+" was begun"
+		fit, why = []Sighting{*again}, "the disk on which "+n.Name+" was begun"
 	}
 	switch len(fit) {
 	case 0:
 		return onlyUsed(n, candidates)
 	case 1:
-		return permit(n, []profiles.Disk{{}}, fit, why, f)
+		return permit(n, []profiles.DiskName{{}}, fit, why, f)
 	}
 	return *stop("%s are blank and of one size, so nothing says which of them is to be erased: name one by its serial in the profile (root_disk), or take one out", names(fit))
 }
 
 // namedBy finds the only disk that a name of the profile means.
-func namedBy(n medium.Node, by profiles.Disk, key string, candidates []Disk) (Disk, *Verdict) {
-	var fit []Disk
+func namedBy(n medium.Target, by profiles.DiskName, key string, candidates []Sighting) (Sighting, *Verdict) {
+	var fit []Sighting
 	for _, d := range candidates {
 		if d.named(by) {
 			fit = append(fit, d)
@@ -164,16 +164,16 @@ func namedBy(n medium.Node, by profiles.Disk, key string, candidates []Disk) (Di
 	}
 	switch len(fit) {
 	case 0:
-		return Disk{}, stop("no disk of this machine is %s, which the plan of %s names: put it in, or correct %s in the profile and make the medium again", nameOf(by), n.Name, key)
+		return Sighting{}, stop("no disk of this machine is %s, which the plan of %s names: put it in, or correct %s in the profile and make the medium again", nameOf(by), n.Name, key)
 	case 1:
 		return fit[0], nil
 	}
-	return Disk{}, stop("%s both are %s: disks that share a number cannot be told apart; take one out, or name one by another number (%s.by_id)", names(fit), nameOf(by), key)
+	return Sighting{}, stop("%s both are %s: disks that share a number cannot be told apart; take one out, or name one by another number (%s.by_id)", names(fit), nameOf(by), key)
 }
 
 // unlike refuses two disks that are no mirror: the installer of 9.2 stops at
 // sizes that differ by more than a tenth, when it has wiped them already.
-func unlike(a, b Disk) *Verdict {
+func unlike(a, b Sighting) *Verdict {
 	switch {
 	case a.Name == b.Name:
 		return stop("root_disk and mirror_disk both mean %s, and a mirror is of two disks: correct the profile and make the medium again", a.Name)
@@ -184,7 +184,7 @@ func unlike(a, b Disk) *Verdict {
 }
 
 // permit judges the disks that fit; by is how the profile names each.
-func permit(n medium.Node, by []profiles.Disk, disks []Disk, why string, f Facts) Verdict {
+func permit(n medium.Target, by []profiles.DiskName, disks []Sighting, why string, f Facts) Verdict {
 	var each, doubts []string
 	for _, d := range disks {
 		switch {
@@ -202,7 +202,7 @@ func permit(n medium.Node, by []profiles.Disk, disks []Disk, why string, f Facts
 	for i, d := range disks {
 		each = append(each, describe(d))
 		exact := by[i].Serial != "" || by[i].ByID != "" //nolint:gosec // each disk has its name
-		again := begun(n.Name, []Disk{d}, f) != nil
+		again := begun(n.Name, []Sighting{d}, f) != nil
 		switch {
 		case d.Mark != nil || f.Again && !d.Blank() && !again:
 			doubts = append(doubts, fmt.Sprintf("%s is not empty (%s)", d.Name, holds(d)))
@@ -224,7 +224,7 @@ func permit(n medium.Node, by []profiles.Disk, disks []Disk, why string, f Facts
 // aim asks what the installer would take. On a medium that can be written the
 // answer names the proven disks, by the names that they keep until the next
 // start; else the answer that lies there must mean them and no other.
-func aim(n medium.Node, disks []Disk, f Facts) *Verdict {
+func aim(n medium.Target, disks []Sighting, f Facts) *Verdict {
 	if f.Writable {
 		return nil
 	}
@@ -232,8 +232,8 @@ func aim(n medium.Node, disks []Disk, f Facts) *Verdict {
 		return stop("this medium cannot be written to, so the answer on it cannot name %s: name the disk by its serial in the profile (root_disk), or use a USB stick", names(disks))
 	}
 	taken := Takes(n, f.Disks)
-	missed := slices.ContainsFunc(disks, func(d Disk) bool {
-		return !slices.ContainsFunc(taken, func(t Disk) bool { return t.Name == d.Name })
+	missed := slices.ContainsFunc(disks, func(d Sighting) bool {
+		return !slices.ContainsFunc(taken, func(t Sighting) bool { return t.Name == d.Name })
 	})
 	if len(taken) != len(disks) || missed {
 		return stop("the installer would take %s by the answer on this medium, and the plan of %s means %s: use a USB stick, or name the disk by another number", names(taken), n.Name, names(disks))
@@ -243,7 +243,7 @@ func aim(n medium.Node, disks []Disk, f Facts) *Verdict {
 
 // begun is the disk on which an installation of the node was begun on this
 // machine: what is on it now is ours.
-func begun(node string, candidates []Disk, f Facts) *Disk {
+func begun(node string, candidates []Sighting, f Facts) *Sighting {
 	for _, e := range slices.Backward(f.Log) {
 		if e.What != medium.Began || e.Node != node {
 			continue
@@ -251,7 +251,7 @@ func begun(node string, candidates []Disk, f Facts) *Disk {
 		if !e.Machine.Same(f.Machine) {
 			return nil
 		}
-		var found []Disk
+		var found []Sighting
 		for _, d := range candidates {
 			if (d.is(e.Disk) || d.is(e.Mirror)) && d.Mark == nil {
 				found = append(found, d)
@@ -267,8 +267,8 @@ func begun(node string, candidates []Disk, f Facts) *Disk {
 
 // smallest returns the blank disks of the smallest size that is large enough;
 // those that the profile keeps for Ceph are none.
-func smallest(candidates []Disk, n medium.Node) []Disk {
-	var fit []Disk
+func smallest(candidates []Sighting, n medium.Target) []Sighting {
+	var fit []Sighting
 	for _, d := range candidates {
 		kept := slices.ContainsFunc(n.Others, d.named)
 		if !d.Blank() || d.Bytes < least(n) || kept {
@@ -285,8 +285,8 @@ func smallest(candidates []Disk, n medium.Node) []Disk {
 }
 
 // onlyUsed is the verdict where no disk is named and none is blank.
-func onlyUsed(n medium.Node, candidates []Disk) Verdict {
-	var large []Disk
+func onlyUsed(n medium.Target, candidates []Sighting) Verdict {
+	var large []Sighting
 	for _, d := range candidates {
 		if d.Bytes >= least(n) && !d.Unreadable && !slices.ContainsFunc(n.Others, d.named) {
 			large = append(large, d)

@@ -9,28 +9,28 @@ import (
 )
 
 // nvme is a blank disk of 500 GB.
-func nvme(name, serial string, holds ...string) Disk {
-	return Disk{Name: name, Model: "Samsung SSD 980", Bytes: 500107862016, Holds: holds, Properties: map[string]string{
+func nvme(name, serial string, holds ...string) Sighting {
+	return Sighting{Name: name, Model: "Samsung SSD 980", Bytes: 500107862016, Holds: holds, Properties: map[string]string{
 		"ID_SERIAL": "Samsung_SSD_980_" + serial, "ID_SERIAL_SHORT": serial, "ID_WWN": "eui.00" + serial,
 	}}
 }
 
-func sized(d Disk, bytes int64) Disk { d.Bytes = bytes; return d }
+func sized(d Sighting, bytes int64) Sighting { d.Bytes = bytes; return d }
 
-func marked(d Disk, node, cluster string) Disk {
+func marked(d Sighting, node, cluster string) Sighting {
 	d.Mark = &profiles.Ticket{State: profiles.TicketSpent, Node: node, ClusterID: cluster, Date: "2026-11-23", By: "installer"}
 	d.Holds = []string{"partition table gpt", "vfat", "LVM2_member"}
 	return d
 }
 
-func stick() Disk {
-	return Disk{Name: "sda", Model: "Ultra", Bytes: 32e9, Medium: true, Holds: []string{"iso9660"}, Properties: map[string]string{"ID_SERIAL": "SanDisk_Ultra_1", "ID_FS_TYPE": "iso9660"}}
+func stick() Sighting {
+	return Sighting{Name: "sda", Model: "Ultra", Bytes: 32e9, Medium: true, Holds: []string{"iso9660"}, Properties: map[string]string{"ID_SERIAL": "SanDisk_Ultra_1", "ID_FS_TYPE": "iso9660"}}
 }
 
 // plan is frege's medium; what a case changes it says.
 func plan(change func(p *medium.Plan)) medium.Plan {
 	p := medium.Plan{Version: 1, Kind: medium.KindOne, Cluster: "philosophers", ClusterID: "c0ffee", Node: "frege", After: "reboot",
-		Nodes: []medium.Node{{Name: "frege", Single: true}, {Name: "russell", Single: true}, {Name: "wittgenstein", Single: true}}}
+		Nodes: []medium.Target{{Name: "frege", Single: true}, {Name: "russell", Single: true}, {Name: "wittgenstein", Single: true}}}
 	if change != nil {
 		change(&p)
 	}
@@ -41,26 +41,26 @@ func all(p *medium.Plan) { p.Kind, p.Node = medium.KindAll, "" }
 
 func serial(s string) func(p *medium.Plan) {
 	return func(p *medium.Plan) {
-		p.Nodes[0].Root = profiles.Disk{Serial: s}
+		p.Nodes[0].Root = profiles.DiskName{Serial: s}
 		p.Nodes[0].Filter, p.Nodes[0].Match = map[string]string{"ID_SERIAL": s, "ID_SERIAL_SHORT": s}, "any"
 	}
 }
 
-var ms01 = medium.Machine{Vendor: "Micro Computer", Product: "Venus", Serial: "MH64", UUID: "uuid-1", MAC: "58:47:ca:00:00:01"}
+var ms01 = medium.Identity{Vendor: "Micro Computer", Product: "Venus", Serial: "MH64", UUID: "uuid-1", MAC: "58:47:ca:00:00:01"}
 
-func facts(disks ...Disk) Facts {
+func facts(disks ...Sighting) Facts {
 	return Facts{Machine: ms01, MACs: []string{"58:47:ca:00:00:01", "58:47:ca:00:00:02"}, Writable: true, Disks: append(disks, stick())}
 }
 
 func with(f Facts, change func(f *Facts)) Facts { change(&f); return f }
 
-func began(node string, m medium.Machine, d Disk) medium.Entry {
+func began(node string, m medium.Identity, d Sighting) medium.Entry {
 	return medium.Entry{What: medium.Began, Node: node, Machine: m, Disk: d.Record()}
 }
 
 func TestDecide(t *testing.T) {
 	windows := nvme("nvme0n1", "S1", "partition table gpt", "vfat", "ntfs (Windows)")
-	other := medium.Machine{Vendor: "Micro Computer", Product: "Venus", Serial: "MH65", UUID: "uuid-2", MAC: "58:47:ca:00:00:09"}
+	other := medium.Identity{Vendor: "Micro Computer", Product: "Venus", Serial: "MH65", UUID: "uuid-2", MAC: "58:47:ca:00:00:09"}
 	twin := nvme("nvme1n1", "S1")
 	twin.Properties["ID_WWN"] = "eui.other"
 	cases := []struct {
@@ -88,28 +88,28 @@ func TestDecide(t *testing.T) {
 		{"the wrong port", plan(func(p *medium.Plan) { p.Nodes[0].MACs = []string{"58:47:CA:00:00:99"} }), facts(nvme("nvme0n1", "S1")), Stopped, "", "", "the machine of frege has the port 58:47:ca:00:00:99, and this one has 58:47:ca:00:00:01 and 58:47:ca:00:00:02"},
 		{"no port has a driver", plan(func(p *medium.Plan) { p.Nodes[0].MACs = []string{"58:47:ca:00:00:99"} }), with(facts(nvme("nvme0n1", "S1")), func(f *Facts) { f.MACs = nil }), Installs, "frege", "nvme0n1", ""},
 		{"the machine of another", plan(func(p *medium.Plan) { p.Nodes[1].Machine.Serial = "MH64" }), facts(nvme("nvme0n1", "S1")), Stopped, "", "", "this is the machine of russell (Micro Computer Venus, serial MH64), and this medium installs frege: start it with the medium of russell"},
-		{"the disk of another", plan(func(p *medium.Plan) { p.Nodes[1].Others = []profiles.Disk{{Serial: "S2"}} }), facts(nvme("nvme0n1", "S1"), nvme("nvme1n1", "S2")), Stopped, "", "", "this is the machine of russell by its disk nvme1n1 (serial S2)"},
-		{"the right machine", plan(func(p *medium.Plan) { p.Nodes[0].Machine = profiles.Machine{Serial: "MH64", UUID: "UUID-1"} }), facts(nvme("nvme0n1", "S1")), Installs, "frege", "nvme0n1", ""},
+		{"the disk of another", plan(func(p *medium.Plan) { p.Nodes[1].Others = []profiles.DiskName{{Serial: "S2"}} }), facts(nvme("nvme0n1", "S1"), nvme("nvme1n1", "S2")), Stopped, "", "", "this is the machine of russell by its disk nvme1n1 (serial S2)"},
+		{"the right machine", plan(func(p *medium.Plan) { p.Nodes[0].Machine = profiles.DMI{Serial: "MH64", UUID: "UUID-1"} }), facts(nvme("nvme0n1", "S1")), Installs, "frege", "nvme0n1", ""},
 		// Which disk?
 		{"blank", plan(nil), facts(nvme("nvme0n1", "S1")), Installs, "frege", "nvme0n1", "nvme0n1 is erased (500 GB, Samsung SSD 980, serial S1): the only blank disk of the smallest size"},
 		{"the smallest of two", plan(nil), facts(sized(nvme("nvme0n1", "S1"), 2e12), nvme("nvme1n1", "S2")), Installs, "frege", "nvme1n1", ""},
 		{"two of one size", plan(nil), facts(nvme("nvme0n1", "S1"), nvme("nvme1n1", "S2")), Stopped, "frege", "", "nvme0n1 and nvme1n1 are blank and of one size, so nothing says which of them is to be erased: name one by its serial"},
-		{"the smallest is kept for ceph", plan(func(p *medium.Plan) { p.Nodes[0].Others = []profiles.Disk{{Serial: "S1"}} }), facts(nvme("nvme0n1", "S1"), sized(nvme("nvme1n1", "S2"), 2e12)), Installs, "frege", "nvme1n1", ""},
+		{"the smallest is kept for ceph", plan(func(p *medium.Plan) { p.Nodes[0].Others = []profiles.DiskName{{Serial: "S1"}} }), facts(nvme("nvme0n1", "S1"), sized(nvme("nvme1n1", "S2"), 2e12)), Installs, "frege", "nvme1n1", ""},
 		{"too small to count", plan(nil), facts(sized(nvme("nvme0n1", "S1"), 8e9), nvme("nvme1n1", "S2")), Installs, "frege", "nvme1n1", ""},
 		{"windows, nothing named", plan(nil), facts(windows), Asks, "frege", "nvme0n1", "nvme0n1 is the only disk that is large enough, and it is not empty (partition table gpt, vfat, ntfs (Windows)): type S1"},
 		{"windows beside a blank one", plan(nil), facts(windows, nvme("nvme1n1", "S2")), Installs, "frege", "nvme1n1", ""},
 		{"windows and a used one", plan(nil), facts(windows, nvme("nvme1n1", "S2", "ext4")), Stopped, "frege", "", "no disk of this machine is blank and of at least 11 GB, and the profile names none"},
 		{"windows, named by serial", plan(serial("S1")), facts(windows), Installs, "frege", "nvme0n1", "named in the profile"},
 		{"windows, named by the long serial", plan(serial("Samsung_SSD_980_S1")), facts(windows), Installs, "frege", "nvme0n1", ""},
-		{"windows, named by wwn", plan(func(p *medium.Plan) { p.Nodes[0].Root = profiles.Disk{ByID: "nvme-eui.00S1"} }), facts(windows), Installs, "frege", "nvme0n1", ""},
-		{"windows, named as the kernel counts", plan(func(p *medium.Plan) { p.Nodes[0].Root = profiles.Disk{Kernel: "nvme0n1"} }), facts(windows), Asks, "frege", "nvme0n1", "nvme0n1 is not empty (partition table gpt, vfat, ntfs (Windows)), and the profile names it only as the kernel counts: type S1"},
-		{"blank, named as the kernel counts", plan(func(p *medium.Plan) { p.Nodes[0].Root = profiles.Disk{Kernel: "nvme0n1"} }), facts(nvme("nvme0n1", "S1")), Installs, "frege", "nvme0n1", ""},
+		{"windows, named by wwn", plan(func(p *medium.Plan) { p.Nodes[0].Root = profiles.DiskName{ByID: "nvme-eui.00S1"} }), facts(windows), Installs, "frege", "nvme0n1", ""},
+		{"windows, named as the kernel counts", plan(func(p *medium.Plan) { p.Nodes[0].Root = profiles.DiskName{Kernel: "nvme0n1"} }), facts(windows), Asks, "frege", "nvme0n1", "nvme0n1 is not empty (partition table gpt, vfat, ntfs (Windows)), and the profile names it only as the kernel counts: type S1"},
+		{"blank, named as the kernel counts", plan(func(p *medium.Plan) { p.Nodes[0].Root = profiles.DiskName{Kernel: "nvme0n1"} }), facts(nvme("nvme0n1", "S1")), Installs, "frege", "nvme0n1", ""},
 		{"not there", plan(serial("S9")), facts(nvme("nvme0n1", "S1")), Stopped, "frege", "", "no disk of this machine is serial S9, which the plan of frege names"},
 		{"twins", plan(serial("S1")), facts(nvme("nvme0n1", "S1"), twin), Stopped, "frege", "", "nvme0n1 and nvme1n1 both are serial S1: disks that share a number cannot be told apart"},
-		{"one of two namespaces, by its own number", plan(func(p *medium.Plan) { p.Nodes[0].Root = profiles.Disk{ByID: "nvme-eui.other"} }), facts(nvme("nvme0n1", "S1"), twin), Installs, "frege", "nvme1n1", ""},
+		{"one of two namespaces, by its own number", plan(func(p *medium.Plan) { p.Nodes[0].Root = profiles.DiskName{ByID: "nvme-eui.other"} }), facts(nvme("nvme0n1", "S1"), twin), Installs, "frege", "nvme1n1", ""},
 		{"named and too small", plan(serial("S1")), facts(sized(nvme("nvme0n1", "S1"), 8e9)), Stopped, "frege", "", "nvme0n1 has 8 GB, and Proxmox VE needs at least 11 GB"},
 		{"unreadable", plan(serial("S1")), facts(with2(nvme("nvme0n1", "S1"))), Stopped, "frege", "", "nvme0n1 cannot be read, so nothing is known of it"},
-		{"used, without a serial", plan(nil), facts(Disk{Name: "sdb", Bytes: 1e12, Holds: []string{"xfs"}, Properties: map[string]string{}}), Stopped, "frege", "", "it has no serial number by which you could agree: wipe it, or take another"},
+		{"used, without a serial", plan(nil), facts(Sighting{Name: "sdb", Bytes: 1e12, Holds: []string{"xfs"}, Properties: map[string]string{}}), Stopped, "frege", "", "it has no serial number by which you could agree: wipe it, or take another"},
 		{"no disk", plan(nil), facts(), Stopped, "frege", "", "no disk is seen: look at the firmware's storage settings"},
 		{"the stick is never a disk", plan(serial("SanDisk_Ultra_1")), facts(nvme("nvme0n1", "S1")), Stopped, "frege", "", "no disk of this machine is serial SanDisk_Ultra_1"},
 		// A medium that cannot be written to.
@@ -172,22 +172,22 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-func with2(d Disk) Disk { d.Unreadable = true; return d }
+func with2(d Sighting) Sighting { d.Unreadable = true; return d }
 
 // TestNothingUsedIsErasedUnlessItWasNamed walks all combinations of a few disks
 // and profiles: whatever is installed over was blank, named by a number that only
 // it has, or begun here.
 func TestNothingUsedIsErasedUnlessItWasNamed(t *testing.T) {
-	contents := []func(Disk) Disk{
-		func(d Disk) Disk { return d },
-		func(d Disk) Disk { d.Holds = []string{"ext4"}; return d },
-		func(d Disk) Disk { return marked(d, "frege", "c0ffee") },
-		func(d Disk) Disk { return marked(d, "russell", "decaf") },
+	contents := []func(Sighting) Sighting{
+		func(d Sighting) Sighting { return d },
+		func(d Sighting) Sighting { d.Holds = []string{"ext4"}; return d },
+		func(d Sighting) Sighting { return marked(d, "frege", "c0ffee") },
+		func(d Sighting) Sighting { return marked(d, "russell", "decaf") },
 		with2,
-		func(d Disk) Disk { d.Properties = map[string]string{}; return d },
-		func(d Disk) Disk { return sized(d, 2e12) },
+		func(d Sighting) Sighting { d.Properties = map[string]string{}; return d },
+		func(d Sighting) Sighting { return sized(d, 2e12) },
 	}
-	roots := [][2]profiles.Disk{{}, {{Serial: "S1"}}, {{ByID: "nvme-eui.00S2"}}, {{Kernel: "nvme1n1"}},
+	roots := [][2]profiles.DiskName{{}, {{Serial: "S1"}}, {{ByID: "nvme-eui.00S2"}}, {{Kernel: "nvme1n1"}},
 		{{Serial: "S1"}, {Serial: "S2"}}, {{Serial: "S1"}, {Kernel: "nvme1n1"}}, {{Kernel: "nvme1n1"}, {ByID: "nvme-eui.00S1"}}} // and a mirror's second
 	tried := 0
 	for _, kind := range []string{medium.KindOne, medium.KindAll} {

@@ -13,8 +13,8 @@ import (
 	"ringboot/profiles/pick"
 )
 
-// Disk is one whole disk as it was seen.
-type Disk struct {
+// Sighting is one whole disk as it was seen.
+type Sighting struct {
 	Name       string // as the kernel counts in this boot: nvme0n1
 	Model      string
 	Bytes      int64
@@ -26,29 +26,29 @@ type Disk struct {
 }
 
 // Blank reports whether nothing at all is on a disk.
-func (d Disk) Blank() bool { return len(d.Holds) == 0 && !d.Unreadable && d.Mark == nil }
+func (d Sighting) Blank() bool { return len(d.Holds) == 0 && !d.Unreadable && d.Mark == nil }
 
 // Serial is the number that is printed on the disk.
-func (d Disk) Serial() string {
+func (d Sighting) Serial() string {
 	return cmp.Or(d.Properties["ID_SERIAL_SHORT"], d.Properties["ID_SERIAL"])
 }
 
 // WWN is the number that the disk's maker promises to give once only.
-func (d Disk) WWN() string { return d.Properties["ID_WWN"] }
+func (d Sighting) WWN() string { return d.Properties["ID_WWN"] }
 
 // Record is the disk as the log has it.
-func (d Disk) Record() *medium.Disk {
-	return &medium.Disk{Model: d.Model, Serial: d.Serial(), WWN: d.WWN(), Bytes: d.Bytes}
+func (d Sighting) Record() *medium.DiskLabel {
+	return &medium.DiskLabel{Model: d.Model, Serial: d.Serial(), WWN: d.WWN(), Bytes: d.Bytes}
 }
 
 // is reports whether a record is of this disk. A disk without any number is
 // never recognised.
-func (d Disk) is(r *medium.Disk) bool {
+func (d Sighting) is(r *medium.DiskLabel) bool {
 	return r != nil && (r.Serial != "" || r.WWN != "") && *r == *d.Record()
 }
 
 // named reports whether a profile's words name this disk.
-func (d Disk) named(by profiles.Disk) bool {
+func (d Sighting) named(by profiles.DiskName) bool {
 	switch {
 	case by.Serial != "":
 		long := d.Properties["ID_SERIAL"]
@@ -64,9 +64,9 @@ func (d Disk) named(by profiles.Disk) bool {
 
 // Facts are all that was seen.
 type Facts struct {
-	Machine medium.Machine
+	Machine medium.Identity
 	MACs    []string // of the Ethernet ports that have a driver
-	Disks   []Disk
+	Disks   []Sighting
 	// Writable: the medium that was started from takes writes.
 	Writable bool
 	// Others are further media of the same ISO, by name: the installer could
@@ -80,8 +80,8 @@ type Facts struct {
 }
 
 // candidates are the disks that the installer would consider.
-func (f Facts) candidates() []Disk {
-	var out []Disk
+func (f Facts) candidates() []Sighting {
+	var out []Sighting
 	for _, d := range f.Disks {
 		if !d.Medium && !pick.Never(d.device()) {
 			out = append(out, d)
@@ -90,20 +90,20 @@ func (f Facts) candidates() []Disk {
 	return out
 }
 
-func (d Disk) device() pick.Device {
+func (d Sighting) device() pick.Device {
 	return pick.Device{Name: "/dev/" + d.Name, Properties: d.Properties}
 }
 
 // Takes returns the disks that the installer takes by the answer that lies on
 // the medium, in its order and by its rules.
-func Takes(n medium.Node, disks []Disk) []Disk {
+func Takes(n medium.Target, disks []Sighting) []Sighting {
 	var devices []pick.Device
 	for _, d := range disks {
 		devices = append(devices, d.device())
 	}
-	var out []Disk
+	var out []Sighting
 	for _, taken := range pick.Disks(n.Single, n.List, n.Filter, n.Match, pick.Order(devices)).Taken {
-		i := slices.IndexFunc(disks, func(d Disk) bool { return "/dev/"+d.Name == taken.Name })
+		i := slices.IndexFunc(disks, func(d Sighting) bool { return "/dev/"+d.Name == taken.Name })
 		out = append(out, disks[i])
 	}
 	return out

@@ -9,15 +9,15 @@ import (
 )
 
 // mirror has frege's plan name two disks for the system.
-func mirror(a, b profiles.Disk) func(p *medium.Plan) {
+func mirror(a, b profiles.DiskName) func(p *medium.Plan) {
 	return func(p *medium.Plan) {
 		p.Nodes[0].Root, p.Nodes[0].Mirror, p.Nodes[0].Single = a, b, false
 	}
 }
 
 func TestBothDisksOfAMirrorAreProven(t *testing.T) {
-	byNumber := mirror(profiles.Disk{Serial: "S1"}, profiles.Disk{Serial: "S2"})
-	byKernel := mirror(profiles.Disk{Kernel: "nvme0n1"}, profiles.Disk{Kernel: "nvme1n1"})
+	byNumber := mirror(profiles.DiskName{Serial: "S1"}, profiles.DiskName{Serial: "S2"})
+	byKernel := mirror(profiles.DiskName{Kernel: "nvme0n1"}, profiles.DiskName{Kernel: "nvme1n1"})
 	one, two := nvme("nvme0n1", "S1"), nvme("nvme1n1", "S649NX0R123456")
 	two.Properties["ID_SERIAL_SHORT"] = "S2"
 	cd := func(f *Facts) { f.Writable = false }
@@ -32,14 +32,14 @@ func TestBothDisksOfAMirrorAreProven(t *testing.T) {
 		"used, by number":               {plan(byNumber), facts(nvme("nvme0n1", "S1", "ext4"), two), Installs, "nvme0n1 and nvme1n1", ""},
 		"the second is missing":         {plan(byNumber), facts(one, nvme("nvme2n1", "S3")), Stopped, "", "no disk of this machine is serial S2, which the plan of frege names: put it in, or correct mirror_disk"},
 		"the second has a twin":         {plan(byNumber), facts(one, two, nvme("nvme2n1", "S2")), Stopped, "", "nvme1n1 and nvme2n1 both are serial S2: disks that share a number cannot be told apart; take one out, or name one by another number (mirror_disk.by_id)"},
-		"one disk, two names":           {plan(mirror(profiles.Disk{Serial: "S1"}, profiles.Disk{Kernel: "nvme0n1"})), facts(one, two), Stopped, "", "root_disk and mirror_disk both mean nvme0n1"},
+		"one disk, two names":           {plan(mirror(profiles.DiskName{Serial: "S1"}, profiles.DiskName{Kernel: "nvme0n1"})), facts(one, two), Stopped, "", "root_disk and mirror_disk both mean nvme0n1"},
 		"a tenth smaller":               {plan(byNumber), facts(one, sized(two, 460e9)), Installs, "nvme0n1 and nvme1n1", ""},
 		"half as large":                 {plan(byNumber), facts(one, sized(two, 250e9)), Stopped, "", "nvme0n1 has 500 GB and nvme1n1 has 250 GB, and the disks of a mirror may differ by a tenth"},
 		"the second is broken":          {plan(byNumber), facts(one, with2(two)), Stopped, "", "nvme1n1 cannot be read"},
 		"one is used, by name":          {plan(byKernel), facts(one, nvme("nvme1n1", "S649NX0R123456", "ext4")), Asks, "nvme0n1 and nvme1n1", "nvme1n1 is not empty (ext4), and the profile names it only as the kernel counts: type S1 3456, the ends of both serial numbers, to erase nvme0n1 and nvme1n1"},
 		"once more":                     {plan(byNumber), with(facts(marked(one, "frege", "c0ffee"), two), func(f *Facts) { f.Again = true }), Asks, "nvme0n1 and nvme1n1", "nvme0n1 is not empty (the system of frege): type S1 S2"},
 		"installed, seen on the second": {plan(byNumber), facts(one, marked(two, "frege", "c0ffee")), Installed, "nvme1n1", ""},
-		"the disk of another's mirror":  {plan(func(p *medium.Plan) { p.Nodes[1].Mirror = profiles.Disk{Serial: "S2"} }), facts(one, two), Stopped, "", "this is the machine of russell by its disk nvme1n1"},
+		"the disk of another's mirror":  {plan(func(p *medium.Plan) { p.Nodes[1].Mirror = profiles.DiskName{Serial: "S2"} }), facts(one, two), Stopped, "", "this is the machine of russell by its disk nvme1n1"},
 		"cd":                            {plan(byNumber), with(facts(one, two), cd), Stopped, "", "this medium cannot be written to, so the answer on it cannot name nvme0n1 and nvme1n1"},
 		"cd, and the answer means both": {plan(func(p *medium.Plan) {
 			byNumber(p)
@@ -71,7 +71,7 @@ func TestBothDisksOfAMirrorAreProven(t *testing.T) {
 // A mirror's answer names two disks, the log remembers both, and the owner
 // agrees by both numbers, however he parts them.
 func TestAMirrorIsNamedInTheAnswer(t *testing.T) {
-	p := plan(mirror(profiles.Disk{Kernel: "nvme0n1"}, profiles.Disk{Kernel: "nvme1n1"}))
+	p := plan(mirror(profiles.DiskName{Kernel: "nvme0n1"}, profiles.DiskName{Kernel: "nvme1n1"}))
 	d, table := stickFor(p)
 	c := &person{lines: []string{"AAAA", " aaaa   BBBB "}}
 	next, err := session(p, facts(nvme("nvme0n1", "S000AAAA", "ntfs"), nvme("nvme1n1", "S000BBBB")), d, table, c).Run(t.Context())

@@ -279,7 +279,7 @@ func machines() []Facts {
 	var out []Facts
 	for i := range 3 {
 		f := facts(nvme("nvme0n1", fmt.Sprintf("S%d", i)))
-		f.Machine = medium.Machine{Vendor: "Micro Computer", Product: "Venus", Serial: fmt.Sprintf("MH%d", i), MAC: fmt.Sprintf("58:47:ca:00:00:0%d", i)}
+		f.Machine = medium.Identity{Vendor: "Micro Computer", Product: "Venus", Serial: fmt.Sprintf("MH%d", i), MAC: fmt.Sprintf("58:47:ca:00:00:0%d", i)}
 		f.MACs = []string{f.Machine.MAC}
 		out = append(out, f)
 	}
@@ -361,7 +361,7 @@ func trip(t *testing.T, p medium.Plan, table medium.Table, d, _ *device) string 
 	}
 	// A fourth machine is refused, and finds nothing on the stick.
 	f := facts(nvme("nvme0n1", "S9"))
-	f.Machine, f.MACs = medium.Machine{Serial: "MH9"}, nil
+	f.Machine, f.MACs = medium.Identity{Serial: "MH9"}, nil
 	var err error
 	for range 2 { // the cut may come here
 		var next Next

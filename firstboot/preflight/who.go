@@ -12,7 +12,7 @@ import (
 // knows reports whether a profile says anything of a node's machine by which it
 // can be told from others, and whether it is this one. A word that contradicts
 // is worth more than any number that agree.
-func knows(n medium.Node, f Facts) (says, is bool, because string) {
+func knows(n medium.Target, f Facts) (says, is bool, because string) {
 	for _, one := range []struct{ what, want, have string }{
 		{"serial", n.Machine.Serial, f.Machine.Serial}, {"UUID", n.Machine.UUID, f.Machine.UUID},
 	} {
@@ -44,8 +44,8 @@ func orNone(s string) string {
 
 // owns reports whether a disk of the machine is named as one of the node's. Twins
 // of other makes can share a serial number, so this only ever makes a refusal.
-func owns(n medium.Node, f Facts) *Disk {
-	for _, by := range append([]profiles.Disk{n.Root, n.Mirror}, n.Others...) {
+func owns(n medium.Target, f Facts) *Sighting {
+	for _, by := range append([]profiles.DiskName{n.Root, n.Mirror}, n.Others...) {
 		if by.Serial == "" && by.ByID == "" {
 			continue
 		}
@@ -59,7 +59,7 @@ func owns(n medium.Node, f Facts) *Disk {
 }
 
 // who decides which node the machine is; a verdict that is not nil ends it.
-func who(p medium.Plan, f Facts) (medium.Node, *Verdict) {
+func who(p medium.Plan, f Facts) (medium.Target, *Verdict) {
 	if p.Kind == medium.KindAll {
 		return whoOfAll(p, f)
 	}
@@ -83,11 +83,11 @@ func who(p medium.Plan, f Facts) (medium.Node, *Verdict) {
 
 // whoOfAll finds the node of a medium for all of them: the one whose machine
 // this is, the one that was begun on it, or the next that is free.
-func whoOfAll(p medium.Plan, f Facts) (medium.Node, *Verdict) {
+func whoOfAll(p medium.Plan, f Facts) (medium.Target, *Verdict) {
 	if !f.Writable {
-		return medium.Node{}, stop("this medium cannot be written to, and one for all nodes must be: write it to a USB stick, or make one image for each node")
+		return medium.Target{}, stop("this medium cannot be written to, and one for all nodes must be: write it to a USB stick, or make one image for each node")
 	}
-	var mine, begun []medium.Node
+	var mine, begun []medium.Target
 	for _, n := range p.Nodes {
 		if _, is, _ := knows(n, f); is || owns(n, f) != nil {
 			mine = append(mine, n)
@@ -98,13 +98,13 @@ func whoOfAll(p medium.Plan, f Facts) (medium.Node, *Verdict) {
 	}
 	switch {
 	case len(mine) > 1:
-		return medium.Node{}, stop("the profile says of this machine (%s) that it is %s and that it is %s: correct it and make the medium again", f.Machine, mine[0].Name, mine[1].Name)
+		return medium.Target{}, stop("the profile says of this machine (%s) that it is %s and that it is %s: correct it and make the medium again", f.Machine, mine[0].Name, mine[1].Name)
 	case len(mine) == 1:
 		return free(mine[0], f)
 	case len(begun) == 1:
 		return free(begun[0], f)
 	case len(begun) > 1:
-		return medium.Node{}, stop("the log of this medium says of this machine that it is %s and that it is %s: its firmware gives it no number of its own; name the machines in the profile and make the medium again", begun[0].Name, begun[1].Name)
+		return medium.Target{}, stop("the log of this medium says of this machine that it is %s and that it is %s: its firmware gives it no number of its own; name the machines in the profile and make the medium again", begun[0].Name, begun[1].Name)
 	}
 	var taken []string
 	for _, n := range p.Nodes {
@@ -121,11 +121,11 @@ func whoOfAll(p medium.Plan, f Facts) (medium.Node, *Verdict) {
 			return n, nil
 		}
 	}
-	return medium.Node{}, stop("no node is left for this machine (%s): %s: to install one of them once more, use mkimage rearm", f.Machine, strings.Join(taken, "; "))
+	return medium.Target{}, stop("no node is left for this machine (%s): %s: to install one of them once more, use mkimage rearm", f.Machine, strings.Join(taken, "; "))
 }
 
 // free refuses a node whose ticket is spent.
-func free(n medium.Node, f Facts) (medium.Node, *Verdict) {
+func free(n medium.Target, f Facts) (medium.Target, *Verdict) {
 	if f.Spent[n.Name] && !f.Again {
 		return n, stop("this machine is %s, which this medium has installed already, and none of its disks carries the mark: look at its disks; to install it once more, use mkimage rearm", n.Name)
 	}
@@ -133,7 +133,7 @@ func free(n medium.Node, f Facts) (medium.Node, *Verdict) {
 }
 
 // beganOn is the machine on which a node was begun last.
-func beganOn(node string, log []medium.Entry) *medium.Machine {
+func beganOn(node string, log []medium.Entry) *medium.Identity {
 	for _, e := range slices.Backward(log) {
 		if e.What == medium.Began && e.Node == node {
 			return &e.Machine

@@ -21,11 +21,11 @@ func Size(n int64) string {
 	return fmt.Sprintf("%.0f MB", float64(n)/1e6)
 }
 
-func describe(d Disk) string {
+func describe(d Sighting) string {
 	return fmt.Sprintf("%s, %s, serial %s", Size(d.Bytes), cmp.Or(d.Model, "unknown model"), cmp.Or(d.Serial(), "none"))
 }
 
-func holds(d Disk) string {
+func holds(d Sighting) string {
 	if d.Mark != nil {
 		return "the system of " + d.Mark.Node
 	}
@@ -35,7 +35,7 @@ func holds(d Disk) string {
 	return strings.Join(d.Holds, ", ")
 }
 
-func names(disks []Disk) string {
+func names(disks []Sighting) string {
 	if len(disks) == 0 {
 		return "no disk"
 	}
@@ -47,7 +47,7 @@ func names(disks []Disk) string {
 }
 
 // nameOf is how the plan names a disk.
-func nameOf(by profiles.Disk) string {
+func nameOf(by profiles.DiskName) string {
 	switch {
 	case by.Serial != "":
 		return "serial " + by.Serial
@@ -80,7 +80,7 @@ func Screen(p medium.Plan, f Facts, v Verdict, columns int) string {
 			what = holds(d)
 		}
 		sign := " "
-		if slices.ContainsFunc(v.Disks, func(m Disk) bool { return m.Name == d.Name }) && (v.Outcome == Installs || v.Outcome == Asks) {
+		if slices.ContainsFunc(v.Disks, func(m Sighting) bool { return m.Name == d.Name }) && (v.Outcome == Installs || v.Outcome == Asks) {
 			sign = "*"
 		}
 		line("%s %-10s %8s  %s, serial %s", sign, d.Name, Size(d.Bytes), cmp.Or(d.Model, "unknown model"), cmp.Or(d.Serial(), "none"))

@@ -13,7 +13,7 @@ import (
 type Right struct{ Path, User, Role string }
 
 // ask runs a reading command and decodes its JSON.
-func (n Node) ask(ctx context.Context, out any, argv ...string) error {
+func (n Local) ask(ctx context.Context, out any, argv ...string) error {
 	argv = append(argv, "--output-format", "json")
 	res, err := n.run(ctx, short, true, argv...)
 	if err != nil {
@@ -29,7 +29,7 @@ func (n Node) ask(ctx context.Context, out any, argv ...string) error {
 }
 
 // Users lists the users of the cluster: root@pam.
-func (n Node) Users(ctx context.Context) ([]string, error) {
+func (n Local) Users(ctx context.Context) ([]string, error) {
 	var rows []struct {
 		ID string `json:"userid"`
 	}
@@ -45,7 +45,7 @@ func (n Node) Users(ctx context.Context) ([]string, error) {
 }
 
 // ACL lists the access rules of users.
-func (n Node) ACL(ctx context.Context) ([]Right, error) {
+func (n Local) ACL(ctx context.Context) ([]Right, error) {
 	var rows []struct {
 		Path string `json:"path"`
 		Type string `json:"type"`
@@ -65,13 +65,13 @@ func (n Node) ACL(ctx context.Context) ([]Right, error) {
 }
 
 // Options reads the datacenter options.
-func (n Node) Options(ctx context.Context) (map[string]any, error) {
+func (n Local) Options(ctx context.Context) (map[string]any, error) {
 	out := map[string]any{}
 	return out, n.ask(ctx, &out, "pvesh", "get", "/cluster/options")
 }
 
 // AddUser makes a user of the cluster and proves it; one that exists is done.
-func (n Node) AddUser(ctx context.Context, id string) error {
+func (n Local) AddUser(ctx context.Context, id string) error {
 	argv := []string{"pveum", "user", "add", id}
 	res, err := n.run(ctx, medium, false, argv...)
 	if err != nil {
@@ -88,7 +88,7 @@ func (n Node) AddUser(ctx context.Context, id string) error {
 }
 
 // Grant gives a role to a user and proves it.
-func (n Node) Grant(ctx context.Context, r Right) error {
+func (n Local) Grant(ctx context.Context, r Right) error {
 	argv := []string{"pveum", "acl", "modify", r.Path, "--users", r.User, "--roles", r.Role}
 	res, err := n.run(ctx, medium, false, argv...)
 	if err != nil {
@@ -105,7 +105,7 @@ func (n Node) Grant(ctx context.Context, r Right) error {
 }
 
 // SetOptions sets datacenter options; the caller reads them back.
-func (n Node) SetOptions(ctx context.Context, options map[string]string) error {
+func (n Local) SetOptions(ctx context.Context, options map[string]string) error {
 	argv := []string{"pvesh", "set", "/cluster/options"}
 	for _, k := range sortedKeys(options) {
 		argv = append(argv, "--"+k, options[k])

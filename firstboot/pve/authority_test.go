@@ -49,7 +49,7 @@ func TestHalvesOfACA(t *testing.T) {
 		"half of the key":  {cert: cert, key: key[:len(key)/2], misfit: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n := Node{Host: host.New(t.TempDir()), Name: "frege"}
+			n := Local{Host: host.New(t.TempDir()), Name: "frege"}
 			for path, content := range map[string][]byte{RootCA: c.cert, rootCAKey: c.key} {
 				if content == nil {
 					continue

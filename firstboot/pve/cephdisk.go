@@ -15,8 +15,8 @@ import (
 	"ringboot/profiles"
 )
 
-// Disk is one disk of the node as Proxmox VE lists it.
-type Disk struct {
+// ListedDisk is one disk of the node as Proxmox VE lists it.
+type ListedDisk struct {
 	Device string // /dev/nvme1n1
 	Serial string
 	Model  string
@@ -31,10 +31,10 @@ type Disk struct {
 }
 
 // Blank reports whether nothing is on the disk.
-func (d Disk) Blank() bool { return d.Used == "" && d.OSD < 0 }
+func (d ListedDisk) Blank() bool { return d.Used == "" && d.OSD < 0 }
 
 // ParseDisks reads GET /nodes/<node>/disks/list.
-func ParseDisks(text []byte) ([]Disk, error) {
+func ParseDisks(text []byte) ([]ListedDisk, error) {
 	list, err := decode[[]struct {
 		Device string          `json:"devpath"`
 		Serial string          `json:"serial"`
@@ -51,9 +51,9 @@ func ParseDisks(text []byte) ([]Disk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list of disks: %w", err)
 	}
-	var out []Disk
+	var out []ListedDisk
 	for _, d := range list {
-		disk := Disk{Device: d.Device, Serial: strings.TrimSpace(d.Serial), Model: strings.TrimSpace(d.Model), Bytes: d.Size, ByID: d.ByID, Used: d.Used, Type: d.Type, OSD: -1, Life: -1}
+		disk := ListedDisk{Device: d.Device, Serial: strings.TrimSpace(d.Serial), Model: strings.TrimSpace(d.Model), Bytes: d.Size, ByID: d.ByID, Used: d.Used, Type: d.Type, OSD: -1, Life: -1}
 		if disk.Serial == "unknown" {
 			disk.Serial = ""
 		}
@@ -72,12 +72,12 @@ func ParseDisks(text []byte) ([]Disk, error) {
 		}
 		out = append(out, disk)
 	}
-	slices.SortFunc(out, func(a, b Disk) int { return strings.Compare(a.Device, b.Device) })
+	slices.SortFunc(out, func(a, b ListedDisk) int { return strings.Compare(a.Device, b.Device) })
 	return out, nil
 }
 
 // Disks lists the disks of this node.
-func (c Ceph) Disks(ctx context.Context) ([]Disk, error) {
+func (c Ceph) Disks(ctx context.Context) ([]ListedDisk, error) {
 	r, err := c.read(ctx, "pvesh", "get", "/nodes/"+c.Node+"/disks/list", "--output-format", "json")
 	if err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func (c Ceph) Disks(ctx context.Context) ([]Disk, error) {
 
 // apart tells what keeps a disk from being a part of the machine: it hangs on
 // USB, can be taken out, or is a memory card.
-func (c Ceph) apart(d Disk) string {
+func (c Ceph) apart(d ListedDisk) string {
 	name := path.Base(d.Device)
 	at, _ := c.Host.Files.Readlink("/sys/block/" + name) // where there is none, the type says it
 	removable, _ := c.Host.Files.ReadFile("/sys/block/" + name + "/removable")
@@ -112,7 +112,7 @@ func (c Ceph) apart(d Disk) string {
 }
 
 // Is reports whether a disk is the one that a profile names.
-func (c Ceph) Is(d Disk, want profiles.Disk) bool {
+func (c Ceph) Is(d ListedDisk, want profiles.DiskName) bool {
 	switch {
 	case want.Serial != "":
 		// The profile may hold ID_SERIAL (model and serial, of an NVMe disk perhaps
@@ -201,7 +201,7 @@ var ErrNotThatDisk = errors.New("is no longer the disk of the plan")
 
 // SameDisk asks once more, right before something is written, whether a device
 // still is the disk that was judged, and whether it still is as it was.
-func (c Ceph) SameDisk(ctx context.Context, want Disk) error {
+func (c Ceph) SameDisk(ctx context.Context, want ListedDisk) error {
 	disks, err := c.Disks(ctx)
 	if err != nil {
 		return err
@@ -225,7 +225,7 @@ func orNothing(used string) string {
 }
 
 // Wipe erases a used disk. The caller has the profile's consent for its serial.
-func (c Ceph) Wipe(ctx context.Context, d Disk) error {
+func (c Ceph) Wipe(ctx context.Context, d ListedDisk) error {
 	if err := c.SameDisk(ctx, d); err != nil {
 		return err
 	}
@@ -241,7 +241,7 @@ func (c Ceph) Wipe(ctx context.Context, d Disk) error {
 }
 
 // CreateOSD makes an OSD of a blank disk.
-func (c Ceph) CreateOSD(ctx context.Context, d Disk, how NewOSD) error {
+func (c Ceph) CreateOSD(ctx context.Context, d ListedDisk, how NewOSD) error {
 	if !d.Blank() {
 		return fmt.Errorf("%s holds %s and gets no OSD", d.Device, d.Used)
 	}

@@ -27,7 +27,7 @@ func Sum(raw []byte) string {
 }
 
 // Key reads the corosync key and checks its size: a power cut may have shortened it.
-func (n Node) Key() ([]byte, error) {
+func (n Local) Key() ([]byte, error) {
 	key, err := n.Host.Files.ReadFile(KeyFile)
 	if err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func (n Node) Key() ([]byte, error) {
 
 // UpdateCerts makes the node's certificate, keys and links, and proves that
 // the certificate verifies against the cluster's CA.
-func (n Node) UpdateCerts(ctx context.Context) error {
+func (n Local) UpdateCerts(ctx context.Context) error {
 	res, err := n.run(ctx, long, false, "pvecm", "updatecerts", "--force")
 	if err != nil {
 		return err
@@ -61,7 +61,7 @@ const (
 
 // DropLostKeys takes root's keys of earlier machines of this node's name out of
 // those that let in on every member. The tool adds this machine's, and leaves theirs.
-func (n Node) DropLostKeys() error {
+func (n Local) DropLostKeys() error {
 	own, err := n.Host.Files.ReadFile(rootKeyFile)
 	if isMissing(err) {
 		return nil // which of them is this machine's, nobody can tell
@@ -94,7 +94,7 @@ func (n Node) DropLostKeys() error {
 func CertificateFile(node string) string { return path.Join(Dir, "nodes", node, "pve-ssl.pem") }
 
 // Certificates lists those of the nodes that have a certificate.
-func (n Node) Certificates(nodes []string) []string {
+func (n Local) Certificates(nodes []string) []string {
 	var have []string
 	for _, name := range nodes {
 		if _, err := n.Host.Files.Lstat(CertificateFile(name)); err == nil {
@@ -105,7 +105,7 @@ func (n Node) Certificates(nodes []string) []string {
 }
 
 // CertificateSum identifies the bytes of this node's certificate and its CA.
-func (n Node) CertificateSum() string {
+func (n Local) CertificateSum() string {
 	ca, _ := n.Host.Files.ReadFile(RootCA)
 	own, _ := n.Host.Files.ReadFile(CertificateFile(n.Name))
 	return Sum(ca) + Sum(own)
@@ -114,7 +114,7 @@ func (n Node) CertificateSum() string {
 // Authority reports whether the cluster has a CA with its key. misfit says that
 // both are there and belong to different CAs: two nodes began one each, and a
 // power cut took the half of one. The tool never looks, and issues nothing then.
-func (n Node) Authority() (whole, misfit bool) {
+func (n Local) Authority() (whole, misfit bool) {
 	cert, err := n.Host.Files.ReadFile(RootCA)
 	if err != nil {
 		return false, false
@@ -129,7 +129,7 @@ func (n Node) Authority() (whole, misfit bool) {
 
 // DropAuthority takes both halves of a CA away that do not fit, so that the tool
 // makes another one.
-func (n Node) DropAuthority() error {
+func (n Local) DropAuthority() error {
 	for _, file := range []string{rootCAKey, RootCA} {
 		if err := n.Host.Files.Remove(file); err != nil {
 			return err
@@ -139,7 +139,7 @@ func (n Node) DropAuthority() error {
 }
 
 // Certified checks that a node has a certificate of the cluster's CA.
-func (n Node) Certified(node string) error {
+func (n Local) Certified(node string) error {
 	ca, err := n.Host.Files.ReadFile(RootCA)
 	if err != nil {
 		return err
@@ -169,13 +169,13 @@ func (n Node) Certified(node string) error {
 
 // KnownToOthers checks that the others find this node's SSH host key where they
 // look for it.
-func (n Node) KnownToOthers() error {
+func (n Local) KnownToOthers() error {
 	_, err := n.Host.Files.Lstat(Dir + "/nodes/" + n.Name + "/ssh_known_hosts")
 	return err
 }
 
 // Quorum asks corosync. running is false when none runs.
-func (n Node) Quorum(ctx context.Context) (q Quorum, running bool, err error) {
+func (n Local) Quorum(ctx context.Context) (q Quorum, running bool, err error) {
 	res, err := n.run(ctx, short, true, "corosync-quorumtool", "-s")
 	if err != nil {
 		return Quorum{}, false, err
@@ -188,7 +188,7 @@ func (n Node) Quorum(ctx context.Context) (q Quorum, running bool, err error) {
 }
 
 // Neighbours asks corosync for the links to the other nodes.
-func (n Node) Neighbours(ctx context.Context) ([]Neighbour, error) {
+func (n Local) Neighbours(ctx context.Context) ([]Neighbour, error) {
 	res, err := n.run(ctx, short, true, "corosync-cfgtool", "-n")
 	if err != nil {
 		return nil, err
@@ -201,7 +201,7 @@ func (n Node) Neighbours(ctx context.Context) ([]Neighbour, error) {
 
 // SetAside backs the database of pmxcfs up and removes it, so that the next
 // start takes the configuration of the host. pve-cluster must be stopped.
-func (n Node) SetAside(ctx context.Context) error {
+func (n Local) SetAside(ctx context.Context) error {
 	if _, err := n.Host.Files.Lstat(Database); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err != nil {
@@ -240,7 +240,7 @@ func (n Node) SetAside(ctx context.Context) error {
 const keepBackups = 8
 
 // thin removes backups between the oldest and the newest ones.
-func (n Node) thin() {
+func (n Local) thin() {
 	list, err := n.Host.Files.ReadDir(BackupDir)
 	if err != nil || len(list) <= keepBackups {
 		return

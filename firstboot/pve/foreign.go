@@ -17,7 +17,7 @@ import (
 // What they leave: directories without files, the files of own, and of
 // user.cfg, storage.cfg and datacenter.cfg the lines that judged lets pass
 // (seen in a new installation, and in proxmox-installer's configuration step).
-func (n Node) Foreign(nodes []string) ([]string, error) {
+func (n Local) Foreign(nodes []string) ([]string, error) {
 	var found []string
 	err := n.walk("", func(rel string) error {
 		if why, err := n.judge(rel, nodes); err != nil || why == "" {
@@ -31,7 +31,7 @@ func (n Node) Foreign(nodes []string) ([]string, error) {
 }
 
 // walk visits every file below /etc/pve that is no link and no status file.
-func (n Node) walk(rel string, visit func(rel string) error) error {
+func (n Local) walk(rel string, visit func(rel string) error) error {
 	list, err := n.Host.Files.ReadDir(path.Join(Dir, rel))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -57,7 +57,7 @@ func (n Node) walk(rel string, visit func(rel string) error) error {
 }
 
 // judge names what is foreign about a file, "" if nothing.
-func (n Node) judge(rel string, nodes []string) (string, error) {
+func (n Local) judge(rel string, nodes []string) (string, error) {
 	if own(rel) {
 		return "", nil
 	}

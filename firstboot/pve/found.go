@@ -14,7 +14,7 @@ import (
 
 // MakeKey makes the cluster's key where there is none, as corosync-keygen(8)
 // does, durably and readable for root alone.
-func (n Node) MakeKey() error {
+func (n Local) MakeKey() error {
 	if _, err := n.Key(); err == nil {
 		return nil
 	}
@@ -27,7 +27,7 @@ func (n Node) MakeKey() error {
 
 // Found puts the configuration into /etc/pve, while pmxcfs of the founder is
 // still local, and beside corosync.
-func (n Node) Found(c corosync.Conf) error {
+func (n Local) Found(c corosync.Conf) error {
 	text := c.Text()
 	if err := n.configure(c, text); err != nil {
 		return err
@@ -41,7 +41,7 @@ func (n Node) Found(c corosync.Conf) error {
 // configure puts the configuration into /etc/pve. The directory of each node
 // comes before: without it the link /etc/pve/local of that node leads nowhere. As
 // pvecm does it, the configuration gets its name when it is whole.
-func (n Node) configure(c corosync.Conf, text []byte) error {
+func (n Local) configure(c corosync.Conf, text []byte) error {
 	files := n.Host.Files
 	for _, node := range c.Nodes {
 		if err := files.MkdirAll(path.Join(Dir, "nodes", node.Name), 0o755); err != nil {
@@ -57,7 +57,7 @@ func (n Node) configure(c corosync.Conf, text []byte) error {
 // Install puts key and configuration of the cluster on this node, durably, the
 // key first: who has it never asks for it again. The official join leaves it
 // readable for everybody.
-func (n Node) Install(key, conf []byte) error {
+func (n Local) Install(key, conf []byte) error {
 	if len(key) > 0 {
 		if err := n.Host.Files.WriteFile(KeyFile, key, 0o400); err != nil {
 			return err
@@ -68,7 +68,7 @@ func (n Node) Install(key, conf []byte) error {
 
 // Start starts corosync and pmxcfs with the files that are here. pmxcfs reads
 // the configuration when it starts, so a local one is started anew.
-func (n Node) Start(ctx context.Context) error {
+func (n Local) Start(ctx context.Context) error {
 	if err := n.Unit(ctx, "reset-failed", "corosync"); err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (n Node) Start(ctx context.Context) error {
 
 // Local reports whether pmxcfs runs and takes part in no cluster although it
 // holds a configuration: then it takes writes without a quorum.
-func (n Node) Local() bool {
+func (n Local) Local() bool {
 	m, err := n.Membership()
 	if err != nil || m.Cluster.Name != "" {
 		return false
@@ -91,7 +91,7 @@ func (n Node) Local() bool {
 
 // Home makes this node's directory in /etc/pve where a quorum of others began
 // without the founder, who would have made it.
-func (n Node) Home() error {
+func (n Local) Home() error {
 	if !n.Homeless() {
 		return nil
 	}
@@ -99,13 +99,13 @@ func (n Node) Home() error {
 }
 
 // Homeless reports whether this node's directory in /etc/pve is missing.
-func (n Node) Homeless() bool {
+func (n Local) Homeless() bool {
 	_, err := n.Host.Files.Lstat(path.Join(Dir, "nodes", n.Name))
 	return errors.Is(err, fs.ErrNotExist)
 }
 
 // AwaitJoined waits until pmxcfs of this node has joined and synced.
-func (n Node) AwaitJoined(ctx context.Context, cluster string, limit time.Duration) bool {
+func (n Local) AwaitJoined(ctx context.Context, cluster string, limit time.Duration) bool {
 	return n.wait(ctx, limit, func() bool {
 		m, err := n.Membership()
 		if err != nil || m.Cluster.Name != cluster || m.Cluster.Quorate != 1 || !m.Synced(n.Name) {

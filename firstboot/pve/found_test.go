@@ -27,10 +27,10 @@ func TestConfIsInTheFormOfProxmox(t *testing.T) {
 
 // installed is /etc/pve of a new installation, as it was recorded, with what
 // the installer writes.
-func installed(t *testing.T) Node {
+func installed(t *testing.T) Local {
 	t.Helper()
 	root := t.TempDir()
-	n := Node{Host: host.New(root), Name: "frege"}
+	n := Local{Host: host.New(root), Name: "frege"}
 	for path, text := range map[string]string{
 		"authkey.pub": "x", "pve-www.key": "x", "pve-root-ca.pem": "x", "vzdump.cron": "# cluster wide vzdump cron schedule\n# Automatically generated file - do not edit\n\nPATH=\"/usr/sbin:/usr/bin:/sbin:/bin\"\n\n", ".clusterlog": "x", ".members": "{}",
 		"priv/authkey.key": "x", "priv/authorized_keys": "ssh-ed25519 x\n", "priv/known_hosts": "x", "priv/pve-root-ca.key": "x", "priv/pve-root-ca.srl": "01",
@@ -54,7 +54,7 @@ func installed(t *testing.T) Node {
 	return n
 }
 
-func put(t *testing.T, n Node, path, text string) {
+func put(t *testing.T, n Local, path, text string) {
 	t.Helper()
 	if err := n.Host.Files.WriteFile(Dir+"/"+path, []byte(text), 0o640); err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func TestForeignIsWhatNoInstallationLeaves(t *testing.T) {
 	if got, err := installed(t).Foreign(nodes); err != nil || len(got) > 0 {
 		t.Fatalf("a new installation: %v %v", got, err)
 	}
-	if got, err := (Node{Host: host.New(t.TempDir()), Name: "frege"}).Foreign(nodes); err != nil || len(got) > 0 {
+	if got, err := (Local{Host: host.New(t.TempDir()), Name: "frege"}).Foreign(nodes); err != nil || len(got) > 0 {
 		t.Fatalf("no /etc/pve: %v %v", got, err)
 	}
 	for path, c := range map[string][2]string{

@@ -23,7 +23,7 @@ func Bound(f host.Files) host.Files {
 }
 
 // Answers is an error where pmxcfs does not answer.
-func (n Node) Answers() error {
+func (n Local) Answers() error {
 	if _, err := n.Host.Files.ReadFile(Members); host.IsHung(err) {
 		return err
 	}

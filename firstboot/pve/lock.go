@@ -27,7 +27,7 @@ var ErrLocked = errors.New("another program changes the configuration of the clu
 
 // Locked does work while no tool of any node changes corosync.conf. The work is
 // to take far less than the life of the lock. ErrLocked means that it was not done.
-func (n Node) Locked(ctx context.Context, work func() error) error {
+func (n Local) Locked(ctx context.Context, work func() error) error {
 	files, clock := n.Host.Files, n.Host.Clock
 	if err := files.MkdirAll(lockDir, 0o700); err != nil {
 		return fmt.Errorf("make %s: %w", lockDir, err)
@@ -59,7 +59,7 @@ func (n Node) Locked(ctx context.Context, work func() error) error {
 // Reconfigure edits the configuration in /etc/pve under quorum and under the lock
 // of Proxmox VE's own tools; pmxcfs of every member hands it to its corosync. The
 // edit gets what is there at that moment.
-func (n Node) Reconfigure(ctx context.Context, edit func(raw []byte) ([]byte, error)) error {
+func (n Local) Reconfigure(ctx context.Context, edit func(raw []byte) ([]byte, error)) error {
 	return n.Locked(ctx, func() error {
 		_, raw, err := n.ReadConf(ConfFile)
 		if err != nil {

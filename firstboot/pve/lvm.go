@@ -100,7 +100,7 @@ func (c Ceph) Group(ctx context.Context, device string) (Group, error) {
 
 // DropUnused removes an unused volume of a disk, after another look: it must
 // still be one, and hold nothing.
-func (c Ceph) DropUnused(ctx context.Context, d Disk, volume string) error {
+func (c Ceph) DropUnused(ctx context.Context, d ListedDisk, volume string) error {
 	if err := c.SameDisk(ctx, d); err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (c Ceph) DropUnused(ctx context.Context, d Disk, volume string) error {
 // Beside is a disk that takes a part of an OSD.
 type Beside struct {
 	Kind string // db, wal
-	Disk Disk
+	Disk ListedDisk
 	GiB  int // 0: as pveceph has it
 }
 

@@ -44,14 +44,14 @@ const (
 	long   = 100 * time.Second
 )
 
-// Node is the Proxmox software of the node that the agent runs on.
-type Node struct {
+// Local is the Proxmox software of the node that the agent runs on.
+type Local struct {
 	Host host.Host
 	Name string
 }
 
 // run runs a tool and returns its result; an exit code is no error yet.
-func (n Node) run(ctx context.Context, limit time.Duration, readOnly bool, argv ...string) (host.Result, error) {
+func (n Local) run(ctx context.Context, limit time.Duration, readOnly bool, argv ...string) (host.Result, error) {
 	r, err := n.Host.Commands.Run(ctx, host.Cmd{Argv: argv, Timeout: limit, ReadOnly: readOnly})
 	return r, absent(argv[0], err)
 }
@@ -66,7 +66,7 @@ func absent(tool string, err error) error {
 }
 
 // honest runs a tool whose exit code means something.
-func (n Node) honest(ctx context.Context, limit time.Duration, argv ...string) error {
+func (n Local) honest(ctx context.Context, limit time.Duration, argv ...string) error {
 	res, err := n.run(ctx, limit, false, argv...)
 	if err != nil {
 		return err
@@ -85,7 +85,7 @@ func Failure(argv []string, res host.Result) error {
 // Writable reports whether /etc/pve of this node takes writes. corosync's quorum
 // is not that of pmxcfs; the write bits are the probe that the tools use
 // themselves. A joiner that has never synced lacks its own directory.
-func (n Node) Writable() bool {
+func (n Local) Writable() bool {
 	link, err := n.Host.Files.Lstat(Dir + "/local")
 	if err != nil || link.Mode()&0o200 == 0 {
 		return false
@@ -95,7 +95,7 @@ func (n Node) Writable() bool {
 }
 
 // Membership reads .members.
-func (n Node) Membership() (Membership, error) {
+func (n Local) Membership() (Membership, error) {
 	raw, err := n.Host.Files.ReadFile(Members)
 	if err != nil {
 		return Membership{}, err
@@ -104,7 +104,7 @@ func (n Node) Membership() (Membership, error) {
 }
 
 // ReadConf reads a corosync.conf; an absent one is a nil Conf and no error.
-func (n Node) ReadConf(file string) (*corosync.Conf, []byte, error) {
+func (n Local) ReadConf(file string) (*corosync.Conf, []byte, error) {
 	raw, err := n.Host.Files.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil
@@ -120,7 +120,7 @@ func (n Node) ReadConf(file string) (*corosync.Conf, []byte, error) {
 }
 
 // Guests lists the guests whose configuration lies on this node: qemu-server/100.
-func (n Node) Guests() ([]string, error) {
+func (n Local) Guests() ([]string, error) {
 	var found []string
 	for _, kind := range []string{"qemu-server", "lxc"} {
 		list, err := n.Host.Files.ReadDir(path.Join(Dir, "nodes", n.Name, kind))
@@ -141,7 +141,7 @@ func (n Node) Guests() ([]string, error) {
 
 // ClusterName is the name of the Proxmox cluster that the node is in, "" where
 // it is in none. A file that cannot be read as a whole still has a name.
-func (n Node) ClusterName() (string, error) {
+func (n Local) ClusterName() (string, error) {
 	for _, file := range []string{ConfFile, HostConf} {
 		text, err := host.ReadOptional(n.Host.Files, file)
 		if err != nil {
@@ -158,7 +158,7 @@ func (n Node) ClusterName() (string, error) {
 
 // Carries names what a cluster of these nodes holds that a leave could harm,
 // "" if it holds nothing.
-func (n Node) Carries(nodes []string) (string, error) {
+func (n Local) Carries(nodes []string) (string, error) {
 	files := n.Host.Files
 	switch _, err := files.Lstat(Dir + "/ceph.conf"); {
 	case err == nil:
@@ -174,7 +174,7 @@ func (n Node) Carries(nodes []string) (string, error) {
 		return "HA resources (" + Dir + "/ha/resources.cfg)", nil
 	}
 	for _, name := range nodes {
-		guests, err := Node{Host: n.Host, Name: name}.Guests()
+		guests, err := Local{Host: n.Host, Name: name}.Guests()
 		if err != nil {
 			return "", err
 		}
@@ -187,22 +187,22 @@ func (n Node) Carries(nodes []string) (string, error) {
 
 // Active reports whether a unit runs. systemctl is asked for one unit at a time:
 // for several its exit code means any.
-func (n Node) Active(ctx context.Context, unit string) bool {
+func (n Local) Active(ctx context.Context, unit string) bool {
 	res, err := n.run(ctx, short, true, "systemctl", "is-active", unit)
 	return err == nil && strings.TrimSpace(string(res.Stdout)) == "active"
 }
 
 // Unit runs one verb of systemctl.
-func (n Node) Unit(ctx context.Context, verb string, units ...string) error {
+func (n Local) Unit(ctx context.Context, verb string, units ...string) error {
 	return n.honest(ctx, long, append([]string{"systemctl", verb}, units...)...)
 }
 
 // Sync flushes all file systems: pmxcfs does not do it by itself, and a power
 // cut takes back what it reported as done.
-func (n Node) Sync() error { return n.Host.Files.Sync() }
+func (n Local) Sync() error { return n.Host.Files.Sync() }
 
 // wait polls until ok is true or the time is over.
-func (n Node) wait(ctx context.Context, limit time.Duration, ok func() bool) bool {
+func (n Local) wait(ctx context.Context, limit time.Duration, ok func() bool) bool {
 	const poll = 100 * time.Millisecond
 	for end := n.Host.Clock.Now().Add(limit); ; {
 		if ok() {

@@ -98,10 +98,10 @@ func TestParseDisksOfTheRealTool(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	var c Ceph
-	if !c.Is(disks[0], profiles.Disk{ByID: "nvme-Samsung_S5GX_1"}) {
+	if !c.Is(disks[0], profiles.DiskName{ByID: "nvme-Samsung_S5GX_1"}) {
 		t.Error("an NVMe disk is not known by the name with its namespace")
 	}
-	for want, yes := range map[profiles.Disk]bool{{Serial: "S5GX"}: true, {Serial: "Samsung_SSD_S5GX"}: true, {Serial: "Samsung_SSD_S5GX_1"}: true, {Serial: "Samsung_SSD_S5GX_2"}: false, {Serial: "5GX"}: false, {ByID: "nvme-Samsung_S5GX"}: true, {Kernel: "nvme1n1"}: true, {Kernel: "nvme1"}: false, {}: false} {
+	for want, yes := range map[profiles.DiskName]bool{{Serial: "S5GX"}: true, {Serial: "Samsung_SSD_S5GX"}: true, {Serial: "Samsung_SSD_S5GX_1"}: true, {Serial: "Samsung_SSD_S5GX_2"}: false, {Serial: "5GX"}: false, {ByID: "nvme-Samsung_S5GX"}: true, {Kernel: "nvme1n1"}: true, {Kernel: "nvme1"}: false, {}: false} {
 		if want.ByID != "" || c.Is(disks[0], want) == yes {
 			continue
 		}

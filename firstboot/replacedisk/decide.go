@@ -47,7 +47,7 @@ type decision struct {
 	reason string
 	limit  time.Duration
 	after  act
-	disk   pve.Disk // to be made an OSD
+	disk   pve.ListedDisk // to be made an OSD
 	beside []blockdb.Disk
 	osd    int // to be started
 }
@@ -56,12 +56,12 @@ type decision struct {
 type sight struct {
 	node    profiles.Node
 	ceph    profiles.Ceph
-	is      func(pve.Disk, profiles.Disk) bool
+	is      func(pve.ListedDisk, profiles.DiskName) bool
 	groups  map[string]pve.Group // of the disks that take parts of OSDs
 	blind   string               // why Ceph or the disks could not be looked at
 	health  pve.Health
 	tree    []pve.TreeOSD
-	disks   []pve.Disk
+	disks   []pve.ListedDisk
 	volumes []pve.Volume
 	unsafe  string // why Ceph does not call the dead one safe to destroy; "": it does
 }
@@ -124,9 +124,9 @@ func (s sight) make(o *Order, say func(act, time.Duration, string, ...any) decis
 }
 
 // beside are the disks that take parts of the new OSD, or why it gets none.
-func (s sight) beside(fresh pve.Disk) ([]blockdb.Disk, string) {
+func (s sight) beside(fresh pve.ListedDisk) ([]blockdb.Disk, string) {
 	in := blockdb.Sight{Node: s.node, Ceph: s.ceph, FSID: s.health.FSID, Disks: s.disks, Volumes: s.volumes, Groups: s.groups, Is: s.is,
-		Content: func(d pve.Disk) string { return orBlank(d.Used) }, Data: []pve.Disk{fresh}, New: []int64{fresh.Bytes}}
+		Content: func(d pve.ListedDisk) string { return orBlank(d.Used) }, Data: []pve.ListedDisk{fresh}, New: []int64{fresh.Bytes}}
 	for _, d := range s.disks {
 		if d.OSD >= 0 {
 			in.Data = append(in.Data, d)
@@ -178,8 +178,8 @@ func (s sight) fresh(serial string) int {
 }
 
 // disk finds the one blank disk of that serial.
-func (s sight) disk(serial, node string) (pve.Disk, error) {
-	var found []pve.Disk
+func (s sight) disk(serial, node string) (pve.ListedDisk, error) {
+	var found []pve.ListedDisk
 	var all []string
 	for _, d := range s.disks {
 		if d.Serial == serial && serial != "" {
@@ -189,7 +189,7 @@ func (s sight) disk(serial, node string) (pve.Disk, error) {
 	}
 	switch {
 	case len(found) == 0:
-		return pve.Disk{}, fault.Precondition.Errorf("%s has no disk with the serial %s: put it in, or name one of %s", node, serial, strings.Join(all, ", "))
+		return pve.ListedDisk{}, fault.Precondition.Errorf("%s has no disk with the serial %s: put it in, or name one of %s", node, serial, strings.Join(all, ", "))
 	case len(found) > 1:
 		return found[0], fault.Refused.Errorf("%d disks of %s have the serial %s: which is meant nobody can tell, take the others out", len(found), node, serial)
 	}

@@ -18,7 +18,7 @@ func after() sight {
 		health: pve.Health{FSID: fsid, Status: "HEALTH_WARN", OSDs: 3, Up: 2, In: 3, PGs: 33},
 		tree: []pve.TreeOSD{{ID: 0, Host: "frege", Up: true, In: true}, {ID: 1, Host: "russell", Up: true, In: true},
 			{ID: 2, Host: "wittgenstein", In: true}},
-		disks: []pve.Disk{{Device: "/dev/nvme0n1", Serial: "ROOT", Used: "mounted", OSD: -1, Bytes: 500e9}, {Device: "/dev/nvme1n1", Serial: "NEW", Model: "Data", OSD: -1, Bytes: 2000e9}},
+		disks: []pve.ListedDisk{{Device: "/dev/nvme0n1", Serial: "ROOT", Used: "mounted", OSD: -1, Bytes: 500e9}, {Device: "/dev/nvme1n1", Serial: "NEW", Model: "Data", OSD: -1, Bytes: 2000e9}},
 	}
 }
 
@@ -26,20 +26,20 @@ func after() sight {
 func (s sight) carried(up bool, clean int) sight {
 	s.tree = append(append([]pve.TreeOSD{}, s.tree[:2]...), pve.TreeOSD{ID: 2, Host: "wittgenstein"}, pve.TreeOSD{ID: 3, Host: "wittgenstein", Up: up, In: up})
 	s.volumes = []pve.Volume{{OSD: 3, FSID: fsid, Devices: []string{"/dev/nvme1n1"}}}
-	s.disks = []pve.Disk{s.disks[0], {Device: "/dev/nvme1n1", Serial: "NEW", Used: "LVM", OSD: 3, Bytes: 2000e9}}
+	s.disks = []pve.ListedDisk{s.disks[0], {Device: "/dev/nvme1n1", Serial: "NEW", Used: "LVM", OSD: 3, Bytes: 2000e9}}
 	s.health.Clean = clean
 	return s
 }
 
 // fastDB is a node whose databases lie on one fast disk.
 func fastDB() profiles.Node {
-	return profiles.Node{Name: "wittgenstein", RootDisk: profiles.Disk{Serial: "ROOT"}, DBDisk: profiles.Disk{Serial: "FAST"}}
+	return profiles.Node{Name: "wittgenstein", RootDisk: profiles.DiskName{Serial: "ROOT"}, DBDisk: profiles.DiskName{Serial: "FAST"}}
 }
 
 // withDB is what it looks like where OSDs share a disk for their databases.
 func (s sight) withDB(free int64, parts []pve.Volume) sight {
 	s.node, s.is, s.volumes = fastDB(), pve.Ceph{}.Is, append(parts, pve.Volume{OSD: 4, FSID: fsid, Devices: []string{"/dev/sdx"}, Parts: []pve.Part{{Kind: "db", FSID: fsid, Devices: []string{"/dev/nvme2n1"}}}})
-	s.disks = append(s.disks, pve.Disk{Device: "/dev/nvme2n1", Serial: "FAST", Used: "LVM", OSD: -1, Bytes: 800e9})
+	s.disks = append(s.disks, pve.ListedDisk{Device: "/dev/nvme2n1", Serial: "FAST", Used: "LVM", OSD: -1, Bytes: 800e9})
 	s.groups = map[string]pve.Group{"/dev/nvme2n1": {Name: "ceph-0a0a0a0a-0000-4000-a000-000000000000", Free: free, Volumes: []pve.LogicalVolume{{Name: "osd-db-0b0b0b0b-0000-4000-a000-000000000000", Tagged: true}}}}
 	return s
 }

@@ -49,7 +49,7 @@ func (r *Report) concluded(f findings) (out []Issue) {
 // howToCut says how the fail-over is tried on the cluster that there is: another
 // node than the one that leads the drills is reset, with root's consent on it.
 func (r *Report) howToCut() string {
-	i := slices.IndexFunc(r.Cluster.Nodes, func(n Node) bool { return n.Name != r.MadeBy })
+	i := slices.IndexFunc(r.Cluster.Nodes, func(n NodeRow) bool { return n.Name != r.MadeBy })
 	if i < 0 {
 		return ""
 	}

@@ -81,12 +81,12 @@ type Cluster struct {
 	Quorate       bool       `json:"quorate"`
 	ConfigVersion int        `json:"config_version"`
 	ConfigSame    bool       `json:"config_same"` // corosync.conf is equal on every node
-	Nodes         []Node     `json:"nodes"`
+	Nodes         []NodeRow  `json:"nodes"`
 	Links         []Corosync `json:"links"`
 }
 
-// Node is one machine.
-type Node struct {
+// NodeRow is one machine.
+type NodeRow struct {
 	Name     string            `json:"name"`
 	Address  string            `json:"address"`
 	Ring     string            `json:"ring"`
@@ -103,11 +103,11 @@ type Node struct {
 	Key      string            `json:"key,omitempty"`      // where its own key lies
 	Bindings string            `json:"bindings,omitempty"` // hash of the keys to which the nodes are bound, as it has written it down
 	Versions map[string]string `json:"versions"`
-	Disks    []Disk            `json:"disks"`
+	Disks    []DiskRow         `json:"disks"`
 }
 
-// Disk is one disk and what it is for.
-type Disk struct {
+// DiskRow is one disk and what it is for.
+type DiskRow struct {
 	Device string `json:"device"`
 	Serial string `json:"serial"`
 	Model  string `json:"model"`

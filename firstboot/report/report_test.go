@@ -53,10 +53,10 @@ func good() *Report {
 		Seconds: 1284, Login: Login{Users: []string{"kellen", "root"}, Realm: "Linux PAM standard authentication"},
 	}
 	for i, name := range []string{"frege", "russell", "wittgenstein"} {
-		r.Cluster.Nodes = append(r.Cluster.Nodes, Node{Name: name, Address: fmt.Sprintf("10.203.3.%d", 11+i), Ring: fmt.Sprintf("10.203.4.%d", 11+i), NodeID: i + 1, Online: true,
+		r.Cluster.Nodes = append(r.Cluster.Nodes, NodeRow{Name: name, Address: fmt.Sprintf("10.203.3.%d", 11+i), Ring: fmt.Sprintf("10.203.4.%d", 11+i), NodeID: i + 1, Online: true,
 			Plan: strings.Repeat("cd", 32), Maker: "Micro Computer (HK)", Model: "Venus Series MS-01", Serial: fmt.Sprintf("MF19%05d", i), BIOS: "1.27", CPU: "13th Gen Intel Core i9-13900H",
 			MemoryMB: 98304, Watchdog: "softdog", Versions: map[string]string{"pve-manager": "9.2.11", "corosync": "3.1.10-pve3", "kernel": "6.17.2-1-pve"},
-			Disks: []Disk{{"nvme0n1", "S4EWNX0R", "Samsung SSD 980 500GB", 500107862016, "root", ""}, {"nvme1n1", "S5GXNX0T", "Samsung SSD 990 PRO 2TB", 2000398934016, fmt.Sprintf("osd.%d", i), "no power-loss protection"}}})
+			Disks: []DiskRow{{"nvme0n1", "S4EWNX0R", "Samsung SSD 980 500GB", 500107862016, "root", ""}, {"nvme1n1", "S5GXNX0T", "Samsung SSD 990 PRO 2TB", 2000398934016, fmt.Sprintf("osd.%d", i), "no power-loss protection"}}})
 		r.Ceph.OSDs = append(r.Ceph.OSDs, OSD{i, name, "S5GXNX0T", "nvme", 2000398934016, true, true})
 		r.Access = append(r.Access, Access{Node: name, URL: fmt.Sprintf("https://10.203.3.%d:8006/", 11+i), Status: fmt.Sprintf("https://10.203.3.%d:8644/", 11+i), Fingerprint: strings.TrimSuffix(strings.Repeat("5A:", 32), ":"), Answered: true})
 		for _, peer := range []string{"frege", "russell", "wittgenstein"} {

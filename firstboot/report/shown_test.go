@@ -18,7 +18,7 @@ var unshown = map[string]string{
 	"Drill.ByLinks":   "says where the outcome is told",
 	"Drill.Started":   "how long drills took is among the times",
 	"Drill.Ended":     "how long drills took is among the times",
-	"Node.NodeID":     "corosync's own number; the names are shown",
+	"NodeRow.NodeID":  "corosync's own number; the names are shown",
 	"Moment.Time":     "how long after the cut it was is shown",
 	"Issue.Time":      "the journal says when; the report, that it happened",
 }

@@ -21,7 +21,7 @@ import (
 
 // nodeReport is what a node contributes.
 type nodeReport struct {
-	Node    report.Node     `json:"node"`
+	Node    report.NodeRow  `json:"node"`
 	Risks   []string        `json:"risks"`
 	Issues  []report.Issue  `json:"issues"`
 	Timings []report.Timing `json:"timings"`
@@ -31,8 +31,8 @@ type nodeReport struct {
 // own collects this node's part.
 func (s *Report) own(ctx context.Context) (nodeReport, error) {
 	p, _ := s.o.Profile.Node(s.o.Node)
-	n := report.Node{Name: s.o.Node, Address: p.Address.String(), Ring: p.Ring.String(), NodeID: s.o.Profile.NodeID(s.o.Node), Online: true,
-		Plan: s.o.Seed.Plan.Node, Watchdog: s.ha.Watchdog(), Versions: map[string]string{"ringboot": s.o.Agent}, Disks: []report.Disk{}}
+	n := report.NodeRow{Name: s.o.Node, Address: p.Address.String(), Ring: p.Ring.String(), NodeID: s.o.Profile.NodeID(s.o.Node), Online: true,
+		Plan: s.o.Seed.Plan.Node, Watchdog: s.ha.Watchdog(), Versions: map[string]string{"ringboot": s.o.Agent}, Disks: []report.DiskRow{}}
 	n.Maker, n.Model = s.dmi("sys_vendor"), s.dmi("product_name")
 	n.Serial, n.BIOS = s.dmi("product_serial"), s.dmi("bios_version")
 	n.CPU, n.MemoryMB = s.processor()
@@ -59,12 +59,12 @@ func (s *Report) own(ctx context.Context) (nodeReport, error) {
 	return out, nil
 }
 
-func (s *Report) disks(node string, disks []pve.Disk) []report.Disk {
+func (s *Report) disks(node string, disks []pve.ListedDisk) []report.DiskRow {
 	p, _ := s.o.Profile.Node(node)
-	var out []report.Disk
+	var out []report.DiskRow
 	for _, d := range disks {
-		system := slices.ContainsFunc(p.SystemDisks(), func(by profiles.Disk) bool { return s.ceph.Is(d, by) }) || strings.Contains(d.Used, "mounted")
-		r := report.Disk{Device: path.Base(d.Device), Serial: d.Serial, Model: d.Model, Bytes: d.Bytes, Role: "kept as it is"}
+		system := slices.ContainsFunc(p.SystemDisks(), func(by profiles.DiskName) bool { return s.ceph.Is(d, by) }) || strings.Contains(d.Used, "mounted")
+		r := report.DiskRow{Device: path.Base(d.Device), Serial: d.Serial, Model: d.Model, Bytes: d.Bytes, Role: "kept as it is"}
 		switch {
 		case d.OSD >= 0:
 			r.Role = fmt.Sprintf("osd.%d", d.OSD)
@@ -76,7 +76,7 @@ func (s *Report) disks(node string, disks []pve.Disk) []report.Disk {
 			}
 		case system:
 			r.Role = "root"
-		case slices.ContainsFunc(p.BesideDisks(), func(by profiles.Disk) bool { return s.ceph.Is(d, by) }) && d.Used == "LVM":
+		case slices.ContainsFunc(p.BesideDisks(), func(by profiles.DiskName) bool { return s.ceph.Is(d, by) }) && d.Used == "LVM":
 			r.Role = "parts of OSDs"
 		case d.Blank():
 			r.Role = "blank"

@@ -22,9 +22,9 @@ func TestCephWritesWhileACableIsPulled(t *testing.T) {
 	r := newRing(t).rested().cables().start().awaitWhole()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
-	var machines []realceph.Machine
+	var machines []realceph.Place
 	for _, n := range r.nodes {
-		machines = append(machines, realceph.Machine{Name: n.name, Addr: n.addr, Start: func(cmd *exec.Cmd) error {
+		machines = append(machines, realceph.Place{Name: n.name, Addr: n.addr, Start: func(cmd *exec.Cmd) error {
 			var err error
 			n.in(func() error { err = cmd.Start(); return nil })
 			return err

@@ -26,23 +26,23 @@ const Version = 1
 
 // Report is one machine's.
 type Report struct {
-	Version     int               `json:"version"`
-	Made        time.Time         `json:"made"`
-	Agent       string            `json:"agent"`
-	Kernel      string            `json:"kernel"`
-	Words       []string          `json:"kernel_words"` // of its command line, those that matter here
-	Machine     inventory.Machine `json:"machine"`
-	Processor   inventory.CPU     `json:"processor"`
-	Transport   string            `json:"transport"`
-	Routing     string            `json:"routing"`
-	MTU         int               `json:"mtu"`
-	Nodes       int               `json:"nodes"`
-	Verdict     string            `json:"verdict"` // what the keeper says of the whole
-	Controllers []usb4.Controller `json:"controllers"`
-	Ports       []Port            `json:"ports"`
-	Events      []string          `json:"events"` // what the keeper has told of the ring, the newest last
-	Log         []string          `json:"kernel_log"`
-	Missing     []string          `json:"missing"` // what could not be read, and why
+	Version     int                 `json:"version"`
+	Made        time.Time           `json:"made"`
+	Agent       string              `json:"agent"`
+	Kernel      string              `json:"kernel"`
+	Words       []string            `json:"kernel_words"` // of its command line, those that matter here
+	Machine     inventory.Mainboard `json:"machine"`
+	Processor   inventory.CPU       `json:"processor"`
+	Transport   string              `json:"transport"`
+	Routing     string              `json:"routing"`
+	MTU         int                 `json:"mtu"`
+	Nodes       int                 `json:"nodes"`
+	Verdict     string              `json:"verdict"` // what the keeper says of the whole
+	Controllers []usb4.Controller   `json:"controllers"`
+	Ports       []Port              `json:"ports"`
+	Events      []string            `json:"events"` // what the keeper has told of the ring, the newest last
+	Log         []string            `json:"kernel_log"`
+	Missing     []string            `json:"missing"` // what could not be read, and why
 }
 
 // Port is a port of the ring as the keeper and the kernel see it.

@@ -55,7 +55,7 @@ type cephDecision struct {
 	verdict step.Verdict
 	act     cephAct
 	kind    string // of a daemon
-	disk    pve.Disk
+	disk    pve.ListedDisk
 	rest    *rest  // the disk is a part of it
 	volume  string // on the disk, that goes
 	osd     int

@@ -13,11 +13,11 @@ import (
 
 // osdDisk is one disk of the plan and what is to be done with it.
 type osdDisk struct {
-	disk pve.Disk
-	want profiles.Disk // as the profile names it; zero where it names none
-	osd  int           // on it already, -1: none
-	wipe bool          // used, and the profile consents
-	rest *rest         // of the system's disk
+	disk pve.ListedDisk
+	want profiles.DiskName // as the profile names it; zero where it names none
+	osd  int               // on it already, -1: none
+	wipe bool              // used, and the profile consents
+	rest *rest             // of the system's disk
 }
 
 // osdPlan is what this node's disks become.
@@ -26,9 +26,9 @@ type osdPlan struct {
 	// beside are the disks that take parts of the OSDs that are yet to be made.
 	beside   []blockdb.Disk
 	noBeside string   // one of them is missing
-	stop  string   // a person must decide
-	wait  string   // a disk is missing
-	risks []string // named weaknesses
+	stop     string   // a person must decide
+	wait     string   // a disk is missing
+	risks    []string // named weaknesses
 }
 
 // create lists the disks that get an OSD now; adopt tells whether an OSD of
@@ -37,7 +37,7 @@ func (p osdPlan) expected() int { return len(p.disks) }
 
 // judgeDisks decides what each disk becomes. is tells whether a disk is the
 // one that the profile names. It is pure: what it says is what happens.
-func judgeDisks(n profiles.Node, minOSDs int, fsid string, disks []pve.Disk, volumes []pve.Volume, is func(pve.Disk, profiles.Disk) bool, content func(pve.Disk) string) osdPlan {
+func judgeDisks(n profiles.Node, minOSDs int, fsid string, disks []pve.ListedDisk, volumes []pve.Volume, is func(pve.ListedDisk, profiles.DiskName) bool, content func(pve.ListedDisk) string) osdPlan {
 	var p osdPlan
 	owner := map[string]pve.Volume{}
 	for _, v := range volumes {
@@ -45,10 +45,10 @@ func judgeDisks(n profiles.Node, minOSDs int, fsid string, disks []pve.Disk, vol
 			owner[d] = v
 		}
 	}
-	root := func(d pve.Disk) bool {
-		return slices.ContainsFunc(n.SystemDisks(), func(by profiles.Disk) bool { return is(d, by) }) || strings.Contains(d.Used, "mounted")
+	root := func(d pve.ListedDisk) bool {
+		return slices.ContainsFunc(n.SystemDisks(), func(by profiles.DiskName) bool { return is(d, by) }) || strings.Contains(d.Used, "mounted")
 	}
-	chosen := p.choose(n, disks, func(d pve.Disk) bool {
+	chosen := p.choose(n, disks, func(d pve.ListedDisk) bool {
 		v, owned := owner[d.Device]
 		return !root(d) && !blockdb.Named(n, d, is) && d.Apart == "" && d.Bytes >= profiles.LeastOSD && (d.Blank() || owned && v.FSID == fsid && fsid != "")
 	}, is)
@@ -84,7 +84,7 @@ func judgeDisks(n profiles.Node, minOSDs int, fsid string, disks []pve.Disk, vol
 }
 
 // inUse says whose a disk is that nobody consented to erase, and what to do.
-func inUse(n profiles.Node, d pve.Disk, v pve.Volume, owned bool, content func(pve.Disk) string) string {
+func inUse(n profiles.Node, d pve.ListedDisk, v pve.Volume, owned bool, content func(pve.ListedDisk) string) string {
 	switch {
 	case d.Serial == "":
 		return fmt.Sprintf("%s of %s is in use, with %s, and has no serial that a wipe list could name: erase it by hand with wipefs -a %s, or take it out",
@@ -113,13 +113,13 @@ func (c osdDisk) weaknesses(n profiles.Node) (risks []string) {
 
 // choose takes the disks that the profile names, or where it names none at all,
 // those that fit. An empty list is a name: none.
-func (p *osdPlan) choose(n profiles.Node, disks []pve.Disk, fits func(pve.Disk) bool, is func(pve.Disk, profiles.Disk) bool) []osdDisk {
+func (p *osdPlan) choose(n profiles.Node, disks []pve.ListedDisk, fits func(pve.ListedDisk) bool, is func(pve.ListedDisk, profiles.DiskName) bool) []osdDisk {
 	var chosen []osdDisk
 	for _, want := range n.OSDDisks {
 		if want.Rest {
 			continue
 		}
-		at := slices.IndexFunc(disks, func(d pve.Disk) bool { return is(d, want) })
+		at := slices.IndexFunc(disks, func(d pve.ListedDisk) bool { return is(d, want) })
 		if at < 0 {
 			p.wait = fmt.Sprintf("%s lacks the disk %s of the plan: put it in, or name another one in the profile", n.Name, nameOf(want))
 			continue
@@ -139,13 +139,13 @@ func (p *osdPlan) choose(n profiles.Node, disks []pve.Disk, fits func(pve.Disk) 
 
 // twins names two disks that share a serial, where one of them would be taken
 // or carries the system: which of them was meant, nobody can tell.
-func twins(n profiles.Node, disks []pve.Disk, chosen []osdDisk, root func(pve.Disk) bool) string {
+func twins(n profiles.Node, disks []pve.ListedDisk, chosen []osdDisk, root func(pve.ListedDisk) bool) string {
 	for i, a := range disks {
 		for _, b := range disks[i+1:] {
 			if a.Serial == "" || a.Serial != b.Serial {
 				continue
 			}
-			meant := func(d pve.Disk) bool {
+			meant := func(d pve.ListedDisk) bool {
 				return slices.ContainsFunc(chosen, func(c osdDisk) bool {
 					return c.disk.Device == d.Device && (c.want.ByID == "" || c.want.Serial != "")
 				})
@@ -158,14 +158,14 @@ func twins(n profiles.Node, disks []pve.Disk, chosen []osdDisk, root func(pve.Di
 	return ""
 }
 
-func nameOf(d profiles.Disk) string {
+func nameOf(d profiles.DiskName) string {
 	if d.Rest {
 		return "the rest of the system's disk"
 	}
 	return d.Serial + d.ByID + d.Kernel
 }
 
-func label(d pve.Disk) string {
+func label(d pve.ListedDisk) string {
 	if d.Type == partition {
 		return fmt.Sprintf("the partition %s (on %s)", path.Base(d.Device), d.Serial)
 	}

@@ -11,42 +11,42 @@ import (
 // Which disks become OSDs, and which never do by themselves.
 func TestWhichDisksAreTaken(t *testing.T) {
 	const big = 2e12
-	root := pve.Disk{Device: "/dev/nvme0n1", Serial: "ROOT", Bytes: big, Type: "nvme", Used: "mounted", OSD: -1}
-	blank := func(name, serial string) pve.Disk {
-		return pve.Disk{Device: "/dev/" + name, Serial: serial, Model: "SAMSUNG MZ1L", Bytes: big, Type: "nvme", OSD: -1}
+	root := pve.ListedDisk{Device: "/dev/nvme0n1", Serial: "ROOT", Bytes: big, Type: "nvme", Used: "mounted", OSD: -1}
+	blank := func(name, serial string) pve.ListedDisk {
+		return pve.ListedDisk{Device: "/dev/" + name, Serial: serial, Model: "SAMSUNG MZ1L", Bytes: big, Type: "nvme", OSD: -1}
 	}
-	apart := func(d pve.Disk, why string) pve.Disk { d.Apart = why; return d }
-	used := func(d pve.Disk) pve.Disk { d.Used = "ext4"; return d }
+	apart := func(d pve.ListedDisk, why string) pve.ListedDisk { d.Apart = why; return d }
+	used := func(d pve.ListedDisk) pve.ListedDisk { d.Used = "ext4"; return d }
 	named := func(serials ...string) profiles.DiskList {
 		out := profiles.DiskList{}
 		for _, s := range serials {
-			out = append(out, profiles.Disk{Serial: s})
+			out = append(out, profiles.DiskName{Serial: s})
 		}
 		return out
 	}
 	for name, c := range map[string]struct {
 		want  profiles.DiskList
 		wipe  []string
-		disks []pve.Disk
+		disks []pve.ListedDisk
 		taken string // their serials
 		say   string // of what stops or waits
 	}{
-		"all that are blank and built in":  {nil, nil, []pve.Disk{root, blank("nvme1n1", "A"), blank("nvme2n1", "B")}, "A B", ""},
-		"a backup disk on USB":             {nil, nil, []pve.Disk{root, blank("nvme1n1", "A"), apart(blank("sda", "USB"), "on USB")}, "A", ""},
-		"nothing but a USB disk":           {nil, nil, []pve.Disk{root, apart(blank("sda", "USB"), "on USB")}, "", "frege has 0 disks for Ceph, the profile wants 1"},
-		"USB by name: its owner's wish":    {named("USB"), nil, []pve.Disk{root, apart(blank("sda", "USB"), "on USB")}, "USB", ""},
-		"an empty list is none":            {named(), nil, []pve.Disk{root, blank("nvme1n1", "A")}, "", ""},
-		"two of one serial, named":         {named("A"), nil, []pve.Disk{root, blank("sda", "A"), blank("sdb", "A")}, "", "two disks of frege have the serial A, sda and sdb"},
-		"two of one serial, not named":     {nil, nil, []pve.Disk{root, blank("sda", "A"), blank("sdb", "A")}, "", "two disks of frege have the serial A, sda and sdb"},
-		"the twin of the system's disk":    {nil, nil, []pve.Disk{root, blank("sda", "ROOT"), blank("sdb", "B")}, "", "two disks of frege have the serial ROOT"},
-		"used, without a serial":           {profiles.DiskList{{Kernel: "sda"}}, []string{"A"}, []pve.Disk{root, used(blank("sda", ""))}, "-", "has no serial that a wipe list could name: erase it by hand with wipefs -a /dev/sda"},
-		"used, and its owner does consent": {named("A"), []string{"A"}, []pve.Disk{root, used(blank("sda", "A"))}, "A", ""},
-		"the system's disk, by name":       {named("ROOT"), nil, []pve.Disk{root, blank("sda", "A")}, "-", "is the disk that the system runs from and never becomes an OSD"},
-		"the system's disk, with consent":  {named("ROOT"), []string{"ROOT"}, []pve.Disk{root, blank("sda", "A")}, "-", "is the disk that the system runs from and never becomes an OSD"},
-		"used, and nobody consents":        {named("A"), nil, []pve.Disk{root, used(blank("sda", "A"))}, "-", `put "A" on the wipe list of frege`},
+		"all that are blank and built in":  {nil, nil, []pve.ListedDisk{root, blank("nvme1n1", "A"), blank("nvme2n1", "B")}, "A B", ""},
+		"a backup disk on USB":             {nil, nil, []pve.ListedDisk{root, blank("nvme1n1", "A"), apart(blank("sda", "USB"), "on USB")}, "A", ""},
+		"nothing but a USB disk":           {nil, nil, []pve.ListedDisk{root, apart(blank("sda", "USB"), "on USB")}, "", "frege has 0 disks for Ceph, the profile wants 1"},
+		"USB by name: its owner's wish":    {named("USB"), nil, []pve.ListedDisk{root, apart(blank("sda", "USB"), "on USB")}, "USB", ""},
+		"an empty list is none":            {named(), nil, []pve.ListedDisk{root, blank("nvme1n1", "A")}, "", ""},
+		"two of one serial, named":         {named("A"), nil, []pve.ListedDisk{root, blank("sda", "A"), blank("sdb", "A")}, "", "two disks of frege have the serial A, sda and sdb"},
+		"two of one serial, not named":     {nil, nil, []pve.ListedDisk{root, blank("sda", "A"), blank("sdb", "A")}, "", "two disks of frege have the serial A, sda and sdb"},
+		"the twin of the system's disk":    {nil, nil, []pve.ListedDisk{root, blank("sda", "ROOT"), blank("sdb", "B")}, "", "two disks of frege have the serial ROOT"},
+		"used, without a serial":           {profiles.DiskList{{Kernel: "sda"}}, []string{"A"}, []pve.ListedDisk{root, used(blank("sda", ""))}, "-", "has no serial that a wipe list could name: erase it by hand with wipefs -a /dev/sda"},
+		"used, and its owner does consent": {named("A"), []string{"A"}, []pve.ListedDisk{root, used(blank("sda", "A"))}, "A", ""},
+		"the system's disk, by name":       {named("ROOT"), nil, []pve.ListedDisk{root, blank("sda", "A")}, "-", "is the disk that the system runs from and never becomes an OSD"},
+		"the system's disk, with consent":  {named("ROOT"), []string{"ROOT"}, []pve.ListedDisk{root, blank("sda", "A")}, "-", "is the disk that the system runs from and never becomes an OSD"},
+		"used, and nobody consents":        {named("A"), nil, []pve.ListedDisk{root, used(blank("sda", "A"))}, "-", `put "A" on the wipe list of frege`},
 	} {
-		n := profiles.Node{Name: "frege", RootDisk: profiles.Disk{Serial: "ROOT"}, OSDDisks: c.want, Wipe: c.wipe}
-		p := judgeDisks(n, 1, "fsid", c.disks, nil, pve.Ceph{}.Is, func(pve.Disk) string { return "ext4" })
+		n := profiles.Node{Name: "frege", RootDisk: profiles.DiskName{Serial: "ROOT"}, OSDDisks: c.want, Wipe: c.wipe}
+		p := judgeDisks(n, 1, "fsid", c.disks, nil, pve.Ceph{}.Is, func(pve.ListedDisk) string { return "ext4" })
 		var taken []string
 		for _, d := range p.disks {
 			taken = append(taken, d.disk.Serial)

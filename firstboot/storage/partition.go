@@ -17,11 +17,11 @@ import (
 // rest is what the system leaves of its disk, and the partition that is made of
 // it for Ceph.
 type rest struct {
-	disk  pve.Disk // the whole disk
-	part  string   // /dev/nvme0n1p4; "" while there is none
-	begun bool     // the partition is ours and not known to be empty yet
-	bytes int64    // of the partition; without one, what is free behind the last
-	used  string   // what lies on the partition
+	disk  pve.ListedDisk // the whole disk
+	part  string         // /dev/nvme0n1p4; "" while there is none
+	begun bool           // the partition is ours and not known to be empty yet
+	bytes int64          // of the partition; without one, what is free behind the last
+	used  string         // what lies on the partition
 }
 
 // Names of the partition in the table, by which it is known again. The first one
@@ -41,7 +41,7 @@ var (
 
 // parseRest reads sgdisk -p of the disk. It reads the disk itself, as wipefs does,
 // where lsblk tells what udev has made of an earlier look.
-func parseRest(text string, d pve.Disk) (rest, error) {
+func parseRest(text string, d pve.ListedDisk) (rest, error) {
 	number := func(m []string, at int) int64 {
 		if len(m) <= at {
 			return -1
@@ -83,7 +83,7 @@ func partitionOf(device, number string) string {
 }
 
 // restOf looks at what the system leaves of its disk.
-func (s *Ceph) restOf(ctx context.Context, d pve.Disk) (rest, error) {
+func (s *Ceph) restOf(ctx context.Context, d pve.ListedDisk) (rest, error) {
 	if d.Device == "" {
 		return rest{}, errors.New("the system's disk has no name")
 	}
@@ -155,7 +155,7 @@ func (s *Ceph) makeRest(ctx context.Context, want rest) error {
 
 // reread has the kernel read a disk's table, which it does not by itself where
 // the system runs from the disk, and looks.
-func (s *Ceph) reread(ctx context.Context, d pve.Disk) (rest, error) {
+func (s *Ceph) reread(ctx context.Context, d pve.ListedDisk) (rest, error) {
 	if err := s.change(ctx, "partx", "-u", d.Device); err != nil {
 		return rest{}, err
 	}

@@ -79,7 +79,7 @@ func TestThePartitionIsMadeByTheRealTools(t *testing.T) {
 	h.Commands = real
 	p := &profiles.Profile{Ceph: profiles.Ceph{Encrypted: true}}
 	s := NewCeph(Options{Host: h, Profile: p, Node: "frege"})
-	root := pve.Disk{Device: device, Serial: "ROOT", Bytes: 200 << 30, Used: "LVM", OSD: -1}
+	root := pve.ListedDisk{Device: device, Serial: "ROOT", Bytes: 200 << 30, Used: "LVM", OSD: -1}
 	// The smallest disk that preflight lets through has room for the OSD.
 	smallest := &profiles.Profile{Install: profiles.Install{Size: 80}}
 	least := smallest.LeastRoot(profiles.Node{OSDDisks: profiles.DiskList{{Rest: true}}})

@@ -28,7 +28,7 @@ Number  Start (sector)    End (sector)  Size       Code  Name
 }
 
 func TestParseRest(t *testing.T) {
-	whole := pve.Disk{Device: "/dev/nvme0n1", Serial: "S1", Bytes: 419430400 * 512}
+	whole := pve.ListedDisk{Device: "/dev/nvme0n1", Serial: "S1", Bytes: 419430400 * 512}
 	const row = "   4       167774208       419430366   120.0 GiB   8300  "
 	const bytes = (419430366 - 167774208 + 1) * 512
 	for name, c := range map[string]struct {
@@ -63,7 +63,7 @@ func FuzzParseRest(f *testing.F) {
 	f.Add(table("   4       167774208       419430366   120.0 GiB   8300  ringboot-osd\n"), int64(419430400*512))
 	f.Add("Sector size (logical): 99999999999999999999\nlast usable sector is 1", int64(1))
 	f.Fuzz(func(t *testing.T, text string, bytes int64) {
-		r, err := parseRest(text, pve.Disk{Device: "/dev/sda", Bytes: bytes})
+		r, err := parseRest(text, pve.ListedDisk{Device: "/dev/sda", Bytes: bytes})
 		if err == nil && (r.bytes < 0 || r.bytes > bytes+1<<20) {
 			t.Errorf("%s", fmt.Sprintf("%d of %d bytes are free or taken", r.bytes, bytes))
 		}

@@ -13,15 +13,15 @@ import (
 const partition = "partition"
 
 // rootDisk is the system's disk, of those that fit its name; why it cannot be told.
-func rootDisk(n profiles.Node, disks []pve.Disk, is func(pve.Disk, profiles.Disk) bool) (pve.Disk, string) {
-	var fit []pve.Disk
+func rootDisk(n profiles.Node, disks []pve.ListedDisk, is func(pve.ListedDisk, profiles.DiskName) bool) (pve.ListedDisk, string) {
+	var fit []pve.ListedDisk
 	for _, d := range disks {
 		if is(d, n.RootDisk) {
 			fit = append(fit, d)
 		}
 	}
 	if len(fit) != 1 {
-		return pve.Disk{}, fmt.Sprintf("%s of %s are the disk %s, whose rest is for Ceph: name it by a number that it alone has, under root_disk", count(len(fit), "disk"), n.Name, nameOf(n.RootDisk))
+		return pve.ListedDisk{}, fmt.Sprintf("%s of %s are the disk %s, whose rest is for Ceph: name it by a number that it alone has, under root_disk", count(len(fit), "disk"), n.Name, nameOf(n.RootDisk))
 	}
 	return fit[0], ""
 }
@@ -30,7 +30,7 @@ func rootDisk(n profiles.Node, disks []pve.Disk, is func(pve.Disk, profiles.Disk
 func (p *osdPlan) addRest(n profiles.Node, r rest, fsid string, volumes []pve.Volume) {
 	part := r.disk
 	part.Type, part.Used, part.Bytes = partition, r.used, r.bytes
-	one := osdDisk{disk: part, want: profiles.Disk{Rest: true}, osd: -1, rest: &r}
+	one := osdDisk{disk: part, want: profiles.DiskName{Rest: true}, osd: -1, rest: &r}
 	if r.part != "" {
 		one.disk.Device = r.part
 	}

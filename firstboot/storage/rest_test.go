@@ -11,8 +11,8 @@ import (
 
 // What becomes of the rest of the system's disk, from nothing to its OSD.
 func TestTheRestOfTheSystemsDisk(t *testing.T) {
-	n := profiles.Node{Name: "frege", RootDisk: profiles.Disk{Serial: "ROOT"}, OSDDisks: profiles.DiskList{{Rest: true}}}
-	root := pve.Disk{Device: "/dev/nvme0n1", Serial: "ROOT", Bytes: 500e9, Used: "LVM", OSD: -1}
+	n := profiles.Node{Name: "frege", RootDisk: profiles.DiskName{Serial: "ROOT"}, OSDDisks: profiles.DiskList{{Rest: true}}}
+	root := pve.ListedDisk{Device: "/dev/nvme0n1", Serial: "ROOT", Bytes: 500e9, Used: "LVM", OSD: -1}
 	part := func(begun bool, used string) rest {
 		return rest{disk: root, part: "/dev/nvme0n1p4", begun: begun, bytes: 300e9, used: used}
 	}
@@ -35,14 +35,14 @@ func TestTheRestOfTheSystemsDisk(t *testing.T) {
 	} {
 		v := cephView{profile: &profiles.Profile{Nodes: []profiles.Node{n}}, node: n}
 		v.health.Quorum = []string{"frege"}
-		v.disks = judgeDisks(n, 1, "fsid", []pve.Disk{root}, c.volumes, pve.Ceph{}.Is, func(pve.Disk) string { return "" })
+		v.disks = judgeDisks(n, 1, "fsid", []pve.ListedDisk{root}, c.volumes, pve.Ceph{}.Is, func(pve.ListedDisk) string { return "" })
 		v.disks.addRest(n, c.rest, "fsid", c.volumes)
 		d, _ := cephDisks(v)
 		if d.act != c.act || !strings.Contains(d.verdict.Reason, c.says) || d.act == cephNothing && d.verdict.State != step.Stopped {
 			t.Errorf("%s: %v, %v: %s", name, d.act, d.verdict.State, d.verdict.Reason)
 		}
 	}
-	if _, why := rootDisk(n, []pve.Disk{root, root}, pve.Ceph{}.Is); !strings.HasPrefix(why, "2 disks of frege are the disk ROOT") {
+	if _, why := rootDisk(n, []pve.ListedDisk{root, root}, pve.Ceph{}.Is); !strings.HasPrefix(why, "2 disks of frege are the disk ROOT") {
 		t.Errorf("twins: %q", why)
 	}
 }

@@ -165,7 +165,7 @@ func (s *Ceph) lookDisks(ctx context.Context, v *cephView) error {
 	if v.volumes, err = s.ceph.Volumes(ctx); err != nil {
 		return err
 	}
-	content := func(d pve.Disk) string {
+	content := func(d pve.ListedDisk) string {
 		c, err := s.ceph.Content(ctx, d.Device)
 		if err != nil {
 			return d.Used
@@ -189,7 +189,7 @@ func (s *Ceph) lookDisks(ctx context.Context, v *cephView) error {
 }
 
 // lookBeside judges the disks that take parts of the OSDs.
-func (s *Ceph) lookBeside(ctx context.Context, v *cephView, disks []pve.Disk, content func(pve.Disk) string) (err error) {
+func (s *Ceph) lookBeside(ctx context.Context, v *cephView, disks []pve.ListedDisk, content func(pve.ListedDisk) string) (err error) {
 	if v.disks.stop != "" {
 		return nil
 	}

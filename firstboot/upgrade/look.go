@@ -13,7 +13,7 @@ import (
 
 // look reads the system. What does not answer is seen as away.
 func (u *Upgrade) look(ctx context.Context, o *Order) sight {
-	own := pve.Node{Host: u.o.Host, Name: u.o.Node}
+	own := pve.Local{Host: u.o.Host, Name: u.o.Node}
 	s := sight{ring: map[string]string{}, ceph: u.o.Profile.Ceph.Enabled, ha: u.o.Profile.HA.Enabled}
 	m, err := own.Membership()
 	s.quorate = err == nil && m.Cluster.Quorate == 1

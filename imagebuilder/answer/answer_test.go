@@ -27,28 +27,28 @@ func TestWriteGolden(t *testing.T) {
 	for name, edit := range map[string]func(*profiles.Profile){
 		"default": nil,
 		"serial": func(p *profiles.Profile) {
-			p.Nodes[0].RootDisk = profiles.Disk{Serial: "S649*NX[1]"}
+			p.Nodes[0].RootDisk = profiles.DiskName{Serial: "S649*NX[1]"}
 			p.Nodes[0].Ports = []profiles.Port{{MAC: "58:47:CA:00:00:01"}, {MAC: "58:47:ca:00:00:02"}}
 			p.Install.AfterInstall = "power-off"
 		},
 		"zfs-by-id": func(p *profiles.Profile) {
 			p.Install.Filesystem = "zfs"
-			p.Nodes[0].RootDisk = profiles.Disk{ByID: "nvme-Samsung_SSD_990_S1"}
+			p.Nodes[0].RootDisk = profiles.DiskName{ByID: "nvme-Samsung_SSD_990_S1"}
 			p.Nodes[0].Ports = []profiles.Port{{Path: "pci-0000:57:00.0"}}
 		},
 		"zfs-mirror": func(p *profiles.Profile) { // by different properties, so an answer can name both
 			p.Install.Filesystem, p.Install.Size = "zfs (raid1)", 200
-			p.Nodes[0].RootDisk, p.Nodes[0].MirrorDisk = profiles.Disk{Serial: "S1"}, profiles.Disk{ByID: "nvme-eui.2"}
+			p.Nodes[0].RootDisk, p.Nodes[0].MirrorDisk = profiles.DiskName{Serial: "S1"}, profiles.DiskName{ByID: "nvme-eui.2"}
 			p.Nodes[0].Ports = []profiles.Port{{MAC: "58:47:ca:00:00:01"}}
 		},
 		"btrfs-mirror-unchosen": func(p *profiles.Profile) { // preflight names them
 			p.Install.Filesystem = "btrfs (raid1)"
-			p.Nodes[0].RootDisk, p.Nodes[0].MirrorDisk = profiles.Disk{Serial: "S1"}, profiles.Disk{Serial: "S2"}
+			p.Nodes[0].RootDisk, p.Nodes[0].MirrorDisk = profiles.DiskName{Serial: "S1"}, profiles.DiskName{Serial: "S2"}
 			p.Nodes[0].Ports = []profiles.Port{{MAC: "58:47:ca:00:00:01"}}
 		},
 		"half-a-disk": func(p *profiles.Profile) {
 			p.Install.Size = 96
-			p.Nodes[0].RootDisk = profiles.Disk{Serial: "S1"}
+			p.Nodes[0].RootDisk = profiles.DiskName{Serial: "S1"}
 			p.Nodes[0].Ports = []profiles.Port{{MAC: "58:47:ca:00:00:01"}}
 		},
 	} {
@@ -94,9 +94,9 @@ func TestOwnAnswersAreRightForEveryVersion(t *testing.T) {
 			fs := l.Name
 			r := request(func(p *profiles.Profile) {
 				p.Install.Filesystem, p.Install.Size = fs, 96
-				p.Nodes[0].RootDisk = profiles.Disk{Serial: "S1"}
+				p.Nodes[0].RootDisk = profiles.DiskName{Serial: "S1"}
 				if l.Mirror() {
-					p.Nodes[0].MirrorDisk = profiles.Disk{ByID: "nvme-eui.2"}
+					p.Nodes[0].MirrorDisk = profiles.DiskName{ByID: "nvme-eui.2"}
 				}
 				p.Nodes[0].Ports = []profiles.Port{{MAC: "58:47:ca:00:00:01"}}
 			})
@@ -120,7 +120,7 @@ func TestWriteRefuses(t *testing.T) {
 		`node "goedel" is not in the profile`:                func(r *Request) { r.Node = "goedel" },
 		"no hash of root's password was given":               func(r *Request) { r.RootPasswordHash = "" },
 		`frege: root_disk.by_id "ieee-1" is of no known bus (wwn, nvme, ata, usb, scsi, cciss, virtio): name the disk by its serial`: func(r *Request) {
-			r.Profile.Nodes[0].RootDisk = profiles.Disk{ByID: "ieee-1"}
+			r.Profile.Nodes[0].RootDisk = profiles.DiskName{ByID: "ieee-1"}
 		},
 	} {
 		r := request(nil)

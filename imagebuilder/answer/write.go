@@ -146,7 +146,7 @@ func diskSetup(p *profiles.Profile, n profiles.Node) (disk, error) {
 // properties. A table has each property once, so two disks of one property cannot
 // be named; preflight names the disks that it proved, and whoever starts
 // the installer without it finds none that fits.
-func naming(fs profiles.FileSystem, disks []profiles.Disk, mirror bool) (list []string, filter map[string]string, err error) {
+func naming(fs profiles.FileSystem, disks []profiles.DiskName, mirror bool) (list []string, filter map[string]string, err error) {
 	unchosen := map[string]string{"ID_SERIAL": Unchosen}
 	filter = map[string]string{}
 	for i, d := range disks {

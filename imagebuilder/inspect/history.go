@@ -13,18 +13,18 @@ import (
 
 // NodeHistory is what a medium knows of one node.
 type NodeHistory struct {
-	Node      string          `json:"node"`
-	State     string          `json:"state"`               // armed | spent | unreadable
-	Installed string          `json:"installed,omitempty"` // day
-	Begun     string          `json:"begun,omitempty"`     // by the machine's clock
-	Machine   *medium.Machine `json:"machine,omitempty"`
-	Disk      *medium.Disk    `json:"disk,omitempty"`
+	Node      string            `json:"node"`
+	State     string            `json:"state"`               // armed | spent | unreadable
+	Installed string            `json:"installed,omitempty"` // day
+	Begun     string            `json:"begun,omitempty"`     // by the machine's clock
+	Machine   *medium.Identity  `json:"machine,omitempty"`
+	Disk      *medium.DiskLabel `json:"disk,omitempty"`
 }
 
 // History is what a medium remembers.
 type History struct {
-	Nodes    []NodeHistory    `json:"nodes"`
-	Machines []medium.Machine `json:"machines"` // all that it was started on, in that order
+	Nodes    []NodeHistory     `json:"nodes"`
+	Machines []medium.Identity `json:"machines"` // all that it was started on, in that order
 }
 
 // HistoryOf reads what lies in the places of a medium; nil if it has none.
@@ -37,7 +37,7 @@ func HistoryOf(r io.ReaderAt) *History {
 	if err != nil {
 		return nil
 	}
-	h := &History{Nodes: []NodeHistory{}, Machines: []medium.Machine{}}
+	h := &History{Nodes: []NodeHistory{}, Machines: []medium.Identity{}}
 	for _, node := range slices.Sorted(maps.Keys(t.Ticket)) {
 		one := NodeHistory{Node: node, State: "unreadable"}
 		if block, err := t.Ticket[node].Read(r); err == nil {

@@ -42,8 +42,8 @@ func Dir(cluster string, getenv func(string) string) (string, error) {
 	return filepath.Join(home, ".local", "share", "ringboot", cluster), nil
 }
 
-// Node is what the keyring holds for one node.
-type Node struct {
+// Entry is what the keyring holds for one node.
+type Entry struct {
 	Cert, Key    []byte // PEM: the voucher on its stick, good for one enrolment
 	Issue        int    // of the voucher, from 1: a node takes the newest
 	RootPassword string // clear: shown by mkimage secrets and nowhere else
@@ -55,7 +55,7 @@ type Keyring struct {
 	Dir          string
 	CA           []byte // certificate, PEM
 	CADER        []byte
-	Nodes        map[string]Node
+	Nodes        map[string]Entry
 	OperatorCert []byte
 	OperatorKey  []byte
 	Passwords    map[string]Password // of users who have sudo with a password and brought no hash
@@ -84,7 +84,7 @@ func Open(ctx context.Context, dir string, want Want) (*Keyring, error) {
 		return nil, fmt.Errorf("keyring %s: %w", dir, err)
 	}
 	defer unlock()
-	k := &Keyring{Dir: dir, Nodes: map[string]Node{}}
+	k := &Keyring{Dir: dir, Nodes: map[string]Entry{}}
 	if err := k.open(want); err != nil {
 		return nil, fmt.Errorf("keyring %s: %w", dir, err)
 	}
@@ -102,7 +102,7 @@ func (k *Keyring) open(want Want) error {
 		return err
 	}
 	for _, n := range want.Profile.Nodes {
-		node := Node{RootPassword: secrets.Root[n.Name].Clear, RootHash: secrets.Root[n.Name].Hash}
+		node := Entry{RootPassword: secrets.Root[n.Name].Clear, RootHash: secrets.Root[n.Name].Hash}
 		if node.Issue, err = k.issue(n.Name); err != nil {
 			return err
 		}

@@ -16,8 +16,8 @@ import (
 	"ringboot/profiles/medium"
 )
 
-// Disk is what an inventory says of a disk, as far as it matters here.
-type Disk struct {
+// SeenDisk is what an inventory says of a disk, as far as it matters here.
+type SeenDisk struct {
 	Path       string            `json:"path"`
 	Model      string            `json:"model"`
 	Serial     string            `json:"serial"`
@@ -45,8 +45,8 @@ type Seen struct {
 		Serial  string `json:"serial"`
 		UUID    string `json:"uuid"`
 	} `json:"machine"`
-	Disks       []Disk `json:"disks"`
-	NICs        []NIC  `json:"nics"`
+	Disks       []SeenDisk `json:"disks"`
+	NICs        []NIC      `json:"nics"`
 	Thunderbolt []struct {
 		PCI string `json:"pci"` // of the controller
 	} `json:"thunderbolt"`
@@ -55,7 +55,7 @@ type Seen struct {
 
 // String is the machine in a few words.
 func (s Seen) String() string {
-	m := medium.Machine{Vendor: s.Machine.Vendor, Product: s.Machine.Product, Serial: s.Machine.Serial, UUID: s.Machine.UUID}
+	m := medium.Identity{Vendor: s.Machine.Vendor, Product: s.Machine.Product, Serial: s.Machine.Serial, UUID: s.Machine.UUID}
 	if len(s.NICs) > 0 {
 		m.MAC = s.NICs[0].MAC
 	}
@@ -156,7 +156,7 @@ func OnMedium(from string, r io.ReaderAt) ([]Seen, error) {
 }
 
 // describe is a disk in a few words.
-func (d Disk) describe() string {
+func (d SeenDisk) describe() string {
 	text := fmt.Sprintf("%s (%s, serial %s)", strings.TrimPrefix(d.Path, "/dev/"), d.Model, d.Serial)
 	// It comes from a disk, and goes into a comment and onto a terminal.
 	return strings.Map(func(r rune) rune {

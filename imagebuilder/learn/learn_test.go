@@ -155,7 +155,7 @@ func FuzzSeen(f *testing.F) {
 func TestWhatAMirrorMeans(t *testing.T) {
 	p, _ := drafted(t, seen(t, inventory(1, "")))
 	p.Install.Filesystem = "zfs (raid1)"
-	for mirror, want := range map[profiles.Disk]string{
+	for mirror, want := range map[profiles.DiskName]string{
 		{Serial: "D1"}:      "nvme1n1 (Samsung SSD 980 500GB, serial S1) and nvme0n1 (Samsung SSD 990 PRO 2TB, serial D1)",
 		{Kernel: "nvme0n1"}: "nvme1n1 (Samsung SSD 980 500GB, serial S1) and nvme0n1 (Samsung SSD 990 PRO 2TB, serial D1)",
 		{Serial: "D9"}:      "mirror_disk is no disk of this machine: name one that it has",

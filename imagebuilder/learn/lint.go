@@ -7,8 +7,8 @@ import (
 	"ringboot/profiles/fault"
 )
 
-// Machine is a machine to hold an answer against.
-type Machine struct {
+// Candidate is a machine to hold an answer against.
+type Candidate struct {
 	Name      string // "" where it is the only one
 	Inventory answer.Inventory
 }
@@ -21,14 +21,14 @@ type Report struct {
 
 // Inventories reads inventories, those of the official tool as well, and media
 // with those of all machines that they were started on.
-func Inventories(names []string, read func(string) ([]byte, error)) ([]Machine, error) {
-	var out []Machine
+func Inventories(names []string, read func(string) ([]byte, error)) ([]Candidate, error) {
+	var out []Candidate
 	add := func(file, name string, text []byte) error {
 		inventory, err := answer.ParseInventory(text)
 		if err != nil {
 			return fault.Precondition.Errorf("%s: %w", file, err)
 		}
-		out = append(out, Machine{name, inventory})
+		out = append(out, Candidate{name, inventory})
 		return nil
 	}
 	for _, file := range names {
@@ -60,7 +60,7 @@ func Inventories(names []string, read func(string) ([]byte, error)) ([]Machine, 
 
 // Lint holds an answer against machines, or against none. all has what is said
 // of any of them, each once.
-func Lint(file string, text []byte, v answer.Version, machines []Machine) (all answer.Report, each []Report) {
+func Lint(file string, text []byte, v answer.Version, machines []Candidate) (all answer.Report, each []Report) {
 	if len(machines) == 0 {
 		return answer.Lint(file, text, v, nil), nil
 	}

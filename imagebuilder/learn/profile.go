@@ -24,7 +24,7 @@ func Into(d *profiles.Draft, machines []Seen) (notes []string) {
 		note := func(format string, args ...any) {
 			notes = append(notes, nodes[i]+": "+fmt.Sprintf(format, args...))
 		}
-		h := profiles.Hardware{Machine: profiles.Machine{Serial: m.Machine.Serial, UUID: strings.ToLower(m.Machine.UUID)}}
+		h := profiles.Hardware{Machine: profiles.DMI{Serial: m.Machine.Serial, UUID: strings.ToLower(m.Machine.UUID)}}
 		note("is %s, in the order in which machines were seen", m)
 		if disk := m.root(); disk != nil {
 			h.Serial, h.Disk = disk.Serial, disk.describe()
@@ -51,8 +51,8 @@ func Into(d *profiles.Draft, machines []Seen) (notes []string) {
 }
 
 // root is the only built-in disk of the smallest size.
-func (s Seen) root() *Disk {
-	var fit []Disk
+func (s Seen) root() *SeenDisk {
+	var fit []SeenDisk
 	for _, d := range s.Disks {
 		if d.Bytes < minRoot || d.Transport == "usb" || d.Transport == "mmc" || d.Removable {
 			continue

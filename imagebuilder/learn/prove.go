@@ -90,7 +90,7 @@ func nodeOf(p *profiles.Profile, nodes []string, m Seen) (profiles.Node, bool) {
 // named is a key of a node and the disk that it names.
 type named struct {
 	key  string
-	disk profiles.Disk
+	disk profiles.DiskName
 }
 
 // namedBy are the disks that the installation of a node erases.
@@ -123,7 +123,7 @@ func meant(p *profiles.Profile, n named, m Seen) (erases, wrong string, err erro
 
 // fitting are the disks of a machine that a name of the profile fits, each as
 // the answer for a system on one disk would find it.
-func fitting(p *profiles.Profile, by profiles.Disk, m Seen) ([]Disk, error) {
+func fitting(p *profiles.Profile, by profiles.DiskName, m Seen) ([]SeenDisk, error) {
 	if by.IsZero() {
 		var blank Seen
 		for _, d := range m.Disks {
@@ -132,7 +132,7 @@ func fitting(p *profiles.Profile, by profiles.Disk, m Seen) ([]Disk, error) {
 			}
 		}
 		if root := blank.root(); root != nil {
-			return []Disk{*root}, nil
+			return []SeenDisk{*root}, nil
 		}
 		return nil, nil
 	}
@@ -148,9 +148,9 @@ func fitting(p *profiles.Profile, by profiles.Disk, m Seen) ([]Disk, error) {
 	for _, d := range m.Disks {
 		devices = append(devices, pick.Device{Name: d.Path, Properties: d.Properties})
 	}
-	var out []Disk
+	var out []SeenDisk
 	for _, fit := range pick.Disks(choice.Single, choice.List, choice.Filter, choice.Match, pick.Order(devices)).Fitting {
-		if i := slices.IndexFunc(m.Disks, func(d Disk) bool { return d.Path == fit.Name }); i >= 0 {
+		if i := slices.IndexFunc(m.Disks, func(d SeenDisk) bool { return d.Path == fit.Name }); i >= 0 {
 			out = append(out, m.Disks[i])
 		}
 	}

@@ -38,16 +38,16 @@ const (
 	Began = "began" // from here on a disk of the machine belongs to a node
 )
 
-// Disk is a disk by what is printed on it.
-type Disk struct {
+// DiskLabel is a disk by what is printed on it.
+type DiskLabel struct {
 	Model  string `json:"model"`
 	Serial string `json:"serial"`
 	WWN    string `json:"wwn,omitempty"`
 	Bytes  int64  `json:"bytes"`
 }
 
-// Machine is a machine as its firmware describes it.
-type Machine struct {
+// Identity is a machine as its firmware describes it.
+type Identity struct {
 	Vendor  string `json:"vendor,omitempty"`
 	Product string `json:"product,omitempty"`
 	Serial  string `json:"serial,omitempty"`
@@ -57,12 +57,12 @@ type Machine struct {
 
 // Same reports whether two descriptions are of one machine. Firmware that gives
 // no machine a number of its own is why the MAC is asked as well.
-func (m Machine) Same(o Machine) bool {
-	return m.Serial == o.Serial && m.UUID == o.UUID && m.MAC == o.MAC && m != (Machine{Vendor: m.Vendor, Product: m.Product})
+func (m Identity) Same(o Identity) bool {
+	return m.Serial == o.Serial && m.UUID == o.UUID && m.MAC == o.MAC && m != (Identity{Vendor: m.Vendor, Product: m.Product})
 }
 
 // String is the machine in a few words.
-func (m Machine) String() string {
+func (m Identity) String() string {
 	number := "without a number"
 	switch {
 	case m.Serial != "":
@@ -84,9 +84,9 @@ type Entry struct {
 	What      string          `json:"what"`
 	At        string          `json:"at"` // by the machine's clock, which may be wrong
 	Node      string          `json:"node,omitempty"`
-	Machine   Machine         `json:"machine"`
-	Disk      *Disk           `json:"disk,omitempty"`
-	Mirror    *Disk           `json:"mirror,omitempty"` // the second one of a mirror
+	Machine   Identity        `json:"machine"`
+	Disk      *DiskLabel      `json:"disk,omitempty"`
+	Mirror    *DiskLabel      `json:"mirror,omitempty"` // the second one of a mirror
 	Inventory json.RawMessage `json:"inventory,omitempty"`
 }
 

@@ -27,7 +27,7 @@ func TestTheLogKeepsWhatMatters(t *testing.T) {
 	table := Table{Log: Place{0, LogSize}}
 	add := func(what, node string) {
 		t.Helper()
-		if err := table.Append(d, Entry{What: what, Node: node, Machine: Machine{Serial: node}, Inventory: []byte(`{"version":1}`)}); err != nil {
+		if err := table.Append(d, Entry{What: what, Node: node, Machine: Identity{Serial: node}, Inventory: []byte(`{"version":1}`)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -65,7 +65,7 @@ func TestAnInventoryThatIsTooLargeIsLeftOut(t *testing.T) {
 	for i := range 20000 {
 		fmt.Fprintf(&large, "%x ", i*i*i*7919)
 	}
-	if err := table.Append(d, Entry{What: Seen, Machine: Machine{Serial: "MH64"}, Inventory: fmt.Appendf(nil, "%q", large.String())}); err != nil {
+	if err := table.Append(d, Entry{What: Seen, Machine: Identity{Serial: "MH64"}, Inventory: fmt.Appendf(nil, "%q", large.String())}); err != nil {
 		t.Fatal(err)
 	}
 	if log, err := table.ReadLog(d); err != nil || len(log) != 1 || log[0].Inventory != nil || log[0].Machine.Serial != "MH64" {
@@ -74,7 +74,7 @@ func TestAnInventoryThatIsTooLargeIsLeftOut(t *testing.T) {
 }
 
 func TestPlansAreReadStrictly(t *testing.T) {
-	p := Plan{Version: PlanVersion, Kind: KindOne, Node: "frege", Nodes: []Node{{Name: "frege"}}}
+	p := Plan{Version: PlanVersion, Kind: KindOne, Node: "frege", Nodes: []Target{{Name: "frege"}}}
 	text, err := p.Encode()
 	if err != nil {
 		t.Fatal(err)
@@ -95,10 +95,10 @@ func TestPlansAreReadStrictly(t *testing.T) {
 }
 
 func TestMachinesWithoutANumberAreNeverTheSame(t *testing.T) {
-	if (Machine{Vendor: "V", Product: "P"}).Same(Machine{Vendor: "V", Product: "P"}) {
+	if (Identity{Vendor: "V", Product: "P"}).Same(Identity{Vendor: "V", Product: "P"}) {
 		t.Error("two machines of one kind are taken for one")
 	}
-	if !(Machine{Serial: "1", MAC: "a"}).Same(Machine{Vendor: "V", Serial: "1", MAC: "a"}) {
+	if !(Identity{Serial: "1", MAC: "a"}).Same(Identity{Vendor: "V", Serial: "1", MAC: "a"}) {
 		t.Error("one machine is taken for two")
 	}
 }

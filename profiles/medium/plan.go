@@ -36,28 +36,28 @@ const Again = "proxmox-ringboot-again"
 
 // Plan is what the program must know. It holds no secret.
 type Plan struct {
-	Version   int    `json:"version"`
-	Kind      string `json:"kind"`
-	Image     string `json:"image"` // the same in the table of places of the medium that it belongs to
-	Cluster   string `json:"cluster"`
-	ClusterID string `json:"cluster_id"`
-	Nodes     []Node `json:"nodes"` // KindOne: all nodes as well, to know the others' machines
-	Node      string `json:"node"`  // KindOne: the node that is installed
-	After     string `json:"after"` // reboot | power-off
+	Version   int      `json:"version"`
+	Kind      string   `json:"kind"`
+	Image     string   `json:"image"` // the same in the table of places of the medium that it belongs to
+	Cluster   string   `json:"cluster"`
+	ClusterID string   `json:"cluster_id"`
+	Nodes     []Target `json:"nodes"` // KindOne: all nodes as well, to know the others' machines
+	Node      string   `json:"node"`  // KindOne: the node that is installed
+	After     string   `json:"after"` // reboot | power-off
 }
 
-// Node is what is known of a node's machine and of the disks to erase.
-type Node struct {
-	Name    string           `json:"name"`
-	Machine profiles.Machine `json:"machine"`
-	MACs    []string         `json:"macs"`
-	Root    profiles.Disk    `json:"root"`
-	Mirror  profiles.Disk    `json:"mirror,omitzero"` // the second disk to erase, of a mirror
+// Target is what is known of a node's machine and of the disks to erase.
+type Target struct {
+	Name    string            `json:"name"`
+	Machine profiles.DMI      `json:"machine"`
+	MACs    []string          `json:"macs"`
+	Root    profiles.DiskName `json:"root"`
+	Mirror  profiles.DiskName `json:"mirror,omitzero"` // the second disk to erase, of a mirror
 	// AtLeast is how large the disk must be, in bytes, where the plan wants more of
 	// it than the system needs.
 	AtLeast int64 `json:"at_least,omitempty"`
 	// Others are disks of this machine that are not erased: for Ceph.
-	Others []profiles.Disk `json:"others"`
+	Others []profiles.DiskName `json:"others"`
 	// Filter is what the answer on the medium says of the disk, by property: the
 	// installer's patterns. Nil where the answer waits for a disk to be chosen.
 	Filter map[string]string `json:"filter"`
@@ -69,13 +69,13 @@ type Node struct {
 }
 
 // Find returns the node of that name.
-func (p Plan) Find(name string) (Node, bool) {
+func (p Plan) Find(name string) (Target, bool) {
 	for _, n := range p.Nodes {
 		if n.Name == name {
 			return n, true
 		}
 	}
-	return Node{}, false
+	return Target{}, false
 }
 
 // Encode gives the plan as it rides: the same bytes for the same plan.

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// Node is a file, a directory or a link. It is never changed, only replaced.
-type Node struct {
+// Inode is a file, a directory or a link. It is never changed, only replaced.
+type Inode struct {
 	Mode     fs.FileMode
 	Content  []byte
 	Target   string
@@ -30,30 +30,30 @@ type Node struct {
 }
 
 // Text is what a file holds.
-func (n Node) Text() []byte {
+func (n Inode) Text() []byte {
 	if n.Rows != nil {
 		return n.Rows.Encode()
 	}
 	return n.Content
 }
 
-func (n Node) isLink() bool { return n.Mode&fs.ModeSymlink != 0 }
+func (n Inode) isLink() bool { return n.Mode&fs.ModeSymlink != 0 }
 
 // Overlay is what lies over a part of a disk, as a pseudo file system does. Its
 // paths are relative to that part.
 type Overlay interface {
-	Get(op, rel string) (Node, error)
-	Write(rel string, n Node) error
+	Get(op, rel string) (Inode, error)
+	Write(rel string, n Inode) error
 	Remove(rel string) error
 	Mkdir(rel string) error
-	Touch(rel string, n Node) error
+	Touch(rel string, n Inode) error
 	Children(rel string) []string
 }
 
 // Disk is one file system with what a power cut would leave of it. Its methods
 // are the files of a machine: what one flushes is durable when it returns.
 type Disk struct {
-	Live map[string]Node
+	Live map[string]Inode
 	Now  func() time.Time
 	Full bool // nothing more can be written
 	// Loose: a directory is there as soon as something is written into it, for a
@@ -66,14 +66,14 @@ type Disk struct {
 	// Removing, if set, hears of a path before it goes.
 	Removing func(path string)
 
-	durable map[string]Node
+	durable map[string]Inode
 	pending []change
 	turn    int
 }
 
 type change struct {
 	path string
-	node Node
+	node Inode
 	gone bool
 }
 
@@ -85,10 +85,10 @@ func New(now func() time.Time) *Disk {
 }
 
 // Wipe leaves nothing on it.
-func (d *Disk) Wipe() { d.Live, d.durable, d.pending = map[string]Node{}, map[string]Node{}, nil }
+func (d *Disk) Wipe() { d.Live, d.durable, d.pending = map[string]Inode{}, map[string]Inode{}, nil }
 
 // Put places a node as it is, and makes the directories above it.
-func (d *Disk) Put(p string, n Node) error {
+func (d *Disk) Put(p string, n Inode) error {
 	if d.Full && n.Mode.IsRegular() && (n.Rows != nil || len(n.Content) > 0) {
 		return fail("write", p, syscall.ENOSPC)
 	}
@@ -101,7 +101,7 @@ func (d *Disk) Put(p string, n Node) error {
 		} else if ok {
 			break
 		}
-		d.apply(change{path: dir, node: Node{Mode: fs.ModeDir | 0o755, When: n.When}})
+		d.apply(change{path: dir, node: Inode{Mode: fs.ModeDir | 0o755, When: n.When}})
 	}
 	d.apply(change{path: p, node: n})
 	return nil
@@ -114,7 +114,7 @@ func (d *Disk) apply(c change) {
 	play(d.Live, c)
 }
 
-func play(m map[string]Node, c change) {
+func play(m map[string]Inode, c change) {
 	if c.gone {
 		delete(m, c.path)
 		return
@@ -187,7 +187,7 @@ func (d *Disk) Cut(fate Fate, random func(int) int) {
 	}
 	d.pending = nil
 	// /run and /tmp are memory: nothing of them outlives the power.
-	maps.DeleteFunc(d.durable, func(p string, _ Node) bool { return strings.HasPrefix(p, "/run/") || strings.HasPrefix(p, "/tmp/") })
+	maps.DeleteFunc(d.durable, func(p string, _ Inode) bool { return strings.HasPrefix(p, "/run/") || strings.HasPrefix(p, "/tmp/") })
 	d.Live = maps.Clone(d.durable)
 }
 
@@ -198,7 +198,7 @@ func (d *Disk) Mark() (back func()) {
 }
 
 // Children are the names in a directory of a tree.
-func Children(m map[string]Node, dir string) []string {
+func Children(m map[string]Inode, dir string) []string {
 	var names []string
 	prefix := strings.TrimSuffix(dir, "/") + "/"
 	for p := range m {

@@ -19,12 +19,12 @@ func (d *Disk) over(p string) (Overlay, string) {
 	return d.Over(p)
 }
 
-func (d *Disk) get(op, p string) (Node, error) {
+func (d *Disk) get(op, p string) (Inode, error) {
 	if o, rel := d.over(p); o != nil {
 		return o.Get(op, rel)
 	}
 	if p == "/" {
-		return Node{Mode: fs.ModeDir | 0o755}, nil
+		return Inode{Mode: fs.ModeDir | 0o755}, nil
 	}
 	n, ok := d.Live[p]
 	if !ok {
@@ -35,7 +35,7 @@ func (d *Disk) get(op, p string) (Node, error) {
 
 // find is what a path means, and where it is: links on its way are resolved, the
 // last element only if asked for. What is there by its own name has none on its way.
-func (d *Disk) find(op, p string, follow bool) (Node, string, error) {
+func (d *Disk) find(op, p string, follow bool) (Inode, string, error) {
 	at := path.Clean("/" + p)
 	for range 40 {
 		n, err := d.get(op, at)
@@ -49,24 +49,24 @@ func (d *Disk) find(op, p string, follow bool) (Node, string, error) {
 		switch {
 		case n.isLink():
 		case rest != "":
-			return Node{}, at, fail(op, p, syscall.ENOTDIR)
+			return Inode{}, at, fail(op, p, syscall.ENOTDIR)
 		default: // nothing is there, and no link leads to it
 			if errors.Is(err, syscall.ENOENT) {
 				err = fail(op, p, syscall.ENOENT)
 			}
-			return Node{}, at, err
+			return Inode{}, at, err
 		}
 		if !path.IsAbs(n.Target) {
 			n.Target = path.Join(path.Dir(link), n.Target)
 		}
 		at = path.Join(n.Target, rest)
 	}
-	return Node{}, at, fail(op, p, syscall.ELOOP)
+	return Inode{}, at, fail(op, p, syscall.ELOOP)
 }
 
 // linkOn is the first on the way to a path that is no directory, a link most often,
 // and what follows behind it.
-func (d *Disk) linkOn(p string) (n Node, link, rest string) {
+func (d *Disk) linkOn(p string) (n Inode, link, rest string) {
 	for i := 1; i < len(p); i++ {
 		if p[i] == '/' {
 			if n, err := d.get("open", p[:i]); err == nil && !n.Mode.IsDir() {
@@ -74,7 +74,7 @@ func (d *Disk) linkOn(p string) (n Node, link, rest string) {
 			}
 		}
 	}
-	return Node{}, "", ""
+	return Inode{}, "", ""
 }
 
 // where is where a path would be written.
@@ -87,7 +87,7 @@ func (d *Disk) where(p string, follow bool) (string, error) {
 }
 
 // Follow resolves links, and says where they lead.
-func (d *Disk) Follow(op, p string) (Node, string, error) { return d.find(op, p, true) }
+func (d *Disk) Follow(op, p string) (Inode, string, error) { return d.find(op, p, true) }
 
 // ReadFile reads a file.
 func (d *Disk) ReadFile(p string) ([]byte, error) {
@@ -101,7 +101,7 @@ func (d *Disk) ReadFile(p string) ([]byte, error) {
 	return append([]byte(nil), n.Text()...), nil
 }
 
-func (d *Disk) write(p string, n Node, follow, flush bool) error {
+func (d *Disk) write(p string, n Inode, follow, flush bool) error {
 	at, err := d.where(p, follow)
 	if err != nil {
 		return err
@@ -119,7 +119,7 @@ func (d *Disk) write(p string, n Node, follow, flush bool) error {
 
 // WriteFile replaces a file atomically and durably.
 func (d *Disk) WriteFile(p string, content []byte, mode fs.FileMode) error {
-	return d.write(p, Node{Mode: mode.Perm(), Content: content}, false, true)
+	return d.write(p, Inode{Mode: mode.Perm(), Content: content}, false, true)
 }
 
 // WriteDirect writes in place, into a directory that is there, and flushes nothing.
@@ -131,7 +131,7 @@ func (d *Disk) WriteDirect(p string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	return d.write(p, Node{Mode: old.Mode.Perm(), Content: content, UID: old.UID, GID: old.GID}, true, false)
+	return d.write(p, Inode{Mode: old.Mode.Perm(), Content: content, UID: old.UID, GID: old.GID}, true, false)
 }
 
 // directory fails where there is none for a path to be written into.
@@ -158,7 +158,7 @@ func (d *Disk) Append(p string, content []byte, mode fs.FileMode) error {
 	case old.Mode.IsDir():
 		return fail("append", p, syscall.EISDIR)
 	}
-	return d.write(p, Node{Mode: old.Mode.Perm(), Content: slices.Concat(old.Text(), content), UID: old.UID, GID: old.GID}, true, true)
+	return d.write(p, Inode{Mode: old.Mode.Perm(), Content: slices.Concat(old.Text(), content), UID: old.UID, GID: old.GID}, true, true)
 }
 
 // Remove removes a file, a link or an empty directory; a missing one is no error.
@@ -243,7 +243,7 @@ func (d *Disk) Symlink(target, p string) error {
 	if _, there := d.Live[at]; there {
 		return fail("symlink", p, syscall.EEXIST)
 	}
-	return d.Put(at, Node{Mode: fs.ModeSymlink | 0o777, Target: target, When: d.Now()})
+	return d.Put(at, Inode{Mode: fs.ModeSymlink | 0o777, Target: target, When: d.Now()})
 }
 
 // MkdirAll makes a directory and those above it.
@@ -260,7 +260,7 @@ func (d *Disk) MkdirAll(p string, mode fs.FileMode) error {
 	} else if err == nil {
 		return fail("mkdir", p, syscall.ENOTDIR)
 	}
-	return d.Put(at, Node{Mode: fs.ModeDir | mode.Perm(), When: d.Now()})
+	return d.Put(at, Inode{Mode: fs.ModeDir | mode.Perm(), When: d.Now()})
 }
 
 // Mkdir makes one directory that is not there yet.
@@ -352,7 +352,7 @@ func (d *Disk) Readlink(p string) (string, error) {
 	return n.Target, err
 }
 
-func (d *Disk) alter(op, p string, do func(*Node)) error {
+func (d *Disk) alter(op, p string, do func(*Inode)) error {
 	n, at, err := d.find(op, p, true)
 	if err != nil {
 		return err
@@ -366,18 +366,18 @@ func (d *Disk) alter(op, p string, do func(*Node)) error {
 
 // Chmod changes the permission bits.
 func (d *Disk) Chmod(p string, mode fs.FileMode) error {
-	return d.alter("chmod", p, func(n *Node) { n.Mode = n.Mode.Type() | mode.Perm() })
+	return d.alter("chmod", p, func(n *Inode) { n.Mode = n.Mode.Type() | mode.Perm() })
 }
 
 // Chown changes the owner.
 func (d *Disk) Chown(p string, uid, gid int) error {
-	return d.alter("chown", p, func(n *Node) { n.UID, n.GID = uid, gid })
+	return d.alter("chown", p, func(n *Inode) { n.UID, n.GID = uid, gid })
 }
 
 // entry is fs.FileInfo and fs.DirEntry of a node.
 type entry struct {
 	name string
-	n    Node
+	n    Inode
 }
 
 func (e entry) Name() string { return e.name }

@@ -18,14 +18,14 @@ import (
 // Net is a set of machines and switches that no other test sees.
 type Net struct {
 	tag      string
-	machines []*Machine
+	machines []*Namespace
 	switches int
 	cables   int
-	hub      *Machine // holds the bridges
+	hub      *Namespace // holds the bridges
 }
 
-// Machine is one namespace.
-type Machine struct {
+// Namespace is one namespace.
+type Namespace struct {
 	Name string
 	NS   string // name of the namespace for ip netns exec
 	net  *Net
@@ -55,8 +55,8 @@ func (l *Net) Close() error {
 	return errors.Join(errs...)
 }
 
-func (l *Net) add(name string) (*Machine, error) {
-	m := &Machine{Name: name, NS: l.tag + "-" + name, net: l}
+func (l *Net) add(name string) (*Namespace, error) {
+	m := &Namespace{Name: name, NS: l.tag + "-" + name, net: l}
 	if err := ip("netns", "add", m.NS); err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (l *Net) add(name string) (*Machine, error) {
 }
 
 // Machine adds a machine without network cards.
-func (l *Net) Machine(name string) (*Machine, error) { return l.add(name) }
+func (l *Net) Machine(name string) (*Namespace, error) { return l.add(name) }
 
 // Switch adds a switch and returns its name for Plug.
 func (l *Net) Switch() (string, error) {
@@ -77,7 +77,7 @@ func (l *Net) Switch() (string, error) {
 
 // Plug connects a new network card of the machine to a switch, gives it the
 // addresses (CIDR) and returns its name: eth0, eth1, ...
-func (m *Machine) Plug(sw string, addrs ...string) (string, error) {
+func (m *Namespace) Plug(sw string, addrs ...string) (string, error) {
 	nic := "eth" + strconv.Itoa(m.nics)
 	m.nics++
 	m.net.cables++
@@ -100,18 +100,18 @@ func (m *Machine) Plug(sw string, addrs ...string) (string, error) {
 }
 
 // IP runs ip(8) on the machine.
-func (m *Machine) IP(args ...string) error { return ip(append([]string{"-n", m.NS}, args...)...) }
+func (m *Namespace) IP(args ...string) error { return ip(append([]string{"-n", m.NS}, args...)...) }
 
 // Command prepares a program that runs on the machine, with its own /sys.
-func (m *Machine) Command(argv ...string) *exec.Cmd {
+func (m *Namespace) Command(argv ...string) *exec.Cmd {
 	return exec.Command("ip", append([]string{"netns", "exec", m.NS}, argv...)...)
 }
 
 // Run runs a program on the machine.
-func (m *Machine) Run(argv ...string) error { return run(m.Command(argv...)) }
+func (m *Namespace) Run(argv ...string) error { return run(m.Command(argv...)) }
 
 // Bytes returns what the card has received and sent.
-func (m *Machine) Bytes(nic string) (received, sent uint64, err error) {
+func (m *Namespace) Bytes(nic string) (received, sent uint64, err error) {
 	read := func(name string) (uint64, error) {
 		out, err := m.Command("cat", "/sys/class/net/"+nic+"/statistics/"+name).Output()
 		if err != nil {

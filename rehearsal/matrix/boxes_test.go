@@ -57,7 +57,7 @@ func (f formation) profile() *profiles.Profile {
 		if !t.Shape.Apart() {
 			n.Ring = n.Address
 		}
-		n.RootDisk, n.OSDDisks = profiles.Disk{Serial: "ROOT-" + n.Name}, []profiles.Disk{{Serial: "OSD-" + n.Name}}
+		n.RootDisk, n.OSDDisks = profiles.DiskName{Serial: "ROOT-" + n.Name}, []profiles.DiskName{{Serial: "OSD-" + n.Name}}
 		p.Nodes = append(p.Nodes, n)
 	}
 	p.Acceptance.Victim = p.Nodes[f.nodes-1].Name

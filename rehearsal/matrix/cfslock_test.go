@@ -24,8 +24,8 @@ func TestTheConfigurationIsLocked(t *testing.T) {
 	if !s.runUntil(10*time.Minute, s.allFormed) {
 		t.Fatalf("not formed:\n%s", s.tail(60))
 	}
-	node := func(name string) pve.Node {
-		return pve.Node{Name: name, Host: host.Host{Files: s.w.Node(name).Files(), Clock: worldClock{s.w.Sim()}}}
+	node := func(name string) pve.Local {
+		return pve.Local{Name: name, Host: host.Host{Files: s.w.Node(name).Files(), Clock: worldClock{s.w.Sim()}}}
 	}
 	const lock = "/etc/pve/priv/lock/file-corosync_conf"
 	frege, russell := s.p.Nodes[0].Name, s.p.Nodes[1].Name

@@ -133,7 +133,7 @@ func tryNetwork(t *testing.T, files map[string]string, steps int) []string {
 		t.Fatal(err)
 	}
 	vm, err := qemu.Start(t.Context(), qemu.Machine{Name: "trial", Firmware: qemu.BIOS, NoReboot: true, Kernel: trial.Kernel, Initrd: trial.Initrd,
-		Append: "console=ttyS0 quiet no_timer_check", Disks: []qemu.Disk{{Path: trial.Root, Bus: "virtio", Serial: "ROOT"}}}, filepath.Join(dir, "m"))
+		Append: "console=ttyS0 quiet no_timer_check", Disks: []qemu.Drive{{Path: trial.Root, Bus: "virtio", Serial: "ROOT"}}}, filepath.Join(dir, "m"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func shapes() []shape {
 			plan: func(p *profiles.Profile) {
 				p.Install.Filesystem = "zfs (raid1)"
 				for i := range p.Nodes {
-					p.Nodes[i].MirrorDisk = profiles.Disk{Serial: "TWIN-" + p.Nodes[i].Name}
+					p.Nodes[i].MirrorDisk = profiles.DiskName{Serial: "TWIN-" + p.Nodes[i].Name}
 				}
 			},
 			disks: func(node string) []ceph.BlockDevice {
@@ -75,7 +75,7 @@ func shapes() []shape {
 				p.Ceph.DBSize, p.Ceph.MinOSDs, p.Ceph.OSDMemory = 60, 2, profiles.AutoMemory
 				for i := range p.Nodes {
 					n := &p.Nodes[i]
-					n.OSDDisks, n.DBDisk = append(n.OSDDisks, profiles.Disk{Serial: "SECOND-" + n.Name}), profiles.Disk{Serial: "DB-" + n.Name}
+					n.OSDDisks, n.DBDisk = append(n.OSDDisks, profiles.DiskName{Serial: "SECOND-" + n.Name}), profiles.DiskName{Serial: "DB-" + n.Name}
 				}
 			},
 			disks: func(node string) []ceph.BlockDevice {

@@ -104,7 +104,7 @@ func (l *lab) network() {
 }
 
 // boot starts a machine and waits for its pmxcfs.
-func (l *lab) boot(m *lan.Machine, name string, number int) {
+func (l *lab) boot(m *lan.Namespace, name string, number int) {
 	cmd := m.Command("unshare", "-m", "-u", "-i", "-p", "-f", "--kill-child", "/bin/bash", labScripts+"/node.sh", l.dir, name, strconv.Itoa(number))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

@@ -136,7 +136,7 @@ func (l *life) sound() string {
 // synced reports whether pmxcfs of a node is in step with all others.
 func (l *life) synced(node string) bool {
 	h, _ := l.agents[node].host(l.agents[node].life)
-	m, err := pve.Node{Host: h, Name: node}.Membership()
+	m, err := pve.Local{Host: h, Name: node}.Membership()
 	return err == nil && !slices.ContainsFunc(l.w.Names(), func(n string) bool { return !m.Synced(n) })
 }
 

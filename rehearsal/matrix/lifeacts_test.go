@@ -172,7 +172,7 @@ func (l *life) names(node string) {
 	p.Nodes = slices.Clone(p.Nodes)
 	for i := range p.Nodes {
 		if p.Nodes[i].Name == node {
-			p.Nodes[i].OSDDisks = []profiles.Disk{{Serial: l.osd[node]}}
+			p.Nodes[i].OSDDisks = []profiles.DiskName{{Serial: l.osd[node]}}
 		}
 	}
 	l.agents[node].profile = &p

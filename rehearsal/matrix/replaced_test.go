@@ -31,7 +31,7 @@ func (b *bench) newMachine(node string, moved bool) {
 	a := b.agents[node]
 	for i := range a.profile.Nodes {
 		if a.profile.Nodes[i].Name == node {
-			a.profile.Nodes[i].OSDDisks = []profiles.Disk{{Serial: b.osd[node]}}
+			a.profile.Nodes[i].OSDDisks = []profiles.DiskName{{Serial: b.osd[node]}}
 		}
 	}
 	b.furnish(node)

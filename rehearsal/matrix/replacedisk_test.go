@@ -151,7 +151,7 @@ func TestADiskWithItsDatabaseElsewhereIsReplaced(t *testing.T) {
 	s := newSwapping(t, "wittgenstein", func(p *profiles.Profile) {
 		p.Ceph.DBSize = 60
 		for i := range p.Nodes {
-			p.Nodes[i].DBDisk = profiles.Disk{Serial: "DB-" + p.Nodes[i].Name}
+			p.Nodes[i].DBDisk = profiles.DiskName{Serial: "DB-" + p.Nodes[i].Name}
 		}
 	})
 	defer s.close()

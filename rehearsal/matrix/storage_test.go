@@ -47,8 +47,8 @@ func storageProfile() *profiles.Profile {
 	p.HA = profiles.HA{Enabled: true, ShutdownPolicy: "migrate"}
 	p.Acceptance = profiles.Acceptance{Bandwidth: true, Migration: true, Maintenance: true, PowerCut: profiles.ConsentYes, Seconds: 10}
 	for i := range p.Nodes {
-		p.Nodes[i].RootDisk = profiles.Disk{Serial: "ROOT-" + p.Nodes[i].Name}
-		p.Nodes[i].OSDDisks = []profiles.Disk{{Serial: "OSD-" + p.Nodes[i].Name}}
+		p.Nodes[i].RootDisk = profiles.DiskName{Serial: "ROOT-" + p.Nodes[i].Name}
+		p.Nodes[i].OSDDisks = []profiles.DiskName{{Serial: "OSD-" + p.Nodes[i].Name}}
 	}
 	return p
 }

@@ -83,7 +83,7 @@ func storageFaults() []storageFault {
 			},
 			says: `the disk nvme1n1 (OSD-frege) of frege holds OSD 4 of another Ceph cluster (fsid 11111111-2222-3333-4444-555555555555): take the disk out, or put "OSD-frege" on the wipe list of frege to erase it`},
 		{name: "the root disk named for Ceph", node: "russell", step: "ceph", state: step.Stopped,
-			spoil: func(b *bench) { b.p.Nodes[1].OSDDisks = []profiles.Disk{{Serial: "ROOT-russell"}} },
+			spoil: func(b *bench) { b.p.Nodes[1].OSDDisks = []profiles.DiskName{{Serial: "ROOT-russell"}} },
 			says:  "the disk nvme0n1 (ROOT-russell) of russell is the disk that the system runs from and never becomes an OSD: correct osd_disks"},
 		{name: "a foreign fsid", late: true, node: "frege", step: "ceph", state: step.Stopped,
 			spoil: func(b *bench) {

@@ -40,8 +40,8 @@ type Medium struct {
 	Writable  bool // the guest may write to the image; else writes go nowhere
 }
 
-// Disk is a fixed disk.
-type Disk struct {
+// Drive is a fixed disk.
+type Drive struct {
 	Path      string
 	Format    string // raw | qcow2; empty: raw
 	Serial    string // at most 20 characters
@@ -67,7 +67,7 @@ type Machine struct {
 	CPUs      int   // 0: 1
 	Accel     Accel // empty: TCG
 	Media     []Medium
-	Disks     []Disk
+	Disks     []Drive
 	NICs      []NIC
 	Kernel    string // boot this kernel without firmware's boot order; for probes and trials
 	Initrd    string // its initial file system, if any
@@ -209,7 +209,7 @@ func mediumArgs(i int, m Medium, port *int) []string {
 	}
 }
 
-func diskArgs(i int, d Disk, port *int) []string {
+func diskArgs(i int, d Drive, port *int) []string {
 	id := fmt.Sprintf("disk%d", i)
 	format := d.Format
 	if format == "" {

@@ -14,7 +14,7 @@ func TestArgsOfAMachine(t *testing.T) {
 	m := Machine{
 		Name: "frege", MemoryMiB: 2048, CPUs: 2,
 		Media: []Medium{{Path: "/i,mages/a.iso", Kind: Stick, BootIndex: 2, Writable: true}, {Path: "b.iso", Kind: CD}},
-		Disks: []Disk{{Path: "root.img", Serial: "ROOT1", BootIndex: 1}, {Path: "osd.img", Serial: "OSD1", Bus: "nvme", Durable: true}},
+		Disks: []Drive{{Path: "root.img", Serial: "ROOT1", BootIndex: 1}, {Path: "osd.img", Serial: "OSD1", Bus: "nvme", Durable: true}},
 		NICs:  []NIC{{ID: "mgmt", MAC: "52:54:00:00:00:01", Local: "/r/a", Remote: "/r/b"}},
 	}
 	args, err := m.Args("/d")

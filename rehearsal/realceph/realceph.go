@@ -27,15 +27,15 @@ import (
 // Tools are the programs with their packages, as need.Tools takes them.
 var Tools = []string{"ceph:ceph-common", "rbd:ceph-common", "rados:ceph-common", "ceph-mon", "ceph-mgr", "ceph-osd", "monmaptool:ceph-common", "ceph-authtool:ceph-common"}
 
-// Machine is where a monitor, a manager and an OSD run.
-type Machine struct {
+// Place is where a monitor, a manager and an OSD run.
+type Place struct {
 	Name string
 	Addr netip.Addr
 	// Start begins a program on the machine; nil: beside the test.
 	Start func(*exec.Cmd) error
 }
 
-func (m Machine) start(cmd *exec.Cmd) error {
+func (m Place) start(cmd *exec.Cmd) error {
 	if m.Start == nil {
 		return cmd.Start()
 	}
@@ -46,7 +46,7 @@ func (m Machine) start(cmd *exec.Cmd) error {
 type Cluster struct {
 	FSID     string
 	dir      string
-	machines []Machine
+	machines []Place
 	daemons  []daemon
 }
 
@@ -66,7 +66,7 @@ const osdBytes = 4 << 30
 
 // Start makes a cluster below dir and waits for its monitors, managers and OSDs.
 // The caller closes it.
-func Start(ctx context.Context, dir string, machines []Machine) (*Cluster, error) {
+func Start(ctx context.Context, dir string, machines []Place) (*Cluster, error) {
 	c := &Cluster{FSID: "5f5c1f0e-2a5e-4c52-9f0e-7c0f6d3d8e11", dir: dir, machines: machines}
 	for _, step := range []func(context.Context) error{c.write, c.monitors, c.managers, c.osds} {
 		if err := step(ctx); err != nil {
@@ -132,7 +132,7 @@ func (c *Cluster) write(ctx context.Context) error {
 	return os.WriteFile(c.path("ceph.conf"), []byte(b.String()), 0o600)
 }
 
-func monitorAddr(m Machine) string { return fmt.Sprintf("[v2:%s:3300,v1:%s:6789]", m.Addr, m.Addr) }
+func monitorAddr(m Place) string { return fmt.Sprintf("[v2:%s:3300,v1:%s:6789]", m.Addr, m.Addr) }
 
 func (c *Cluster) monitors(ctx context.Context) error {
 	ring, boot, monmap := c.path("admin.keyring"), c.path("mon.keyring"), c.path("monmap")
@@ -226,7 +226,7 @@ func (c *Cluster) keyring(ctx context.Context, name string, caps ...string) erro
 
 // daemon starts a daemon. It ends when its standard input does, so that none
 // outlives the test.
-func (c *Cluster) daemon(m Machine, program, id string) error {
+func (c *Cluster) daemon(m Place, program, id string) error {
 	cmd := exec.Command("sh", "-c", `"$@" & cat >/dev/null; kill -KILL $!`, program, program, "-f", "-i", id, "-c", c.path("ceph.conf"))
 	out, err := os.Create(c.path("log", program+"."+id+".out"))
 	if err != nil {
@@ -320,7 +320,7 @@ type Result struct {
 
 // Exec runs a program of Ceph's on a machine. It fails only where the program
 // could not be run to its end.
-func (c *Cluster) Exec(ctx context.Context, m Machine, argv []string, stdin []byte) (Result, error) {
+func (c *Cluster) Exec(ctx context.Context, m Place, argv []string, stdin []byte) (Result, error) {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), "CEPH_CONF="+c.path("ceph.conf"))
 	var out, said bytes.Buffer

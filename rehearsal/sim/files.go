@@ -70,14 +70,14 @@ const (
 // kernel are those two files.
 type kernel struct{ n *Node }
 
-func (k kernel) Get(op, p string) (disk.Node, error) {
+func (k kernel) Get(op, p string) (disk.Inode, error) {
 	if p == bootIDFile {
-		return disk.Node{Mode: 0o444, Content: fmt.Appendf(nil, "%s-boot-%d\n", k.n.name, k.n.boots)}, nil
+		return disk.Inode{Mode: 0o444, Content: fmt.Appendf(nil, "%s-boot-%d\n", k.n.name, k.n.boots)}, nil
 	}
-	return disk.Node{}, pathErr(op, p, syscall.ENOENT)
+	return disk.Inode{}, pathErr(op, p, syscall.ENOENT)
 }
 
-func (k kernel) Write(p string, order disk.Node) error {
+func (k kernel) Write(p string, order disk.Inode) error {
 	if p == sysrqTrigger {
 		k.n.w.sysrq(k.n, order.Content)
 		return nil
@@ -85,7 +85,7 @@ func (k kernel) Write(p string, order disk.Node) error {
 	return pathErr("open", p, syscall.EACCES)
 }
 
-func (k kernel) Remove(p string) error             { return pathErr("remove", p, syscall.EPERM) }
-func (k kernel) Mkdir(p string) error              { return pathErr("mkdir", p, syscall.EEXIST) }
-func (k kernel) Touch(p string, _ disk.Node) error { return pathErr("utimes", p, syscall.EPERM) }
-func (k kernel) Children(string) []string          { return nil }
+func (k kernel) Remove(p string) error              { return pathErr("remove", p, syscall.EPERM) }
+func (k kernel) Mkdir(p string) error               { return pathErr("mkdir", p, syscall.EEXIST) }
+func (k kernel) Touch(p string, _ disk.Inode) error { return pathErr("utimes", p, syscall.EPERM) }
+func (k kernel) Children(string) []string           { return nil }

@@ -22,9 +22,9 @@ func (n *Node) install() {
 		n.Versions = slices.Clone(n.w.Versions)
 	}
 	*n.pm = pmxcfs{n: n}
-	n.pm.tree, n.pm.seen, n.pm.inUse = map[string]disk.Node{}, map[string]bool{}, true
+	n.pm.tree, n.pm.seen, n.pm.inUse = map[string]disk.Inode{}, map[string]bool{}, true
 	for name, f := range FirstFiles(n.name) {
-		n.pm.tree[name] = disk.Node{Mode: f.Mode, Content: f.Content, When: n.w.sim.now}
+		n.pm.tree[name] = disk.Inode{Mode: f.Mode, Content: f.Content, When: n.w.sim.now}
 	}
 	n.w.software.Begin(n.Machine())
 	n.pm.persist()
@@ -60,7 +60,7 @@ func (n *Node) Powered() bool { return n.powered }
 
 // AddGuest puts a guest's configuration on the node.
 func (n *Node) AddGuest(id string) {
-	n.pm.tree["nodes/"+n.name+"/qemu-server/"+id+".conf"] = disk.Node{Mode: 0o640, Content: []byte("name: old\n")}
+	n.pm.tree["nodes/"+n.name+"/qemu-server/"+id+".conf"] = disk.Inode{Mode: 0o640, Content: []byte("name: old\n")}
 	n.pm.rev++
 	n.pm.persist()
 	n.disk.Flush()

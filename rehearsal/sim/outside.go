@@ -43,7 +43,7 @@ func (n *Node) Mount(database, conf []byte) {
 	n.disk.Wipe()
 	for p, content := range map[string][]byte{Database: database, HostConf: conf} {
 		if content != nil {
-			n.disk.Live[p] = disk.Node{Mode: 0o600, Content: content}
+			n.disk.Live[p] = disk.Inode{Mode: 0o600, Content: content}
 		}
 	}
 	n.units["pve-cluster"] = "active"
@@ -52,7 +52,7 @@ func (n *Node) Mount(database, conf []byte) {
 		return
 	}
 	for rel, f := range FirstFiles(n.name) {
-		n.pm.tree[rel] = disk.Node{Mode: f.Mode, Content: f.Content, When: n.w.sim.now}
+		n.pm.tree[rel] = disk.Inode{Mode: f.Mode, Content: f.Content, When: n.w.sim.now}
 	}
 	n.pm.persist()
 }

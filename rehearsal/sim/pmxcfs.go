@@ -16,14 +16,14 @@ import (
 // pmxcfs is the cluster file system of one node.
 type pmxcfs struct {
 	n       *Node
-	tree    map[string]disk.Node // relative to /etc/pve; links and status files are made up
-	rev     int                  // grows with each write; the highest wins a sync
-	cluster bool                 // started with a corosync.conf
-	group   map[string]bool      // nodes that it is synchronised with, itself included; nil: none
-	seen    map[string]bool      // nodes that were ever in the group since the start
-	version int                  // of .members
-	inUse   bool                 // the database file on disk is the one that it has open
-	locked  time.Time            // since when it counts the age of the locks that it found
+	tree    map[string]disk.Inode // relative to /etc/pve; links and status files are made up
+	rev     int                   // grows with each write; the highest wins a sync
+	cluster bool                  // started with a corosync.conf
+	group   map[string]bool       // nodes that it is synchronised with, itself included; nil: none
+	seen    map[string]bool       // nodes that were ever in the group since the start
+	version int                   // of .members
+	inUse   bool                  // the database file on disk is the one that it has open
+	locked  time.Time             // since when it counts the age of the locks that it found
 }
 
 // database is the form in which config.db lies on a disk.
@@ -63,13 +63,13 @@ func (p *pmxcfs) writable() bool {
 // start reads the database, or makes a new one; without one it takes over a
 // corosync.conf of the host.
 func (p *pmxcfs) start() {
-	p.tree, p.rev, p.group, p.seen, p.version = map[string]disk.Node{}, 0, nil, map[string]bool{}, 0
+	p.tree, p.rev, p.group, p.seen, p.version = map[string]disk.Inode{}, 0, nil, map[string]bool{}, 0
 	p.inUse, p.locked = true, p.n.w.sim.now
 	if raw, ok := p.n.disk.Live[Database]; ok {
 		p.load(raw.Text())
 	} else {
 		if host, ok := p.n.disk.Live[HostConf]; ok {
-			p.tree[confName] = disk.Node{Mode: 0o640, Content: host.Content, When: p.n.w.sim.now}
+			p.tree[confName] = disk.Inode{Mode: 0o640, Content: host.Content, When: p.n.w.sim.now}
 		}
 		p.persist()
 	}
@@ -87,7 +87,7 @@ func (p *pmxcfs) load(raw []byte) {
 	}
 	p.rev = db.Rev
 	for name, e := range db.Tree {
-		n := disk.Node{Mode: 0o640, Content: e.Content, When: time.Unix(e.When, 0).UTC()}
+		n := disk.Inode{Mode: 0o640, Content: e.Content, When: time.Unix(e.When, 0).UTC()}
 		if e.Dir {
 			n.Mode = fs.ModeDir | 0o755
 		}
@@ -100,13 +100,13 @@ func (p *pmxcfs) persist() {
 	if !p.inUse {
 		return
 	}
-	_ = p.n.disk.Put(Database, disk.Node{Mode: 0o600, Rows: &snapshot{p.rev, maps.Clone(p.tree)}, When: p.n.w.sim.now, Atomic: true})
+	_ = p.n.disk.Put(Database, disk.Inode{Mode: 0o600, Rows: &snapshot{p.rev, maps.Clone(p.tree)}, When: p.n.w.sim.now, Atomic: true})
 }
 
 // snapshot is the tree at one moment.
 type snapshot struct {
 	rev  int
-	tree map[string]disk.Node
+	tree map[string]disk.Inode
 }
 
 // Encode is the snapshot as it lies on a disk.
@@ -122,11 +122,11 @@ func (s *snapshot) Encode() []byte {
 // hostConf copies the configuration to where corosync reads it.
 func (p *pmxcfs) hostConf(content []byte) {
 	if old, ok := p.n.disk.Live[HostConf]; !ok || string(old.Content) != string(content) {
-		_ = p.n.disk.Put(HostConf, disk.Node{Mode: 0o644, Content: content, When: p.n.w.sim.now, Atomic: true})
+		_ = p.n.disk.Put(HostConf, disk.Inode{Mode: 0o644, Content: content, When: p.n.w.sim.now, Atomic: true})
 	}
 }
 
-func (p *pmxcfs) bits(n disk.Node) disk.Node {
+func (p *pmxcfs) bits(n disk.Inode) disk.Inode {
 	if !p.writable() {
 		n.Mode &^= 0o222
 	}
@@ -139,26 +139,26 @@ func (p *pmxcfs) links() map[string]string {
 	return map[string]string{"local": own, "lxc": own + "/lxc", "openvz": own + "/openvz", "qemu-server": own + "/qemu-server"}
 }
 
-func (p *pmxcfs) Get(op, rel string) (disk.Node, error) {
+func (p *pmxcfs) Get(op, rel string) (disk.Inode, error) {
 	full := strings.TrimSuffix(EtcPVE+"/"+rel, "/")
 	if rel == "" {
-		return disk.Node{Mode: fs.ModeDir | 0o755}, nil
+		return disk.Inode{Mode: fs.ModeDir | 0o755}, nil
 	}
 	if !p.running() {
-		return disk.Node{}, pathErr(op, full, syscall.ENOENT)
+		return disk.Inode{}, pathErr(op, full, syscall.ENOENT)
 	}
 	if target, ok := p.links()[rel]; ok {
-		return p.bits(disk.Node{Mode: fs.ModeSymlink | 0o755, Target: target}), nil
+		return p.bits(disk.Inode{Mode: fs.ModeSymlink | 0o755, Target: target}), nil
 	}
 	switch rel {
 	case ".members":
-		return disk.Node{Mode: 0o440, Content: p.members()}, nil
+		return disk.Inode{Mode: 0o440, Content: p.members()}, nil
 	case ".vmlist":
-		return disk.Node{Mode: 0o440, Content: []byte("{\n\"version\": 1\n}\n")}, nil
+		return disk.Inode{Mode: 0o440, Content: []byte("{\n\"version\": 1\n}\n")}, nil
 	}
 	n, ok := p.tree[rel]
 	if !ok {
-		return disk.Node{}, pathErr(op, full, syscall.ENOENT)
+		return disk.Inode{}, pathErr(op, full, syscall.ENOENT)
 	}
 	return p.bits(n), nil
 }
@@ -185,7 +185,7 @@ func (p *pmxcfs) Children(rel string) []string {
 }
 
 // change does a write on every member of the group.
-func (p *pmxcfs) change(rel string, do func(tree map[string]disk.Node)) error {
+func (p *pmxcfs) change(rel string, do func(tree map[string]disk.Inode)) error {
 	full := EtcPVE + "/" + rel
 	if !p.running() {
 		return pathErr("open", full, syscall.ENOENT)
@@ -221,7 +221,7 @@ func (p *pmxcfs) confChanged() {
 	w.sim.After(w.scaled(time.Second), func() { w.reload() })
 }
 
-func (p *pmxcfs) Write(rel string, n disk.Node) error {
+func (p *pmxcfs) Write(rel string, n disk.Inode) error {
 	n.When = p.n.w.sim.now
 	if !n.Mode.IsDir() {
 		n.Mode = 0o640
@@ -234,7 +234,7 @@ func (p *pmxcfs) Write(rel string, n disk.Node) error {
 		dir, _ = inPve(resolved)
 		rel = path.Join(dir, path.Base(rel))
 	}
-	return p.change(rel, func(tree map[string]disk.Node) { tree[rel] = n })
+	return p.change(rel, func(tree map[string]disk.Inode) { tree[rel] = n })
 }
 
 func (p *pmxcfs) Mkdir(rel string) error {
@@ -242,10 +242,10 @@ func (p *pmxcfs) Mkdir(rel string) error {
 		return nil
 	}
 	now := p.n.w.sim.now
-	return p.change(rel, func(tree map[string]disk.Node) {
+	return p.change(rel, func(tree map[string]disk.Inode) {
 		for d := rel; d != "."; d = path.Dir(d) {
 			if _, ok := tree[d]; !ok {
-				tree[d] = disk.Node{Mode: fs.ModeDir | 0o755, When: now}
+				tree[d] = disk.Inode{Mode: fs.ModeDir | 0o755, When: now}
 			}
 		}
 	})
@@ -257,10 +257,10 @@ const lockLife = 2 * time.Minute
 // Touch sets the time of an entry. Of a lock it goes forward only; with the
 // beginning of time it is the request to drop one that is too old, which the
 // member with the lowest number decides.
-func (p *pmxcfs) Touch(rel string, n disk.Node) error {
+func (p *pmxcfs) Touch(rel string, n disk.Inode) error {
 	old := p.tree[rel].When
 	if path.Dir(rel) != "priv/lock" || !n.Mode.IsDir() || !n.When.Before(old) {
-		return p.change(rel, func(tree map[string]disk.Node) { tree[rel] = n })
+		return p.change(rel, func(tree map[string]disk.Inode) { tree[rel] = n })
 	}
 	since := old
 	for _, o := range p.n.w.order {
@@ -278,7 +278,7 @@ func (p *pmxcfs) Touch(rel string, n disk.Node) error {
 }
 
 func (p *pmxcfs) Remove(rel string) error {
-	return p.change(rel, func(tree map[string]disk.Node) { delete(tree, rel) })
+	return p.change(rel, func(tree map[string]disk.Inode) { delete(tree, rel) })
 }
 
 // members is the content of .members.
@@ -315,7 +315,7 @@ func (p *pmxcfs) last() time.Time {
 
 // same reports whether two trees hold the same.
 func (p *pmxcfs) same(o *pmxcfs) bool {
-	return maps.EqualFunc(p.tree, o.tree, func(a, b disk.Node) bool { return a.Mode == b.Mode && string(a.Content) == string(b.Content) })
+	return maps.EqualFunc(p.tree, o.tree, func(a, b disk.Inode) bool { return a.Mode == b.Mode && string(a.Content) == string(b.Content) })
 }
 
 // syncFileSystems brings the file systems of each corosync membership together: the

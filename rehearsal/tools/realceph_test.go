@@ -49,7 +49,7 @@ func (s simCommands) Run(ctx context.Context, cmd host.Cmd) (host.Result, error)
 // realCommands runs programs on one machine of Debian's Ceph.
 type realCommands struct {
 	c *realceph.Cluster
-	m realceph.Machine
+	m realceph.Place
 }
 
 func (s realCommands) Run(ctx context.Context, cmd host.Cmd) (host.Result, error) {
@@ -69,9 +69,9 @@ func TestTheStandInAnswersAsCephDoes(t *testing.T) {
 	need.Tools(t, realceph.Tools...)
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
-	var machines []realceph.Machine
+	var machines []realceph.Place
 	for i, name := range []string{"frege", "russell", "wittgenstein"} {
-		machines = append(machines, realceph.Machine{Name: name, Addr: netip.AddrFrom4([4]byte{127, 10, 0, byte(11 + i)})})
+		machines = append(machines, realceph.Place{Name: name, Addr: netip.AddrFrom4([4]byte{127, 10, 0, byte(11 + i)})})
 	}
 	c, err := realceph.Start(ctx, t.TempDir(), machines)
 	if err != nil {

@@ -19,7 +19,7 @@ type end struct {
 
 // links pairs the ends that the nodes tell of. Between three nodes there are
 // three cables, and one that nobody tells of is shown as missing.
-func links(s Sources, nodes []Node) []Link {
+func links(s Sources, nodes []NodeView) []Link {
 	var ends []end
 	for _, n := range nodes {
 		if status, ok := s.Asked[n.Name]; ok {
@@ -36,7 +36,7 @@ func links(s Sources, nodes []Node) []Link {
 	}
 	var out []Link
 	for _, e := range ends {
-		if e.peer == "" || !slices.ContainsFunc(nodes, func(n Node) bool { return n.Name == e.peer }) {
+		if e.peer == "" || !slices.ContainsFunc(nodes, func(n NodeView) bool { return n.Name == e.peer }) {
 			continue
 		}
 		if i := slices.IndexFunc(out, func(l Link) bool { return joins(l, e) }); i >= 0 {
@@ -105,7 +105,7 @@ func second(l Link, e end) Link {
 }
 
 // complete adds the cables of three nodes that nobody tells of.
-func complete(out []Link, ends []end, nodes []Node) []Link {
+func complete(out []Link, ends []end, nodes []NodeView) []Link {
 	for i := range nodes {
 		a, b := nodes[i].Name, nodes[(i+1)%3].Name
 		if slices.ContainsFunc(out, func(l Link) bool { return l.A == a && l.B == b || l.A == b && l.B == a }) {

@@ -48,7 +48,7 @@ type pageData struct {
 }
 
 type pageRow struct {
-	Node
+	NodeView
 	Age, StepText, Reason string
 	States                []pageState
 	Steps                 []pageStep
@@ -104,7 +104,7 @@ func pageOf(p Picture) pageData {
 			label = y - dotRadius - 9
 		}
 		d.Dots = append(d.Dots, svgDot{X: x, Y: y, TY: label, Name: n.Name, Class: n.class()})
-		row := pageRow{Node: n, Age: "-", StepText: "-", Reason: p.unsaid(n.whole()), States: n.pageStates(), Steps: n.pageSteps(p.Time)}
+		row := pageRow{NodeView: n, Age: "-", StepText: "-", Reason: p.unsaid(n.whole()), States: n.pageStates(), Steps: n.pageSteps(p.Time)}
 		if !n.Since.IsZero() {
 			row.Age = status.Age(p.Time.Sub(n.Since))
 		}
@@ -144,7 +144,7 @@ func pageOf(p Picture) pageData {
 }
 
 // class of a node in the drawing.
-func (n Node) class() string {
+func (n NodeView) class() string {
 	switch {
 	case n.Stopped:
 		return "stopped"
@@ -157,7 +157,7 @@ func (n Node) class() string {
 }
 
 // whole is all that a node is not, and what it waits for.
-func (n Node) whole() []string {
+func (n NodeView) whole() []string {
 	var out []string
 	if n.Note != "" {
 		out = append(out, n.Note)
@@ -218,7 +218,7 @@ func (l Link) class() string {
 }
 
 // pageStates are the four states. What is only not so yet is no fault.
-func (n Node) pageStates() (out []pageState) {
+func (n NodeView) pageStates() (out []pageState) {
 	for _, s := range []struct {
 		name string
 		status.State
@@ -243,7 +243,7 @@ func (n Node) pageStates() (out []pageState) {
 
 // pageSteps are the steps of the plan with a tick and how long each took; of the
 // present one how long it has taken, and what is usual.
-func (n Node) pageSteps(now time.Time) (out []pageStep) {
+func (n NodeView) pageSteps(now time.Time) (out []pageStep) {
 	for i, s := range n.Done {
 		p := pageStep{Name: s.Name, Class: "later", Mark: "·"}
 		switch {

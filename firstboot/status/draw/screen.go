@@ -127,7 +127,7 @@ const stageLetters = 12
 
 // stage is how far a node is known: the first of its states that is not so.
 // That it is no member yet is no fault.
-func (s *screen) stage(n Node) string {
+func (s *screen) stage(n NodeView) string {
 	word, style := "member", green
 	switch {
 	case n.Stopped:
@@ -151,7 +151,7 @@ func (s *screen) stage(n Node) string {
 }
 
 // bar is one letter for each step, done or not.
-func (s *screen) bar(n Node) string {
+func (s *screen) bar(n NodeView) string {
 	done := n.Step - 1 // the step that it is at is not done
 	if n.Phase == status.PhaseFormed {
 		done = n.Steps

@@ -13,7 +13,7 @@ import (
 func TestAStrangersPicture(t *testing.T) {
 	p := Picture{Version: Version, Cluster: "principia", State: status.StateStopped, Verdict: "stopped: " + strings.Repeat("ü", 500) + "<script>", Risks: []string{"secret"}, Do: "secret", Drift: []string{"secret"},
 		Events: []Event{{Node: "frege", Text: "secret"}}, Links: []Link{{A: "frege", APort: "secret", Why: "secret"}}, Acceptance: &status.Acceptance{By: "secret"},
-		Nodes: []Node{{Name: "frege<b>", Address: "secret", Phase: "ceph", Step: 8, Steps: 11, Waiting: "secret", Note: "secret", Plan: "secret", Page: "secret", Web: "secret", Seen: status.State{Why: "secret"}}}}
+		Nodes: []NodeView{{Name: "frege<b>", Address: "secret", Phase: "ceph", Step: 8, Steps: 11, Waiting: "secret", Note: "secret", Plan: "secret", Page: "secret", Web: "secret", Seen: status.State{Why: "secret"}}}}
 	page, err := p.Stranger().Page()
 	if err != nil {
 		t.Fatal(err)

@@ -244,7 +244,7 @@ func (p Picture) table(st Style) string {
 }
 
 // status is what a node waits for, with its marks.
-func (n Node) status() string {
+func (n NodeView) status() string {
 	text := n.Waiting
 	if n.Stopped {
 		text = "STOPPED: " + text

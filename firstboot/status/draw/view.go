@@ -22,26 +22,26 @@ const Version = 2
 
 // Picture is one cluster at one moment.
 type Picture struct {
-	Version  int       `json:"version"`
-	Cluster  string    `json:"cluster"`
-	Time     time.Time `json:"time"`
-	State    string    `json:"state"`            // one of the states of package status
-	Verdict  string    `json:"verdict"`          // one sentence
-	Do       string    `json:"do,omitempty"`     // what to do about it
-	Since    time.Time `json:"since,omitzero"`   // of the step that is under way
-	Usual    int       `json:"usual_s,omitzero"` // how long it took in the rehearsal
-	Verified bool      `json:"verified"`         // all that is shown came from the nodes themselves
-	Nodes    []Node    `json:"nodes"`
-	Links    []Link    `json:"links"`
-	Risks    []string  `json:"risks,omitempty"`
-	Drift    []string  `json:"drift,omitempty"`  // what differs from the plan, by node; never an error
-	Events   []Event   `json:"events,omitempty"` // last ones, oldest first
+	Version  int        `json:"version"`
+	Cluster  string     `json:"cluster"`
+	Time     time.Time  `json:"time"`
+	State    string     `json:"state"`            // one of the states of package status
+	Verdict  string     `json:"verdict"`          // one sentence
+	Do       string     `json:"do,omitempty"`     // what to do about it
+	Since    time.Time  `json:"since,omitzero"`   // of the step that is under way
+	Usual    int        `json:"usual_s,omitzero"` // how long it took in the rehearsal
+	Verified bool       `json:"verified"`         // all that is shown came from the nodes themselves
+	Nodes    []NodeView `json:"nodes"`
+	Links    []Link     `json:"links"`
+	Risks    []string   `json:"risks,omitempty"`
+	Drift    []string   `json:"drift,omitempty"`  // what differs from the plan, by node; never an error
+	Events   []Event    `json:"events,omitempty"` // last ones, oldest first
 	// Acceptance is that of the newest report that a node tells of.
 	Acceptance *status.Acceptance `json:"acceptance,omitempty"`
 }
 
-// Node is one node as seen from where the picture is made.
-type Node struct {
+// NodeView is one node as seen from where the picture is made.
+type NodeView struct {
 	Name      string       `json:"name"`
 	Address   string       `json:"address"`
 	Seen      status.State `json:"seen"`
@@ -160,8 +160,8 @@ func (s Sources) names() []string {
 
 // node puts together what is known of one node: what it says itself counts
 // more than what was heard.
-func (s Sources) node(name string) Node {
-	n := Node{Name: status.Clean(name)}
+func (s Sources) node(name string) NodeView {
+	n := NodeView{Name: status.Clean(name)}
 	heard, isHeard := s.Heard[name]
 	if isHeard {
 		r := heard.Record
@@ -328,7 +328,7 @@ func verdict(s Sources, p Picture) status.Verdict {
 }
 
 // why a node is missing: the first of its states that is not so.
-func why(n Node, keyring bool) string {
+func why(n NodeView, keyring bool) string {
 	switch {
 	case !keyring:
 		return n.Seen.Why
