@@ -126,7 +126,7 @@ type Node struct {
 	Added        bool       `yaml:"added,omitempty" json:"added"`               // it came to a cluster that had been formed
 }
 
-// DMI names a machine by what its firmware says (DMI). Either may be empty.
+// DMI names a machine by what its firmware says. Either may be empty.
 type DMI struct {
 	Serial string `yaml:"serial" json:"serial"` // of the system, not of the board
 	UUID   string `yaml:"uuid" json:"uuid"`

@@ -32,7 +32,7 @@ type Inventory struct {
 	Thunderbolt []Thunderbolt `json:"thunderbolt"`
 }
 
-// Mainboard is the mainboard as the firmware describes it (DMI).
+// Mainboard is a machine as its firmware describes it (DMI).
 type Mainboard struct {
 	Vendor      string `json:"vendor"`
 	Product     string `json:"product"`

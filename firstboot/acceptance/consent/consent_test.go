@@ -34,7 +34,6 @@ type three struct {
 	*clock
 	own  map[string]*Own
 	mem  *trust.Memory
-	says profiles.Consent
 	done bool // the first acceptance is over
 }
 
