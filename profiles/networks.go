@@ -56,7 +56,7 @@ func (c *checker) storageNetworks() {
 		}
 	}
 	switch public, cluster := p.CephNetworks(); {
-	case p.Ceph.PublicNetwork != "" && p.Ceph.Network != p.Ceph.PublicNetwork:
+	case p.Ceph.PublicNetwork != "" && p.Prefix(p.Ceph.Network) != p.Prefix(p.Ceph.PublicNetwork):
 		c.at("ceph.public_network", "is %s, and ceph.network, an older word for it, %s; take ceph.network out", p.Ceph.PublicNetwork, p.Ceph.Network)
 	case p.Ceph.Enabled && p.Transport().Shape.Apart() && public == NetworkLAN && cluster == NetworkLAN:
 		c.at("ceph.cluster_network", "leaves all of Ceph to the management network, and the ring to nobody; write ring, or ring.transport: %s", TransportNone)

@@ -82,6 +82,8 @@ func (k key) values() string {
 			return fmt.Sprint(k.min)
 		}
 		return fmt.Sprintf("%d to %d", k.min, k.max)
+	case t.Kind() == reflect.Float64:
+		return fmt.Sprintf("number, %d to %d", k.min, k.max)
 	case t.Kind() == reflect.Slice:
 		words := "list"
 		if k.says != "" {

@@ -95,6 +95,9 @@ func (p *Profile) hash() (string, error) {
 	if proxmox, ok := tree["proxmox"].(map[string]any); ok && proxmox["update"] == UpdateLatest {
 		delete(proxmox, "update") // seeds from before this key keep their plan
 	}
+	if acceptance, ok := tree["acceptance"].(map[string]any); ok && acceptance["power_cut"] == string(ConsentAsk) {
+		acceptance["power_cut"] = false // what was left out meant before; the victim goes by its own profile
+	}
 	text, err := json.Marshal(tree)
 	if err != nil {
 		return "", fmt.Errorf("hash plan: %w", err)

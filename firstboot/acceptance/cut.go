@@ -1,6 +1,7 @@
 package acceptance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"ringboot/firstboot/pve"
 	"ringboot/firstboot/report"
 	"ringboot/firstboot/storage"
+	"ringboot/firstboot/trust"
 )
 
 const (
@@ -67,35 +69,47 @@ func (s *Accept) prepareCut(ctx context.Context, r *Record) (*report.Drill, erro
 	if why, err := s.word.Foretell(ctx, r.Run, victim); err != nil || why != "" {
 		return notTried(why), err
 	}
-	return nil, s.send(ctx, r, victim)
+	return s.send(ctx, r, victim)
 }
 
-// send writes the mark of the cut on all nodes and orders it.
-func (s *Accept) send(ctx context.Context, r *Record, victim string) error {
+// send writes the mark of the cut on all nodes and orders it. A drill in place of
+// nil ends it: a no is heard until the order goes out.
+func (s *Accept) send(ctx context.Context, r *Record, victim string) (*report.Drill, error) {
 	if why := s.unready(ctx, r); why != "" {
-		return fmt.Errorf("the power cut was told, and meanwhile %s", why)
+		return nil, fmt.Errorf("the power cut was told, and meanwhile %s", why)
 	}
 	before, err := s.state(ctx, victim)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	others, err := s.lives(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	delete(others, victim)
 	r.Cut = &cutMark{Victim: victim, Boot: before.Boot, At: s.o.Host.Clock.Now().UTC(), Others: others}
 	if err := s.announce(ctx, r); err != nil {
-		return err
+		return nil, err
+	}
+	if why, err := s.word.Declined(ctx, victim); err != nil || why != "" {
+		r.Cut = nil
+		return notTried(why), err
 	}
 	// From here on the order may have gone out: it is never sent again.
 	r.Cut.Sent, r.Cut.At, r.TimeLine = true, s.o.Host.Clock.Now().UTC(), nil
 	r.moment(r.Cut.At, victim+" is reset")
 	if err := s.save(r); err != nil {
-		return err
+		return nil, err
 	}
-	_ = s.call(ctx, 30*time.Second, victim, methodAcceptCut, r.Run, nil) // a machine that is reset does not answer; watchCut sees what became of it
-	return ctx.Err()
+	// A machine that is reset does not answer; watchCut sees what became of it.
+	var refused *trust.RemoteError
+	if err := s.call(ctx, 30*time.Second, victim, methodAcceptCut, r.Run, nil); errors.As(err, &refused) {
+		r.Cut.Refused = refused.Text
+		if err := s.save(r); err != nil {
+			return nil, err
+		}
+	}
+	return nil, ctx.Err()
 }
 
 // announce writes the mark of a power cut on all nodes.
@@ -221,13 +235,18 @@ func (s *Accept) judgeCut(ctx context.Context, r *Record, p cutProgress, now tim
 	if since > cutObeyed && !p.back && !p.fenced && !p.recovered {
 		st, err := s.state(ctx, v)
 		no, _ := s.word.Declined(ctx, v) // a no that came as the order went out
+		refused := ""
+		if r.Cut.Refused != "" {
+			refused = fmt.Sprintf("%s; to try it later run firstboot accept --consent on %s, and then firstboot accept --power-cut %[2]s on %s", r.Cut.Refused, v, s.o.Node)
+		}
 		switch {
-		case no != "" && st.Cut != r.Run:
+		case err != nil || st.Boot != r.Cut.Boot:
+		case no != "" && st.Cut != r.Run || refused != "":
 			r.Cut, r.TimeLine = nil, nil
-			return *notTried(no), true
-		case err == nil && st.Boot == r.Cut.Boot && st.Cut != r.Run && r.Cut.Interrupted:
+			return *notTried(cmp.Or(no, refused)), true
+		case st.Cut != r.Run && r.Cut.Interrupted:
 			return report.Drill{Outcome: report.Warnings, Sentence: fmt.Sprintf("the order to reset %s was interrupted before it was carried out; it is not sent again by itself: run firstboot accept", v)}, true
-		case err == nil && st.Boot == r.Cut.Boot:
+		default:
 			return failed("%s did not reset itself when it was ordered to: look whether the kernel allows sysrq", v), true
 		}
 	}
@@ -298,6 +317,7 @@ func (s *Accept) cut(ctx context.Context, run string) (any, error) {
 	if rec.Cut.Boot != s.bootID() {
 		return nil, fmt.Errorf("%s has started anew since the power cut was announced: it is not cut again", s.o.Node)
 	}
+	said := s.word.Said() // what root consented to after a no holds
 	if why := s.word.Refuses(); why != "" {
 		return nil, errors.New(why)
 	}
@@ -310,5 +330,9 @@ func (s *Accept) cut(ctx context.Context, run string) (any, error) {
 	if err := s.word.UseUp(run); err != nil {
 		return nil, fmt.Errorf("%s is not reset, because its consent could not be used up: %w", s.o.Node, err)
 	}
-	return nil, s.o.Host.Files.WriteDirect(sysrqTrigger, []byte("b"))
+	// The flush takes as long as the disk wants: what was so before is asked again.
+	if why, err := s.foreign(ctx, rec); err != nil || why != "" {
+		return nil, cmp.Or(err, fmt.Errorf("%s is not reset: %s", s.o.Node, why))
+	}
+	return nil, s.word.Unless(ctx, said, func() error { return s.o.Host.Files.WriteDirect(sysrqTrigger, []byte("b")) })
 }

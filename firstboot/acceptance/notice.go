@@ -33,9 +33,9 @@ func (s *Accept) no(by string) error {
 	case err != nil:
 		return err
 	case r != nil && r.Done:
-		return ErrOver
+		return trust.Final(ErrOver)
 	case r != nil && r.watching():
-		return fault.Refused.Errorf("it is too late: %s was reset at %s", r.Cut.Victim, r.Cut.At.UTC().Format("15:04:05 UTC"))
+		return trust.Final(fault.Refused.Errorf("it is too late: %s was reset at %s", r.Cut.Victim, r.Cut.At.UTC().Format("15:04:05 UTC")))
 	}
 	return s.word.Keep(by)
 }

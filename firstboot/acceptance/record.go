@@ -67,8 +67,9 @@ type cutMark struct {
 	Victim      string    `json:"victim"`
 	Boot        string    `json:"boot"` // boot id of the victim before the cut
 	At          time.Time `json:"at"`
-	Sent        bool      `json:"sent"`        // the order may have gone out
-	Interrupted bool      `json:"interrupted"` // the coordinator was away while it was under way
+	Sent        bool      `json:"sent"`              // the order may have gone out
+	Interrupted bool      `json:"interrupted"`       // the coordinator was away while it was under way
+	Refused     string    `json:"refused,omitempty"` // what the victim answered instead
 	// Others say of which start the nodes were that were to stay.
 	Others map[string]string `json:"others,omitempty"`
 }

@@ -7,6 +7,7 @@ package blockdb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -69,6 +70,9 @@ func Groups(ctx context.Context, c pve.Ceph, n profiles.Node, disks []pve.Listed
 			continue
 		}
 		g, err := c.Group(ctx, d.Device)
+		if no := (*pve.Refused)(nil); errors.As(err, &no) { // LVM on a partition: whose it is, nobody can tell
+			g, err = pve.Group{}, nil
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -93,11 +97,19 @@ func Judge(s Sight) (out []Disk, stop, wait string) {
 		if k.want.IsZero() {
 			continue
 		}
-		at := slices.IndexFunc(s.Disks, func(d pve.ListedDisk) bool { return s.Is(d, k.want) })
-		if at < 0 {
+		var fits []pve.ListedDisk
+		for _, d := range s.Disks {
+			if s.Is(d, k.want) {
+				fits = append(fits, d)
+			}
+		}
+		switch {
+		case len(fits) > 1 && (k.want.ByID != "" || fits[0].Serial != fits[1].Serial):
+			return nil, fmt.Sprintf("%s and %s of %s are both %s, which %s names: take one of them out", label(fits[0]), label(fits[1]), s.Node.Name, k.want.Serial+k.want.ByID+k.want.Kernel, k.key), ""
+		case len(fits) == 0:
 			return nil, "", fmt.Sprintf("%s lacks the disk %s, which %s names for parts of its OSDs: put it in, or name another one in the profile", s.Node.Name, k.want.Serial+k.want.ByID+k.want.Kernel, k.key)
 		}
-		d := Disk{Beside: pve.Beside{Kind: k.name, Disk: s.Disks[at], GiB: k.gib}}
+		d := Disk{Beside: pve.Beside{Kind: k.name, Disk: fits[0], GiB: k.gib}}
 		if stop := s.take(&d, k); stop != "" {
 			return nil, stop, ""
 		}
@@ -136,6 +148,10 @@ func (s Sight) take(d *Disk, k kind) string {
 		return fmt.Sprintf("two disks of %s have the serial %s: take one out, or name the right one by by_id under %s", n.Name, disk.Serial, k.key)
 	case slices.ContainsFunc(s.Data, func(o pve.ListedDisk) bool { return o.Device == disk.Device }):
 		return fmt.Sprintf("%s of %s is an OSD itself, and %s names it for parts of others: correct one of them", label(disk), n.Name, k.key)
+	case slices.ContainsFunc(s.Volumes, func(v pve.Volume) bool {
+		return s.FSID != "" && v.FSID == s.FSID && slices.Contains(v.Devices, disk.Device)
+	}):
+		return fmt.Sprintf("%s of %s is an OSD of this cluster, and %s names it for parts of others: correct it, or take that OSD out first", label(disk), n.Name, k.key)
 	case disk.Blank() && ours+others == 0:
 	case others == 0 && disk.Used == lvm && clean && (ours > 0 || len(unused) == len(group.Volumes)):
 		for _, v := range unused {
@@ -170,12 +186,12 @@ func (s Sight) parts(device string) (ours, others int) {
 	return ours, others
 }
 
-// extent is what LVM gives room in, and takes for its own at the beginning.
+// extent is what LVM gives room in.
 const extent = 4 << 20
 
 // room says that a disk has not enough of it for all OSDs that are to be made.
 func (s Sight) room(d Disk, k kind, group pve.Group, unused []pve.LogicalVolume) string {
-	free := d.Disk.Bytes - extent
+	free := (d.Disk.Bytes - 1<<20) / extent * extent // the first MiB is LVM's own
 	if d.Disk.Used == lvm && !d.Wipe {
 		free = group.Free
 		for _, v := range unused {

@@ -69,13 +69,23 @@ func TestWhichDisksTakeDatabases(t *testing.T) {
 		"unused volumes of a group that is somebody's": {with(used(fast, lvm), func(s *Sight) {
 			s.Groups["/dev/nvme1n1"] = pve.Group{Name: "vg0", Free: 150e9, Volumes: []pve.LogicalVolume{{Name: part}}}
 		}), 0, false, "is in use, with LVM"},
-		"too small":               {with(fast, func(s *Sight) { s.Ceph.DBSize = 0 }), 0, false, "has 186 GiB free, and the databases of its new OSDs want 746"},
-		"the system's":            {with(fast, func(s *Sight) { s.Node.DBDisk = profiles.DiskName{Kernel: "nvme0n1"} }), 0, false, "is the disk that the system runs from, and takes no part of an OSD"},
-		"an OSD itself":           {with(fast, func(s *Sight) { s.Node.DBDisk = profiles.DiskName{Kernel: "sda"} }), 0, false, "is an OSD itself, and db_disk names it for parts of others"},
-		"not there":               {with(fast, func(s *Sight) { s.Node.DBDisk = profiles.DiskName{Serial: "NONE"} }), 0, false, "frege lacks the disk NONE, which db_disk names"},
-		"two of that number":      {with(fast, func(s *Sight) { s.Disks[1].Serial = "FAST" }), 0, false, "two disks of frege have the serial FAST"},
-		"one disk for both":       {with(fast, func(s *Sight) { s.Node.WALDisk = profiles.DiskName{Kernel: "nvme1n1"} }), 0, false, "db_disk and wal_disk of frege are one disk"},
-		"a database that is gone": {with(fast, func(s *Sight) { of(s, fsid); s.Volumes[0].Lost = []string{"db"} }), 0, false, "OSD 0 on /dev/sdz of frege has its db on another disk, which is not here: put that disk back; without it the OSD is lost: ceph-volume lvm zap --destroy /dev/sdz makes"},
+		"too small":     {with(fast, func(s *Sight) { s.Ceph.DBSize = 0 }), 0, false, "has 186 GiB free, and the databases of its new OSDs want 746"},
+		"the system's":  {with(fast, func(s *Sight) { s.Node.DBDisk = profiles.DiskName{Kernel: "nvme0n1"} }), 0, false, "is the disk that the system runs from, and takes no part of an OSD"},
+		"an OSD itself": {with(fast, func(s *Sight) { s.Node.DBDisk = profiles.DiskName{Kernel: "sda"} }), 0, false, "is an OSD itself, and db_disk names it for parts of others"},
+		"an OSD of before": {with(used(fast, lvm), func(s *Sight) {
+			s.Volumes, s.Node.Wipe = []pve.Volume{{OSD: 2, FSID: fsid, Devices: []string{"/dev/nvme1n1"}}}, []string{"FAST"}
+		}), 0, false, "is an OSD of this cluster, and db_disk names it for parts of others"},
+		"two by one name": {with(used(fast, "ext4"), func(s *Sight) {
+			s.Is = func(d pve.ListedDisk, want profiles.DiskName) bool {
+				return want.ByID != "" && (d.Serial == "FAST" || d.Serial == "A")
+			}
+			s.Node.DBDisk, s.Node.Wipe = profiles.DiskName{ByID: "ata-M_S"}, []string{"FAST"}
+		}), 0, false, "are both ata-M_S, which db_disk names: take one of them out"},
+		"LVM of nobody knows whom": {with(used(fast, lvm), func(s *Sight) { s.Groups["/dev/nvme1n1"] = pve.Group{} }), 0, false, "is in use, with LVM"},
+		"not there":                {with(fast, func(s *Sight) { s.Node.DBDisk = profiles.DiskName{Serial: "NONE"} }), 0, false, "frege lacks the disk NONE, which db_disk names"},
+		"two of that number":       {with(fast, func(s *Sight) { s.Disks[1].Serial = "FAST" }), 0, false, "two disks of frege have the serial FAST"},
+		"one disk for both":        {with(fast, func(s *Sight) { s.Node.WALDisk = profiles.DiskName{Kernel: "nvme1n1"} }), 0, false, "db_disk and wal_disk of frege are one disk"},
+		"a database that is gone":  {with(fast, func(s *Sight) { of(s, fsid); s.Volumes[0].Lost = []string{"db"} }), 0, false, "OSD 0 on /dev/sdz of frege has its db on another disk, which is not here: put that disk back; without it the OSD is lost: ceph-volume lvm zap --destroy /dev/sdz makes"},
 	} {
 		got, stop, wait := Judge(c.sight)
 		if said := stop + wait; !strings.Contains(said, c.says) || c.says == "" && said != "" {

@@ -26,7 +26,11 @@ func (k *Keeper) feel(ctx context.Context) error {
 	tick := time.NewTicker(feltEvery)
 	defer tick.Stop()
 	for {
-		text, err := k.files.ReadFile(FeltFile)
+		var text []byte
+		info, err := k.files.Lstat(FeltFile)
+		if err == nil && info.Mode().IsRegular() && info.Size() <= maxFelt { // another program wrote it
+			text, err = k.files.ReadFile(FeltFile)
+		}
 		var now Felt
 		if err == nil && json.Unmarshal(text, &now) == nil && !now.At.IsZero() { // else it was not felt: what was so stays
 			now.Hung = strings.ToValidUTF8(now.Hung[:min(len(now.Hung), maxSentence)], "")
@@ -50,6 +54,9 @@ func (k *Keeper) feel(ctx context.Context) error {
 		}
 	}
 }
+
+// maxFelt bounds that file, bytes.
+const maxFelt = 4096
 
 // maxSentence bounds what is shown of a sentence that another program wrote.
 const maxSentence = 400

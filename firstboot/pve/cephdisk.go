@@ -224,10 +224,20 @@ func orNothing(used string) string {
 	return used
 }
 
-// Wipe erases a used disk. The caller has the profile's consent for its serial.
-func (c Ceph) Wipe(ctx context.Context, d ListedDisk) error {
+// Wipe erases a used disk. The caller has the profile's consent for its serial,
+// which is for what lay there before: an OSD of the cluster with this FSID stays.
+func (c Ceph) Wipe(ctx context.Context, d ListedDisk, fsid string) error {
 	if err := c.SameDisk(ctx, d); err != nil {
 		return err
+	}
+	volumes, err := c.Volumes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, v := range volumes {
+		if fsid != "" && v.FSID == fsid && slices.Contains(v.Devices, d.Device) {
+			return fmt.Errorf("%s is osd.%d of this cluster and is not erased: take its serial off the profile's wipe list", d.Device, v.OSD)
+		}
 	}
 	content, err := c.Content(ctx, d.Device)
 	if err != nil {

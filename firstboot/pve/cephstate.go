@@ -303,24 +303,57 @@ func ParseVolumes(text []byte) ([]Volume, error) {
 		if err != nil {
 			return nil, fmt.Errorf("ceph-volume lvm list: OSD %q", id)
 		}
-		v, wants := Volume{OSD: n}, map[string]string{}
+		var blocks []block
+		var beside []Part
 		for _, p := range parts {
 			if p.Type == "block" || p.Type == "" {
-				v.FSID, v.Devices = p.Tags.FSID, append(v.Devices, p.Devices...)
-				wants = map[string]string{"db": p.Tags.DB, "wal": p.Tags.WAL}
+				blocks = append(blocks, block{p.Tags.FSID, p.Devices, map[string]string{"db": p.Tags.DB, "wal": p.Tags.WAL}})
 				continue
 			}
-			v.Parts = append(v.Parts, Part{Kind: p.Type, FSID: p.Tags.FSID, Path: p.Path, Devices: p.Devices})
+			beside = append(beside, Part{Kind: p.Type, FSID: p.Tags.FSID, Path: p.Path, Devices: p.Devices})
 		}
+		out = append(out, volumesOf(n, blocks, beside)...)
+	}
+	sort.Slice(out, func(i, j int) bool {
+		return out[i].OSD < out[j].OSD || out[i].OSD == out[j].OSD && out[i].FSID < out[j].FSID
+	})
+	return out, nil
+}
+
+// block is where an OSD has its data, and the parts that it was made with.
+type block struct {
+	fsid    string
+	devices []string
+	wants   map[string]string
+}
+
+// volumesOf are the OSDs of one number: two clusters number alike, and disks of
+// both may be in one node. A part that names no cluster counts for each.
+func volumesOf(osd int, blocks []block, beside []Part) (out []Volume) {
+	of := func(fsid string) (parts []Part) {
+		for _, p := range beside {
+			if p.FSID == fsid || p.FSID == "" {
+				parts = append(parts, p)
+			}
+		}
+		return parts
+	}
+	for _, b := range blocks {
+		v := Volume{OSD: osd, FSID: b.fsid, Devices: b.devices, Parts: of(b.fsid)}
 		for _, kind := range []string{"db", "wal"} {
-			if wants[kind] != "" && !slices.ContainsFunc(v.Parts, func(p Part) bool { return p.Kind == kind }) {
+			if b.wants[kind] != "" && !slices.ContainsFunc(v.Parts, func(p Part) bool { return p.Kind == kind }) {
 				v.Lost = append(v.Lost, kind)
 			}
 		}
 		out = append(out, v)
 	}
-	sort.Slice(out, func(i, j int) bool { return out[i].OSD < out[j].OSD })
-	return out, nil
+	alone := slices.DeleteFunc(slices.Clone(beside), func(p Part) bool {
+		return slices.ContainsFunc(blocks, func(b block) bool { return p.FSID == b.fsid || p.FSID == "" })
+	})
+	if len(alone) > 0 {
+		out = append(out, Volume{OSD: osd, Parts: alone})
+	}
+	return out
 }
 
 // Volumes asks ceph-volume what is on this node's disks.

@@ -60,7 +60,7 @@ func (n Local) Locked(ctx context.Context, work func() error) error {
 // of Proxmox VE's own tools; pmxcfs of every member hands it to its corosync. The
 // edit gets what is there at that moment.
 func (n Local) Reconfigure(ctx context.Context, edit func(raw []byte) ([]byte, error)) error {
-	return n.Locked(ctx, func() error {
+	if err := n.Locked(ctx, func() error {
 		_, raw, err := n.ReadConf(ConfFile)
 		if err != nil {
 			return err
@@ -73,9 +73,9 @@ func (n Local) Reconfigure(ctx context.Context, edit func(raw []byte) ([]byte, e
 		if err != nil {
 			return err
 		}
-		if err := n.configure(c, text); err != nil {
-			return err
-		}
-		return n.Sync()
-	})
+		return n.configure(c, text)
+	}); err != nil {
+		return err
+	}
+	return n.Sync() // not under the lock: it takes as long as the disk wants
 }

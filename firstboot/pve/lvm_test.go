@@ -43,6 +43,24 @@ func FuzzParseGroup(f *testing.F) {
 	})
 }
 
+// Two clusters number their OSDs alike, and which comes first goes by the names
+// of volume groups: the disk of one is never taken for the other's.
+func TestOSDsOfTwoClustersHaveOneNumber(t *testing.T) {
+	ours := `{"devices":["/dev/sdx"],"type":"block","tags":{"ceph.cluster_fsid":"ours"}}`
+	old := `{"devices":["/dev/sdy"],"type":"block","tags":{"ceph.cluster_fsid":"old"}},{"devices":["/dev/sdz"],"type":"db","tags":{"ceph.cluster_fsid":"old"}}`
+	for _, text := range []string{ours + "," + old, old + "," + ours} {
+		volumes, err := ParseVolumes([]byte(`{"1":[` + text + `]}`))
+		if err != nil || len(volumes) != 2 {
+			t.Fatalf("%+v %v", volumes, err)
+		}
+		for _, v := range volumes {
+			if want := map[string]string{"ours": "/dev/sdx", "old": "/dev/sdy"}[v.FSID]; v.OSD != 1 || !slices.Equal(v.Devices, []string{want}) || len(v.Parts) != map[string]int{"old": 1}[v.FSID] {
+				t.Errorf("%+v", v)
+			}
+		}
+	}
+}
+
 // What an OSD was made with and is not there is lost, and what is there without
 // its OSD is no OSD.
 func TestPartsOfOSDs(t *testing.T) {

@@ -138,16 +138,17 @@ func (r *Replacement) do(ctx context.Context, o *Order, d decision) error {
 		}
 		return r.ceph.OutOSD(ctx, o.OSD)
 	case actMake:
-		o.Tries++
-		if err := o.Write(r.o.Host.Files); err != nil {
-			return err
-		}
 		for _, b := range d.beside {
 			for _, volume := range b.Unused {
 				if err := r.ceph.DropUnused(ctx, b.Disk, volume); err != nil {
+					o.Stopped = err.Error() // it is no try: a person must look
 					return err
 				}
 			}
+		}
+		o.Tries++
+		if err := o.Write(r.o.Host.Files); err != nil {
+			return err
 		}
 		return r.ceph.CreateOSD(ctx, d.disk, pve.NewOSD{Encrypted: r.o.Ceph.Encrypted, Beside: blockdb.Of(d.beside)})
 	case actStart:

@@ -266,7 +266,7 @@ func (s *Ceph) actOnData(ctx context.Context, v cephView, d cephDecision) error 
 	p := s.o.Profile
 	switch d.act {
 	case cephWipe:
-		return s.ceph.Wipe(ctx, d.disk)
+		return s.ceph.Wipe(ctx, d.disk, v.conf.FSID)
 	case cephMakePart:
 		return s.makeRest(ctx, *d.rest)
 	case cephDropUnused:

@@ -120,6 +120,12 @@ func (p *osdPlan) choose(n profiles.Node, disks []pve.ListedDisk, fits func(pve.
 			continue
 		}
 		at := slices.IndexFunc(disks, func(d pve.ListedDisk) bool { return is(d, want) })
+		if at >= 0 && slices.ContainsFunc(disks[at+1:], func(d pve.ListedDisk) bool {
+			return is(d, want) && (want.ByID != "" || d.Serial != disks[at].Serial) // of one serial twins tells
+		}) {
+			p.stop = fmt.Sprintf("two disks of %s are %s of osd_disks: take one of them out", n.Name, nameOf(want))
+			continue
+		}
 		if at < 0 {
 			p.wait = fmt.Sprintf("%s lacks the disk %s of the plan: put it in, or name another one in the profile", n.Name, nameOf(want))
 			continue

@@ -29,6 +29,7 @@ const (
 	codeRefused = "refused"
 	codeBusy    = "busy"
 	codeVersion = "version"
+	codeFinal   = "final"
 )
 
 // RemoteError is what the other agent answered. It arrived: the channel works.
@@ -42,6 +43,16 @@ func (e *RemoteError) Error() string {
 
 // Busy reports whether the node was only asked too often.
 func (e *RemoteError) Busy() bool { return e.Code == codeBusy }
+
+// Unknown reports whether the node's agent does not know the request: it is of an
+// earlier edition.
+func (e *RemoteError) Unknown() bool { return e.Code == codeUnknown }
+
+// Final reports whether the node will answer so however often it is asked.
+func (e *RemoteError) Final() bool { return e.Code == codeFinal }
+
+// Final marks an answer that asking once more does not change.
+func Final(err error) error { return refusal{codeFinal, err} }
 
 // refusal is an error with a code for the wire.
 type refusal struct {

@@ -5,9 +5,11 @@
 package consent
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,6 +48,7 @@ type Own struct {
 	// told is in memory alone: only an agent that ran all the while knows that
 	// nobody said no.
 	told atomic.Pointer[Notice]
+	mu   sync.Mutex // a no is kept, or the reset begins
 }
 
 // Notice is a power cut of which the nodes are told beforehand.
@@ -175,6 +178,8 @@ const noticeShown = 10 * time.Second
 // Keep keeps a no to the power cut of the first acceptance, for good, and takes a
 // consent that root gave before. The first one to say it is remembered: who, and when.
 func (o *Own) Keep(by string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	f := o.Host.Files
 	if o.Said() == "" {
 		if err := f.WriteFile(noFile, []byte(by+"\n"), 0o600); err != nil {
@@ -187,11 +192,25 @@ func (o *Own) Keep(by string) error {
 	return f.Sync()
 }
 
+// Unless resets this machine, unless somebody has said no since said, which Said
+// returned, or ctx is over: who ordered it waits no longer.
+func (o *Own) Unless(ctx context.Context, said string, reset func() error) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%s is not reset: the order was given up meanwhile: %w", o.Node, err)
+	}
+	if no := o.Said(); no != said {
+		return fmt.Errorf("%s is not reset: no was said by %s", o.Node, no)
+	}
+	return reset()
+}
+
 // Said is who said no, and when; "" where nobody did.
 func (o *Own) Said() string {
 	text, err := o.Host.Files.ReadFile(noFile)
 	switch {
-	case err == nil && len(text) > 0:
+	case err == nil && strings.TrimSpace(string(text)) != "":
 		return strings.TrimSpace(string(text))
 	case err == nil || host.Exists(o.Host.Files, noFile):
 		return "somebody" // who it was cannot be read: that it was said counts

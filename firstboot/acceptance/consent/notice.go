@@ -31,19 +31,20 @@ type Heard struct {
 // hear it stops no less: nobody is reset before all nodes were asked.
 func (o *Own) Spread(ctx context.Context) (Heard, error) {
 	h := Heard{Nodes: []string{o.Node}}
+	var late error
 	for _, n := range o.Profile.Others(o.Node) {
 		err := o.ask(ctx, n.Name, trust.MethodNo, o.Said(), nil)
 		var refused *trust.RemoteError
 		switch {
 		case err == nil:
 			h.Nodes = append(h.Nodes, n.Name)
-		case errors.As(err, &refused) && refused.Code == "": // it knows better: it is too late
-			return h, fault.Refused.New(refused.Text)
+		case errors.As(err, &refused) && refused.Final(): // it knows better: it is too late
+			late = fault.Refused.New(refused.Text)
 		default:
 			h.Missing = append(h.Missing, fmt.Sprintf("%s (%v)", n.Name, err))
 		}
 	}
-	return h, nil
+	return h, late
 }
 
 // ask asks a node, which may be this one, of what belongs to a power cut.
@@ -81,7 +82,10 @@ func (o *Own) Declined(ctx context.Context, victim string) (string, error) {
 			err = o.ask(ctx, victim, MethodAnswer, nil, &a)
 		}
 	}
+	var older *trust.RemoteError
 	switch {
+	case errors.As(err, &older) && older.Unknown():
+		return fmt.Sprintf("the agent of %s is of an earlier edition and cannot be asked for a no: bring all agents to one version with firstboot upgrade --agent FILE, and then run firstboot accept --power-cut %s", older.Node, victim), nil
 	case err != nil || a.Consents && !a.Proposes:
 		return "", err
 	case no != "":
