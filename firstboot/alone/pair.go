@@ -62,8 +62,10 @@ func (m Machine) Pair(ctx context.Context, o Asking) (whole bool, err error) {
 	if err := m.modules(ctx, a); err != nil {
 		return false, err
 	}
-	book.Pending = nil // an earlier run's codes are on no screen any more
-	const most = 3     // events of each port
+	if err := book.Begin(); err != nil {
+		return false, err
+	}
+	const most = 3 // events of each port
 	s := &session{Asking: o, book: book, me: book.Card(a.Node, a.Ring, a.MTU), events: make(chan heard, most*len(a.Ports)), settled: map[string]bool{}, done: map[string]bool{}}
 	ctx, cancel := context.WithTimeout(ctx, o.Wait)
 	var all sync.WaitGroup

@@ -94,6 +94,26 @@ func (b *Book) write() error {
 	return b.files.WriteFile(b.path, append(text, '\n'), 0o600)
 }
 
+// Begin drops the codes of an earlier run, which are on no screen any more.
+func (b *Book) Begin() error {
+	b.Pending = nil
+	return b.write()
+}
+
+// refresh reads what another command has written meanwhile: a code that was
+// confirmed beside a pairing that runs, or a machine that was forgotten.
+func (b *Book) refresh() error {
+	now, err := Read(b.files, b.path)
+	switch {
+	case err != nil:
+		return err
+	case !now.Key.Equal(b.Key):
+		return fault.Refused.Errorf("%s got another key meanwhile: pair again on all machines", b.path)
+	}
+	b.Peers, b.Pending = now.Peers, now.Pending
+	return nil
+}
+
 // Whole reports whether the keys of all machines of the ring are there.
 func (b *Book) Whole() bool { return len(b.Peers) == ringOf-1 }
 
@@ -191,6 +211,9 @@ func by(p Peer) string {
 // Wait keeps a card until somebody has compared its code. It is one guess: the
 // same port's earlier one is gone.
 func (b *Book) Wait(p Pending) error {
+	if err := b.refresh(); err != nil {
+		return err
+	}
 	b.drop(func(old Pending) bool {
 		return old.Port == p.Port || old.Card.Node == p.Card.Node || p.At.Sub(old.At) > fresh
 	})
@@ -204,6 +227,9 @@ func (b *Book) drop(gone func(Pending) bool) { b.Pending = slices.DeleteFunc(b.P
 // none named, over any. Another code ends what waits there: what differs is no
 // slip of the finger until somebody has looked.
 func (b *Book) Confirm(me Card, port, typed string, now time.Time) (Peer, error) {
+	if err := b.refresh(); err != nil {
+		return Peer{}, err
+	}
 	typed = strings.ReplaceAll(typed, " ", "")
 	i := slices.IndexFunc(b.Pending, func(p Pending) bool {
 		return p.Code == typed && (port == "" || p.Port == port) && now.Sub(p.At) <= fresh && !now.Before(p.At)
@@ -226,6 +252,9 @@ func (b *Book) Confirm(me Card, port, typed string, now time.Time) (Peer, error)
 
 // Forget takes a machine's key away.
 func (b *Book) Forget(node string) error {
+	if err := b.refresh(); err != nil {
+		return err
+	}
 	if _, ok := b.Peer(node); !ok {
 		return fault.Precondition.Errorf("this machine is not paired with %s: ringkeeper status names those it is paired with", node)
 	}

@@ -80,6 +80,47 @@ func TestNothingIsTakenBeforeItsCodeIsTyped(t *testing.T) {
 	}
 }
 
+// A pairing that still runs, and a command beside it, write one file: neither
+// takes back what the other one wrote.
+func TestTwoCommandsWriteOneBook(t *testing.T) {
+	b, me := paired(t)
+	if err := b.Wait(Pending{Card: card(1), Port: "en05", Code: "123456", At: noon}); err != nil {
+		t.Fatal(err)
+	}
+	other, err := Read(b.files, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Confirm(me, "", "123456", noon.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Wait(Pending{Card: card(2), Port: "en06", Code: "654321", At: noon}); err != nil {
+		t.Fatal(err)
+	}
+	now, err := Read(b.files, at)
+	if err != nil || len(now.Peers) != 1 || len(now.Pending) != 1 {
+		t.Fatalf("after a code was confirmed beside a pairing: %+v %v", now, err)
+	}
+	if err := now.Forget(card(1).Node); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Confirm(me, "en06", "654321", noon.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if now, err := Read(b.files, at); err != nil || len(now.Peers) != 1 || now.Peers[0].Node != card(2).Node {
+		t.Errorf("a machine that was forgotten is back: %+v %v", now, err)
+	}
+	if err := b.Wait(Pending{Card: card(1), Port: "en05", Code: "123456", At: noon}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Begin(); err != nil {
+		t.Fatal(err)
+	}
+	if now, err := Read(b.files, at); err != nil || len(now.Pending) != 0 {
+		t.Errorf("codes that are on no screen wait: %+v %v", now, err)
+	}
+}
+
 func TestPairingTwiceChangesNothing(t *testing.T) {
 	b, me := paired(t, card(1), card(2))
 	before, err := b.files.ReadFile(at)

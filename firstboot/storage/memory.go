@@ -25,6 +25,7 @@ func (s *Ceph) lookMemory(ctx context.Context, v *cephView) (err error) {
 	if v.memory, much = s.o.Profile.Ceph.OSDMemoryTarget(machine, v.disks.expected()); much {
 		v.disks.risks = append(v.disks.risks, fmt.Sprintf("%s has %d GiB of memory, and its %s aim at %s each: make ceph.osd_memory_target smaller, or give it fewer of them", s.o.Node, machine>>30, count(v.disks.expected(), "OSD"), gibibytes(v.memory)))
 	}
+	v.asked = s.o.Profile.Ceph.OSDMemory != profiles.AutoMemory
 	v.aims, err = s.ceph.OSDMemory(ctx)
 	return err
 }
@@ -40,9 +41,10 @@ func cephMemory(v cephView) (cephDecision, bool) {
 	return cephDo(cephSetMemory, "osd_memory_target of "+v.node.Name, gibibytes(v.memory), "the OSDs of %s are to aim at %s of memory each", v.node.Name, gibibytes(v.memory)), false
 }
 
-// memoryDrift is what became of it.
+// memoryDrift is what became of it. What went by the machine's memory and disks
+// when the cluster was formed stays, whatever was put in since.
 func (v cephView) memoryDrift() []step.Change {
-	if v.memory == 0 || v.memory == v.aims {
+	if v.memory == 0 || v.memory == v.aims || !v.asked && v.aims != 0 {
 		return nil
 	}
 	have := "as Ceph has it"

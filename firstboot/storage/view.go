@@ -40,6 +40,7 @@ type cephView struct {
 	disks         osdPlan
 	volumes       []pve.Volume
 	memory, aims  int64 // that each OSD of this node is to aim at, and what the monitors have of it; 0: as Ceph has it
+	asked         bool  // the profile has the number
 	pools         []pve.PoolState
 	filesystems   []string
 	storages      map[string]string

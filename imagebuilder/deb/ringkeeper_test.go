@@ -107,3 +107,27 @@ func TestTheUnitOfTheKeeperAlone(t *testing.T) {
 		}
 	}
 }
+
+// A path in a unit is looked at before the unit starts, and a look at a cluster's
+// file system that hangs does not come back.
+func TestNoUnitNamesTheClustersFileSystem(t *testing.T) {
+	units, err := filepath.Glob("files/*.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := filepath.Glob("files/*/*.service")
+	if err != nil || len(units) < 3 || len(more) == 0 {
+		t.Fatalf("%v %v %v", units, more, err)
+	}
+	for _, unit := range append(units, more...) {
+		text, err := os.ReadFile(unit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if strings.Contains(line, "Paths=") && strings.Contains(line, "/etc/pve") {
+				t.Errorf("%s: %s", unit, line)
+			}
+		}
+	}
+}

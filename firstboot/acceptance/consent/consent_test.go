@@ -153,3 +153,29 @@ func TestTheLaterWordOfRootCounts(t *testing.T) {
 		}
 	}
 }
+
+// A no counts until the reset itself begins, and an order that nobody waits for
+// any more is not obeyed; what root consented to after a no is.
+func TestNothingIsResetAfterALateNo(t *testing.T) {
+	o := newThree(t, profiles.ConsentYes).own["wittgenstein"]
+	resets := 0
+	reset := func() error { resets++; return nil }
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := o.Unless(over, o.Said(), reset); err == nil || !strings.Contains(err.Error(), "the order was given up meanwhile") {
+		t.Errorf("an order that was given up: %v", err)
+	}
+	before := o.Said()
+	if err := o.Keep("root on frege"); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Unless(t.Context(), before, reset); err == nil || !strings.Contains(err.Error(), "no was said by root on frege") {
+		t.Errorf("a no that came meanwhile: %v", err)
+	}
+	if resets > 0 {
+		t.Errorf("reset %d times", resets)
+	}
+	if err := o.Unless(t.Context(), o.Said(), reset); err != nil || resets != 1 {
+		t.Errorf("a consent after the no: %v, reset %d times", err, resets)
+	}
+}
