@@ -77,8 +77,8 @@ func TestThePartitionIsMadeByTheRealTools(t *testing.T) {
 	h := host.New("/")
 	real := &shop{Commands: h.Commands, disk: device}
 	h.Commands = real
-	p := &profiles.Profile{Ceph: profiles.Ceph{Encrypted: true}}
-	s := NewCeph(Options{Host: h, Profile: p, Node: "frege"})
+	s := NewCeph(Options{Host: h, Profile: &profiles.Profile{}, Node: "frege"})
+	how := pve.NewOSD{Encrypted: true}
 	root := pve.ListedDisk{Device: device, Serial: "ROOT", Bytes: 200 << 30, Used: "LVM", OSD: -1}
 	// The smallest disk that preflight lets through has room for the OSD.
 	smallest := &profiles.Profile{Install: profiles.Install{Size: 80}}
@@ -111,14 +111,14 @@ func TestThePartitionIsMadeByTheRealTools(t *testing.T) {
 	if n := strings.Count(run("sgdisk", "-p", device), "\n   "); n != 4 {
 		t.Errorf("the table has %d partitions", n)
 	}
-	if err := s.createOSDOf(t.Context(), after, pve.NewOSD{}); err != nil {
+	if err := s.createOSDOf(t.Context(), after, how); err != nil {
 		t.Fatal(err)
 	}
 	if last := real.asks[len(real.asks)-1]; last != "pveceph osd create "+device+"p4 --encrypted 1" {
 		t.Errorf("the OSD is made with %q", last)
 	}
 	run("mkfs.ext4", "-q", after.part) // somebody used it in between
-	if err := s.createOSDOf(t.Context(), after, pve.NewOSD{}); err == nil || !strings.Contains(err.Error(), "is no longer the disk of the plan") {
+	if err := s.createOSDOf(t.Context(), after, how); err == nil || !strings.Contains(err.Error(), "is no longer the disk of the plan") {
 		t.Errorf("a partition in use: %v", err)
 	}
 }
