@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"os"
 	"os/exec"
@@ -26,8 +25,8 @@ func TestThePackageKeepsARingUnderSystemd(t *testing.T) {
 	need.Slow(t)
 	need.Root(t)
 	need.Tools(t, "unshare:util-linux", "nsenter:util-linux", "ip:iproute2", "xorriso", "unsquashfs:squashfs-tools")
-	if !drawn(t) {
-		return
+	if need.InCI() && !need.Drawn(t, []bool{true, false, false, false}, 1)[0] {
+		return // one run of CI in four tries it: it takes three systems and most of a minute
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 9*time.Minute)
 	defer cancel()
@@ -96,19 +95,6 @@ func TestThePackageKeepsARingUnderSystemd(t *testing.T) {
 		t.Errorf("routes before the purge\n%s and after it\n%s", before, after)
 	}
 	does(frege, "test -e /etc/network/interfaces.d/ringboot-ring && ping -c 10 -i 0.2 10.203.4.13")
-}
-
-// drawn reports whether this run of CI is the one of four that tries it, which
-// follows from its seed; by hand, and where RINGBOOT_MATRIX is "all", each does.
-func drawn(t *testing.T) bool {
-	t.Helper()
-	seed := os.Getenv("RINGBOOT_SEED")
-	sum := crc32.ChecksumIEEE([]byte(seed + t.Name()))
-	if seed == "" || os.Getenv("RINGBOOT_MATRIX") == "all" || sum%4 == 0 {
-		return true
-	}
-	t.Logf("not drawn by seed %q; RINGBOOT_MATRIX=all tries it", seed)
-	return false
 }
 
 // keeperPackage is the package with this commit's program.
