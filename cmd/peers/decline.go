@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
 	"strings"
 	"time"
 
@@ -22,23 +21,14 @@ type heard struct {
 // decline says no to the power cut that the profile proposes: to the first node
 // that takes it, which hands it on to the others.
 func decline(ctx context.Context, w wishes, t *cli.Terminal) error {
-	c, err := open(w, os.Getenv)
-	if err != nil {
-		return err
-	}
-	if c.id == nil {
-		return fault.Precondition.New("a no is taken over the trusted channel only: run this where the images were made, or name the --keyring; on any node root types firstboot accept --no-power-cut")
-	}
-	ctx, cancel := context.WithTimeout(ctx, max(w.listen, 20*time.Second))
-	defer cancel()
-	g, stop, err := gather(ctx, c)
+	ctx, g, stop, err := trusted(ctx, w, "a no is taken over the trusted channel only: run this where the images were made, or name the --keyring; on any node root types firstboot accept --no-power-cut")
 	if err != nil {
 		return err
 	}
 	defer stop()
 	for {
 		var said *trust.RemoteError
-		for _, node := range c.nodes {
+		for _, node := range g.c.nodes {
 			var h heard
 			if err = g.client.Call(ctx, node, trust.MethodNo, nil, &h); err == nil {
 				t.Say("no node is reset in the first acceptance; heard by %s", status.Clean(strings.Join(h.Nodes, ", ")))

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"ringboot/firstboot/status"
 	"ringboot/firstboot/status/draw"
 	"ringboot/firstboot/trust"
+	"ringboot/profiles/fault"
 )
 
 // Times of asking. A status costs a node next to nothing.
@@ -31,6 +33,25 @@ type gatherer struct {
 	asked   map[string]status.Status
 	states  map[string]status.PeerStatus
 	changed chan struct{}
+}
+
+// trusted looks for the nodes, for the time of listening, for who holds the
+// keyring; without it, that sentence says what to do.
+func trusted(ctx context.Context, w wishes, without string) (context.Context, *gatherer, func(), error) {
+	c, err := open(w, os.Getenv)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if c.id == nil {
+		return nil, nil, nil, fault.Precondition.New(without)
+	}
+	ctx, cancel := context.WithTimeout(ctx, max(w.listen, 20*time.Second))
+	g, stop, err := gather(ctx, c)
+	if err != nil {
+		cancel()
+		return nil, nil, nil, err
+	}
+	return ctx, g, func() { stop(); cancel() }, nil
 }
 
 // gather starts to listen and to ask; the returned function ends both.

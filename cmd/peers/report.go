@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,23 +33,14 @@ func newReport(w *wishes, t *cli.Terminal) *cobra.Command {
 }
 
 func fetchReport(ctx context.Context, w wishes, form string, stdout io.Writer) error {
-	c, err := open(w, os.Getenv)
-	if err != nil {
-		return err
-	}
-	if c.id == nil {
-		return fault.Precondition.New("the report is handed out over the trusted channel only: run this where the images were made, or name the --keyring")
-	}
-	ctx, cancel := context.WithTimeout(ctx, max(w.listen, 20*time.Second))
-	defer cancel()
-	g, stop, err := gather(ctx, c)
+	ctx, g, stop, err := trusted(ctx, w, "the report is handed out over the trusted channel only: run this where the images were made, or name the --keyring")
 	if err != nil {
 		return err
 	}
 	defer stop()
 	var last error
 	for {
-		for _, node := range c.nodes {
+		for _, node := range g.c.nodes {
 			var text string
 			if last = g.client.Call(ctx, node, trust.MethodReport, form, &text); last == nil {
 				_, err := io.WriteString(stdout, text)
