@@ -74,7 +74,10 @@ type sight struct {
 func decide(o *Order, s sight) decision {
 	n := o.Current()
 	if n == "" {
-		return decision{act: actDone, node: "all", reason: "done"}
+		if why := unsound(s, true); why != "" { // and where the guests are is not known
+			return decision{actWait, "all", why, cleanTime}
+		}
+		return decision{act: actDone, node: "all", reason: strings.Join(append([]string{"done"}, elsewhere(o, s)...), "; ")}
 	}
 	say := func(a act, limit time.Duration, format string, args ...any) decision {
 		return decision{a, n, fmt.Sprintf(format, args...), limit}
@@ -217,6 +220,19 @@ func guestsOn(s sight, node string) (out []string) {
 	for _, sid := range slices.Sorted(maps.Keys(s.state.Services)) {
 		if g := s.state.Services[sid]; g.Node == node && g.State != "stopped" && g.State != "error" {
 			out = append(out, sid)
+		}
+	}
+	return out
+}
+
+// elsewhere says which guests are not where they were before. High availability
+// took such a one up when its node lost its power, and where a guest is to run is
+// its owner's to say: it is told, and not moved.
+func elsewhere(o *Order, s sight) (out []string) {
+	for _, sid := range slices.Sorted(maps.Keys(o.Homes)) {
+		home := o.Homes[sid]
+		if g, ok := s.state.Services[sid]; ok && g.Node != home {
+			out = append(out, fmt.Sprintf("%s was on %s and is on %s now: ha-manager migrate %s %s takes it back", sid, home, g.Node, sid, home))
 		}
 	}
 	return out

@@ -3,6 +3,7 @@ package upgrade
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"ringboot/firstboot/apt"
 	"ringboot/firstboot/pve"
@@ -37,5 +38,21 @@ func TestWhenANodeIsNotBegun(t *testing.T) {
 		if d := decide(o, s); d.act != c.want || d.node != "russell" || !strings.Contains(d.reason, c.say) {
 			t.Errorf("%s: %+v", name, d)
 		}
+	}
+}
+
+// A guest that high availability took up elsewhere is told with the way back.
+func TestWhatIsElsewhereAtTheEndIsTold(t *testing.T) {
+	o := &Order{Nodes: []string{"russell"}, Turns: map[string]*Turn{"russell": {Begun: time.Unix(1, 0), Ended: time.Unix(2, 0)}},
+		Homes: map[string]string{"vm:100": "russell", "ct:101": "russell", "vm:102": "frege"}}
+	s := sight{quorate: true, state: pve.HAState{Services: map[string]pve.Service{
+		"vm:100": {Node: "frege", State: "started"}, "ct:101": {Node: "russell", State: "started"}}}}
+	want := "done; vm:100 was on russell and is on frege now: ha-manager migrate vm:100 russell takes it back"
+	if d := decide(o, s); d.act != actDone || d.reason != want {
+		t.Errorf("%+v", d)
+	}
+	s.quorate = false
+	if d := decide(o, s); d.act != actWait || d.reason != "the cluster has no quorum" {
+		t.Errorf("without a quorum nobody knows where guests are: %+v", d)
 	}
 }

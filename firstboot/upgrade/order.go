@@ -34,6 +34,7 @@ type Order struct {
 	Nodes   []string                `json:"nodes"` // one after the other
 	Plan    map[string][]apt.Change `json:"plan"`
 	Turns   map[string]*Turn        `json:"turns"`
+	Homes   map[string]string       `json:"homes,omitempty"`   // where each managed guest was when the first turn began
 	Pause   bool                    `json:"pause,omitempty"`   // stop before the next node
 	Stopped string                  `json:"stopped,omitempty"` // why it does not go on
 	Ended   time.Time               `json:"ended,omitzero"`

@@ -147,7 +147,6 @@ func (u *Upgrade) say(format string, args ...any) { u.o.Log(fmt.Sprintf(format, 
 // do does one thing. Whether it worked is seen at the next look.
 func (u *Upgrade) do(ctx context.Context, o *Order, d decision) error {
 	ha, ceph := pve.HA{Shell: u.shell(u.o.Node)}, pve.Ceph{Shell: u.shell(u.o.Node)}
-	now := u.o.Host.Clock.Now()
 	t := o.Turns[d.node]
 	if t == nil {
 		t = &Turn{}
@@ -159,11 +158,7 @@ func (u *Upgrade) do(ctx context.Context, o *Order, d decision) error {
 	case actStop:
 		o.Stopped = d.reason
 	case actBegin:
-		s, err := ha.State(ctx)
-		if u.o.Profile.HA.Enabled && err != nil {
-			return err
-		}
-		t.Begun, t.Guests = now, guestsOn(sight{state: s}, d.node)
+		return u.begin(ctx, o, d.node, t)
 	case actMaintain:
 		t.Maintenance = true
 		if err := u.keep(o); err != nil {
@@ -196,9 +191,25 @@ func (u *Upgrade) do(ctx context.Context, o *Order, d decision) error {
 	case actReturn:
 		return u.settle(ctx, ha.Maintenance(ctx, d.node, false))
 	case actEnd:
-		t.Ended = now
+		t.Ended = u.o.Host.Clock.Now()
 	case actDone:
-		o.Ended = now
+		o.Ended = u.o.Host.Clock.Now()
+	}
+	return nil
+}
+
+// begin begins the turn of a node, and keeps which guests are to come back there.
+func (u *Upgrade) begin(ctx context.Context, o *Order, node string, t *Turn) error {
+	s, err := pve.HA{Shell: u.shell(u.o.Node)}.State(ctx)
+	if u.o.Profile.HA.Enabled && err != nil {
+		return err
+	}
+	t.Begun, t.Guests = u.o.Host.Clock.Now(), guestsOn(sight{state: s}, node)
+	if o.Homes == nil {
+		o.Homes = map[string]string{}
+		for sid, g := range s.Services {
+			o.Homes[sid] = g.Node
+		}
 	}
 	return nil
 }

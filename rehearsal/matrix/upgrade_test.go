@@ -164,6 +164,8 @@ func (r *rolling) end() error {
 	// A guest whose own node lost its power stays where high availability has it.
 	if got := r.guestAt(); got != r.home && !(r.cut && got != "" && (r.strays || r.victim == r.home)) {
 		return fmt.Errorf("the guest runs on %q, not on %s", got, r.home)
+	} else if told := fmt.Sprintf("vm:100 was on %s and is on %s now", r.home, got); got != r.home && o.Homes["vm:100"] == r.home && !strings.Contains(r.tail(len(r.log)), told) {
+		return fmt.Errorf("nobody is told that %s", told)
 	}
 	if s := ceph.Unhealthy(r.w.Node(r.at).Machine(), 3); s != "" {
 		return fmt.Errorf("storage: %s", s)
