@@ -163,53 +163,46 @@ func (d decider) found() decision {
 
 // enter is the decision of a node that lacks the key or the configuration.
 func (d decider) enter(source string) decision {
-	f := d.peers[d.founder()]
+	given := d.me.Key != "" && d.me.Entering && !d.added() // it is enough
+	if source == "" && !given {
+		return d.unfounded(d.peers[d.founder()])
+	}
+	from := d.peers[source].view
+	keyless, known := d.me.Key == "", slices.Contains(from.Known, d.self())
 	switch {
-	case source == "" && d.me.Key != "" && d.me.Entering && !d.added(): // what it has been given is enough
-	case source == "" && answered(f.err):
-		return d.finished(d.founder(), f.err)
-	case source == "" && f.err != nil:
-		return waits("waits for %s to found the cluster %s: %s", d.founder(), d.cluster(), d.unreachable(d.founder(), f.err))
-	case source == "" && f.view.Stopped != "":
-		return waits("waits for %s to found the cluster %s: %s", d.founder(), d.cluster(), f.view.Stopped)
-	case source == "":
-		return waits("waits for %s to found the cluster %s", d.founder(), d.cluster())
-	case d.me.Key == "" && slices.Contains(d.peers[source].view.Known, d.self()) && d.peers[source].view.Admits != d.self():
+	case keyless && known && from.Admits != d.self():
 		return waits("%s", secondMachine(source, d.cluster(), d.self()))
-	case d.me.Key == "" && d.added() && d.peers[source].view.Admits != d.self():
+	case keyless && d.added() && from.Admits != d.self():
 		return waits("%s", notAdmitted(source, d.cluster(), d.self()))
 	}
 	enter := does(doEnter, source, "cluster", d.cluster(), "enters the cluster %s", d.cluster())
-	enter.takes = d.me.Key == "" && (d.added() || slices.Contains(d.peers[source].view.Known, d.self()))
-	enter.heir = d.peers[source].view.Settled
+	enter.takes = keyless && (d.added() || known)
+	enter.heir = from.Settled
 	return enter
+}
+
+// unfounded says why the founder has not founded the cluster yet.
+func (d decider) unfounded(founder answer) decision {
+	switch {
+	case answered(founder.err):
+		return d.finished(d.founder(), founder.err)
+	case founder.err != nil:
+		return waits("waits for %s to found the cluster %s: %s", d.founder(), d.cluster(), d.unreachable(d.founder(), founder.err))
+	case founder.view.Stopped != "":
+		return waits("waits for %s to found the cluster %s: %s", d.founder(), d.cluster(), founder.view.Stopped)
+	}
+	return waits("waits for %s to found the cluster %s", d.founder(), d.cluster())
 }
 
 // member goes on from a configuration and a key that are here.
 func (d decider) member() decision {
-	switch {
-	case d.me.Running == "":
+	if d.me.Running == "" {
 		return does(doStart, "", "corosync", "active", "starts corosync and pve-cluster on %s", d.self())
-	case d.me.Misfit && d.finishedOnce() != "":
-		return stopped("the CA of %s and its key do not fit each other, so it gives no certificate: put the right key back into /etc/pve/priv (%s has been finished)", d.cluster(), d.finishedOnce())
-	case d.me.Misfit && d.mute() != "":
-		return waits("the CA of %s and its key do not fit each other; it is made anew once all nodes answer: %s", d.cluster(), d.mute())
-	case d.me.Misfit && d.me.Quorate && d.me.Writable && d.first() == d.self():
-		return does(doRemake, "", pve.RootCA, "and its key", "makes the CA of %s anew, whose halves do not fit each other", d.cluster())
-	case d.me.needsCertificate() && !d.me.CA && d.first() != d.self():
-		return waits("waits for %s to make the CA of the cluster %s", d.first(), d.cluster())
-	case d.me.needsCertificate():
-		return does(doCerts, "", pve.CertificateFile(d.self()), "of the cluster's CA", "makes the certificate of %s", d.self())
 	}
-	in, missing := []string{d.self()}, ""
-	for _, n := range d.p.Others(d.self()) {
-		why := d.missing(n.Name)
-		if why == "" {
-			in = append(in, n.Name)
-		} else if missing == "" {
-			missing = why
-		}
+	if next, open := d.certify(); open {
+		return next
 	}
+	in, missing := d.proven()
 	switch own := d.me.unsettled(d.cluster()); {
 	case missing == "" && own == "" && d.me.Votes == 0 && d.me.Comes && d.added():
 		return does(doVote, "", "quorum_votes of "+d.self(), "1", "%s is whole and gets its vote", d.self())
@@ -221,6 +214,36 @@ func (d decider) member() decision {
 		return waits("%s waits for /etc/pve to synchronise", d.self())
 	}
 	return waits("%s has %d of %d nodes: %s", d.cluster(), len(in), len(d.p.Nodes), missing)
+}
+
+// certify decides on the CA and this node's certificate, while they are open.
+func (d decider) certify() (next decision, open bool) {
+	switch {
+	case d.me.Misfit && d.finishedOnce() != "":
+		return stopped("the CA of %s and its key do not fit each other, so it gives no certificate: put the right key back into /etc/pve/priv (%s has been finished)", d.cluster(), d.finishedOnce()), true
+	case d.me.Misfit && d.mute() != "":
+		return waits("the CA of %s and its key do not fit each other; it is made anew once all nodes answer: %s", d.cluster(), d.mute()), true
+	case d.me.Misfit && d.me.Quorate && d.me.Writable && d.first() == d.self():
+		return does(doRemake, "", pve.RootCA, "and its key", "makes the CA of %s anew, whose halves do not fit each other", d.cluster()), true
+	case d.me.needsCertificate() && !d.me.CA && d.first() != d.self():
+		return waits("waits for %s to make the CA of the cluster %s", d.first(), d.cluster()), true
+	case d.me.needsCertificate():
+		return does(doCerts, "", pve.CertificateFile(d.self()), "of the cluster's CA", "makes the certificate of %s", d.self()), true
+	}
+	return decision{}, false
+}
+
+// proven are the nodes that are proven members, and why the first other is not.
+func (d decider) proven() (in []string, missing string) {
+	in = []string{d.self()}
+	for _, n := range d.p.Others(d.self()) {
+		why := d.missing(n.Name)
+		missing = cmp.Or(missing, why)
+		if why == "" {
+			in = append(in, n.Name)
+		}
+	}
+	return in, missing
 }
 
 // mute is why another node does not say whether it was finished, "" if all do.

@@ -13,6 +13,7 @@ import (
 	"ringboot/firstboot/pve/corosync"
 	"ringboot/firstboot/step"
 	"ringboot/firstboot/trust"
+	"ringboot/profiles"
 )
 
 // keyRequest is what a node says of itself when it asks for the key.
@@ -70,37 +71,20 @@ func (s *Cluster) handOver(ctx context.Context, peer string, req keyRequest) (ke
 	if v.Name != name || v.Key == "" || v.Contrary != "" {
 		return keyAnswer{Wait: fmt.Sprintf("%s has not founded %s yet", s.o.Node, name)}, nil
 	}
+	if req.Have != "" && req.Have != v.Key {
+		return keyAnswer{Refused: otherKey(peer, s.o.Node)}, nil
+	}
+	if req.Have == "" {
+		if no, err := s.permit(ctx, n, v); err != nil || no.Wait+no.Refused != "" {
+			return no, err
+		}
+	}
 	_, conf, err := s.node.ReadConf(pve.ConfFile)
 	if err != nil {
 		return keyAnswer{}, err
 	}
 	if req.Have != "" {
-		if req.Have != v.Key {
-			return keyAnswer{Refused: otherKey(peer, s.o.Node)}, nil
-		}
 		return keyAnswer{Conf: conf}, s.keyed(peer, v.Key)
-	}
-	if slices.Contains(v.Synced, peer) {
-		return keyAnswer{Wait: fmt.Sprintf("%s still sees the old %s: two machines of one name must not run", s.o.Node, peer)}, nil
-	}
-	if n.Added {
-		if !s.o.Admission.Admits(peer, s.fingerprint(peer)) {
-			return keyAnswer{Refused: notAdmitted(s.o.Node, name, peer)}, nil
-		}
-		if why, err := s.grow(ctx, peer); why != "" || err != nil {
-			return keyAnswer{Wait: why}, err
-		}
-		if _, conf, err = s.node.ReadConf(pve.ConfFile); err != nil {
-			return keyAnswer{}, err
-		}
-	}
-	had, err := host.ReadOptional(s.o.Host.Files, keyedFile(peer))
-	if err != nil {
-		return keyAnswer{}, err
-	}
-	first := s.o.Node == s.o.Profile.Nodes[0].Name && string(had) != v.Key && !slices.Contains(v.Known, peer)
-	if !first && !s.o.Admission.Admits(peer, s.fingerprint(peer)) {
-		return keyAnswer{Refused: secondMachine(s.o.Node, name, peer)}, nil
 	}
 	key, err := s.node.Key()
 	if err != nil {
@@ -111,6 +95,32 @@ func (s *Cluster) handOver(ctx context.Context, peer string, req keyRequest) (ke
 	}
 	// No power cut may take back what the other node builds on.
 	return keyAnswer{Key: key, Conf: conf}, s.node.Sync()
+}
+
+// permit says why a node that has no key does not get it, nothing where it does.
+// The configuration has grown by one that is added, then.
+func (s *Cluster) permit(ctx context.Context, n profiles.Node, v view) (no keyAnswer, err error) {
+	peer, name := n.Name, s.o.Profile.Cluster.Name
+	if slices.Contains(v.Synced, peer) {
+		return keyAnswer{Wait: fmt.Sprintf("%s still sees the old %s: two machines of one name must not run", s.o.Node, peer)}, nil
+	}
+	if n.Added {
+		if !s.o.Admission.Admits(peer, s.fingerprint(peer)) {
+			return keyAnswer{Refused: notAdmitted(s.o.Node, name, peer)}, nil
+		}
+		if why, err := s.grow(ctx, peer); why != "" || err != nil {
+			return keyAnswer{Wait: why}, err
+		}
+	}
+	had, err := host.ReadOptional(s.o.Host.Files, keyedFile(peer))
+	if err != nil {
+		return keyAnswer{}, err
+	}
+	first := s.o.Node == s.o.Profile.Nodes[0].Name && string(had) != v.Key && !slices.Contains(v.Known, peer)
+	if !first && !s.o.Admission.Admits(peer, s.fingerprint(peer)) {
+		return keyAnswer{Refused: secondMachine(s.o.Node, name, peer)}, nil
+	}
+	return keyAnswer{}, nil
 }
 
 // fingerprint is that of the key to which a node is bound. The channel lets
