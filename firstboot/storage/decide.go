@@ -2,8 +2,8 @@ package storage
 
 import (
 	"fmt"
+	"maps"
 	"slices"
-	"sort"
 	"strings"
 
 	"ringboot/firstboot/apt"
@@ -113,25 +113,7 @@ func cephConfig(v cephView) (cephDecision, bool) {
 	case v.heir && (!v.hasConf || v.conf.FSID == ""):
 		return cephStop("%s is gone from the finished cluster: if its owner took Ceph out, set ceph.enabled: false in the profile of %s; else bring the file back", pve.CephConf, v.node.Name), false
 	case !v.hasConf || v.conf.FSID == "" || !v.admin:
-		if !v.founder {
-			return cephWait("waits for %s to initialise Ceph", v.profile.Founder().Name), false
-		}
-		for _, name := range sortedNames(v.mute) {
-			return cephWait("Ceph is initialised once all nodes can be asked: %s does not answer (%v)", name, v.mute[name]), false
-		}
-		for _, n := range v.profile.Others(v.node.Name) {
-			p := v.peers[n.Name]
-			if !p.Installed {
-				return cephWait("waits until Ceph is installed on %s", n.Name), false
-			}
-			if p.Release != v.install.Release {
-				return cephStop("%s has Ceph %s, %s has %s: install the same version on all nodes", n.Name, p.Release, v.node.Name, v.install.Release), false
-			}
-		}
-		if !v.meant {
-			return cephDo(cephIntend, pve.CephIntent, "written", "Ceph is about to be initialised"), false
-		}
-		return cephDo(cephInit, pve.CephConf, "networks "+v.public+" and "+v.cluster, "Ceph is to be initialised"), false
+		return cephBegins(v), false
 	case v.conf.PublicNetwork != v.public || v.conf.ClusterNetwork != v.cluster:
 		return cephStop("Ceph runs on %s and %s, the profile wants %s and %s: the addresses of monitors do not change by themselves, set ceph.public_network and ceph.cluster_network as they are",
 			v.conf.PublicNetwork, v.conf.ClusterNetwork, v.public, v.cluster), false
@@ -143,13 +125,27 @@ func cephConfig(v cephView) (cephDecision, bool) {
 	return cephDecision{}, true
 }
 
-func sortedNames[V any](m map[string]V) []string {
-	var out []string
-	for n := range m {
-		out = append(out, n)
+// cephBegins is for the founder to do, once all nodes have the same Ceph.
+func cephBegins(v cephView) cephDecision {
+	if !v.founder {
+		return cephWait("waits for %s to initialise Ceph", v.profile.Founder().Name)
 	}
-	sort.Strings(out)
-	return out
+	for _, name := range slices.Sorted(maps.Keys(v.mute)) {
+		return cephWait("Ceph is initialised once all nodes can be asked: %s does not answer (%v)", name, v.mute[name])
+	}
+	for _, n := range v.profile.Others(v.node.Name) {
+		p := v.peers[n.Name]
+		if !p.Installed {
+			return cephWait("waits until Ceph is installed on %s", n.Name)
+		}
+		if p.Release != v.install.Release {
+			return cephStop("%s has Ceph %s, %s has %s: install the same version on all nodes", n.Name, p.Release, v.node.Name, v.install.Release)
+		}
+	}
+	if !v.meant {
+		return cephDo(cephIntend, pve.CephIntent, "written", "Ceph is about to be initialised")
+	}
+	return cephDo(cephInit, pve.CephConf, "networks "+v.public+" and "+v.cluster, "Ceph is to be initialised")
 }
 
 // before are the nodes with a monitor whose turn comes before this node's.
@@ -187,23 +183,32 @@ func cephMonitor(v cephView) (cephDecision, bool) {
 	case v.conf.Has(section):
 		return of(cephWait("the monitor of %s runs and is not in quorum with the others: TCP ports 3300 and 6789 must be open on %s between all nodes", v.node.Name, v.public))
 	}
-	for _, name := range v.before() {
-		if v.answers && v.heir && v.node.Added && !slices.Contains(v.health.Quorum, name) && !v.conf.Has("mon."+name) {
-			d := cephDo(cephAskMon, "mon."+name, "in quorum", "%d nodes have %d monitors, and %s, which has none, is asked to make its own", len(v.profile.Nodes), len(v.profile.Monitors()), name)
-			d.node = name
-			return d, false
-		}
-		if !v.answers || !slices.Contains(v.health.Quorum, name) {
-			return of(cephWait("waits for its turn: the monitor of %s is not in quorum yet", name))
-		}
-		if !v.managers.Has(name) {
-			return of(cephWait("waits for its turn: the manager of %s is not there yet", name))
-		}
+	if d, ok := v.turn(); !ok {
+		return d, false
 	}
 	if v.mon.Dir {
 		return of(cephDo(cephCleanMon, section, "gone, then made anew", "the monitor of %s was made by half", v.node.Name))
 	}
 	return of(cephDo(cephMakeMon, section, "in quorum", "%s gets its monitor", v.node.Name))
+}
+
+// turn reports whether it is this node's turn to make a monitor, else what comes
+// before it.
+func (v cephView) turn() (d cephDecision, ok bool) {
+	for _, name := range v.before() {
+		if v.answers && v.heir && v.node.Added && !slices.Contains(v.health.Quorum, name) && !v.conf.Has("mon."+name) {
+			d = cephDo(cephAskMon, "mon."+name, "in quorum", "%d nodes have %d monitors, and %s, which has none, is asked to make its own", len(v.profile.Nodes), len(v.profile.Monitors()), name)
+			d.node = name
+			return d, false
+		}
+		if !v.answers || !slices.Contains(v.health.Quorum, name) {
+			return cephWait("waits for its turn: the monitor of %s is not in quorum yet", name), false
+		}
+		if !v.managers.Has(name) {
+			return cephWait("waits for its turn: the manager of %s is not there yet", name), false
+		}
+	}
+	return cephDecision{}, true
 }
 
 func cephManager(v cephView) (cephDecision, bool) {
@@ -254,32 +259,36 @@ func cephDisks(v cephView) (cephDecision, bool) {
 	if v.disks.wait != "" {
 		return cephWait("%s", v.disks.wait), false
 	}
+	for _, open := range []func(cephView) (cephDecision, bool){downOSD, halfOSD, lostOSD} {
+		if d, ok := open(v); ok {
+			return d, false
+		}
+	}
+	return cephDecision{}, true
+}
+
+// downOSD is what there is to do for the first OSD on a disk here that is not up.
+func downOSD(v cephView) (out cephDecision, down bool) {
 	for _, d := range v.disks.disks {
 		known := slices.ContainsFunc(v.tree, func(o pve.TreeOSD) bool { return o.ID == d.osd })
 		if !known && d.rest != nil {
 			return cephStop("%s of %s holds OSD %d, whose number was taken out of the cluster meanwhile: ceph-volume lvm zap --destroy %s has it made anew",
-				label(d.disk), v.node.Name, d.osd, d.disk.Device), false
+				label(d.disk), v.node.Name, d.osd, d.disk.Device), true
 		}
 		if !known {
 			return cephStop("%s of %s holds OSD %d, whose number was taken out of the cluster meanwhile: put %q on the wipe list of %s to make it anew, or take the disk out",
-				label(d.disk), v.node.Name, d.osd, d.disk.Serial, v.node.Name), false
+				label(d.disk), v.node.Name, d.osd, d.disk.Serial, v.node.Name), true
 		}
 		if !slices.ContainsFunc(v.tree, func(o pve.TreeOSD) bool { return o.ID == d.osd && o.Host == v.node.Name && o.Up && o.Weight > 0 }) {
 			if flag := frozen(v.health); flag != "" {
-				return cephWait("OSD %d on %s is not up, and %s is set, as by somebody who works on it: start it, or ceph osd unset %s", d.osd, label(d.disk), flag, flag), false
+				return cephWait("OSD %d on %s is not up, and %s is set, as by somebody who works on it: start it, or ceph osd unset %s", d.osd, label(d.disk), flag, flag), true
 			}
-			out := cephDo(cephActivate, fmt.Sprintf("osd.%d", d.osd), "up", "OSD %d on %s is not up", d.osd, label(d.disk))
+			out = cephDo(cephActivate, fmt.Sprintf("osd.%d", d.osd), "up", "OSD %d on %s is not up", d.osd, label(d.disk))
 			out.osd = d.osd
-			return out, false
+			return out, true
 		}
 	}
-	if d, ok := halfOSD(v); ok {
-		return d, false
-	}
-	if d, ok := lostOSD(v); ok {
-		return d, false
-	}
-	return cephDecision{}, true
+	return out, false
 }
 
 func cephPool(v cephView) (cephDecision, bool) {
@@ -317,52 +326,9 @@ func cephPool(v cephView) (cephDecision, bool) {
 	return cephDo(cephAddStorage, "storage "+name, "rbd", "the pool %s has no storage entry", name), false
 }
 
-func cephFS(v cephView) (cephDecision, bool) {
-	if !v.profile.Ceph.CephFS {
-		return cephDecision{}, true
-	}
-	of := func(d cephDecision) (cephDecision, bool) { d.kind = "mds"; return d, false }
-	section := "mds." + v.node.Name
-	listed, there := v.conf.Has(section), slices.Contains(v.filesystems, cephFSName)
-	if v.watches() && (!v.mds.Active || !listed && !there) {
-		for _, name := range v.before() {
-			if !v.conf.Has("mds." + name) { // its creation takes no lock on ceph.conf
-				return of(cephWait("waits for the metadata server of %s", name))
-			}
-		}
-		switch {
-		case listed && v.mds.Keyring:
-			return of(cephDo(cephStartMDS, section, "running", "the metadata server of %s does not run", v.node.Name))
-		case listed || v.mds.Dir: // nothing lies in it but a key, which is made anew
-			return of(cephDo(cephCleanMDS, section, "gone, then made anew", "the metadata server of %s was made by half", v.node.Name))
-		}
-		return of(cephDo(cephMakeMDS, section, "running", "%s gets its metadata server", v.node.Name))
-	}
-	if v.heir || there && v.storages[cephFSName] == "cephfs" {
-		return cephDecision{}, true
-	}
-	if !v.founder {
-		return cephWait("waits for %s to make CephFS", v.profile.Founder().Name), false
-	}
-	for _, n := range v.profile.Monitors() {
-		if !there && !v.conf.Has("mds."+n.Name) {
-			return cephWait("CephFS waits for the metadata server of %s", n.Name), false
-		}
-	}
-	_, data := v.pool(cephFSName + "_data")
-	_, meta := v.pool(cephFSName + "_metadata")
-	switch {
-	case there:
-		return cephDo(cephAddFSStorage, "storage "+cephFSName, "cephfs", "CephFS has no storage entry"), false
-	case data || meta:
-		return cephDo(cephFinishFS, "CephFS "+cephFSName, "made", "CephFS was made by half"), false
-	}
-	return cephDo(cephMakeFS, "CephFS "+cephFSName, "made", "CephFS is to be made"), false
-}
-
 func cephHealthy(v cephView) cephDecision {
 	if len(v.mute) > 0 {
-		name := sortedNames(v.mute)[0]
+		name := slices.Sorted(maps.Keys(v.mute))[0]
 		return cephWait("Ceph is judged once all nodes can be asked: %s does not answer (%v)", name, v.mute[name])
 	}
 	now := JudgeHealth(v.health, v.allOSDs())

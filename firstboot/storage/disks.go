@@ -31,49 +31,29 @@ type osdPlan struct {
 	risks    []string // named weaknesses
 }
 
-// create lists the disks that get an OSD now; adopt tells whether an OSD of
-// this cluster lies on a disk already.
 func (p osdPlan) expected() int { return len(p.disks) }
 
 // judgeDisks decides what each disk becomes. is tells whether a disk is the
 // one that the profile names. It is pure: what it says is what happens.
 func judgeDisks(n profiles.Node, minOSDs int, fsid string, disks []pve.ListedDisk, volumes []pve.Volume, is func(pve.ListedDisk, profiles.DiskName) bool, content func(pve.ListedDisk) string) osdPlan {
 	var p osdPlan
-	owner := map[string]pve.Volume{}
+	on := judge{n, fsid, map[string]pve.Volume{}, is, content}
 	for _, v := range volumes {
 		for _, d := range v.Devices {
-			owner[d] = v
+			on.owner[d] = v
 		}
 	}
-	root := func(d pve.ListedDisk) bool {
-		return slices.ContainsFunc(n.SystemDisks(), func(by profiles.DiskName) bool { return is(d, by) }) || strings.Contains(d.Used, "mounted")
+	p.disks = p.choose(n, disks, on.fits, is)
+	if why := twins(n, disks, p.disks, on.root); why != "" {
+		return osdPlan{stop: why, wait: p.wait}
 	}
-	chosen := p.choose(n, disks, func(d pve.ListedDisk) bool {
-		v, owned := owner[d.Device]
-		return !root(d) && !blockdb.Named(n, d, is) && d.Apart == "" && d.Bytes >= profiles.LeastOSD && (d.Blank() || owned && v.FSID == fsid && fsid != "")
-	}, is)
-	if why := twins(n, disks, chosen, root); why != "" {
-		p.stop = why
-		return p
-	}
-	for i := range chosen {
-		c := &chosen[i]
-		v, owned := owner[c.disk.Device]
-		switch own := owned && v.FSID == fsid && fsid != ""; {
-		case root(c.disk):
-			p.stop = fmt.Sprintf("%s of %s is the disk that the system runs from and never becomes an OSD: correct osd_disks", label(c.disk), n.Name)
-		case own:
-			c.osd = v.OSD
-		case c.disk.Blank() && !owned:
-		case slices.Contains(n.Wipe, c.disk.Serial) && c.disk.Serial != "":
-			c.wipe = true
-		default:
-			p.stop = inUse(n, c.disk, v, owned, content)
+	for i := range p.disks {
+		if why := on.becomes(&p.disks[i]); why != "" {
+			p.stop = why
 		}
-		p.risks = append(p.risks, c.weaknesses(n)...)
+		p.risks = append(p.risks, p.disks[i].weaknesses(n)...)
 	}
-	p.disks = chosen
-	has := len(chosen)
+	has := len(p.disks)
 	if n.WantsRest() {
 		has++
 	}
@@ -81,6 +61,49 @@ func judgeDisks(n profiles.Node, minOSDs int, fsid string, disks []pve.ListedDis
 		p.wait = fmt.Sprintf("%s has %s for Ceph, the profile wants %d: add blank disks of at least 100 GB, or name used ones and consent to erase them", n.Name, count(has, "disk"), max(1, minOSDs))
 	}
 	return p
+}
+
+// judge is what one node's disks are judged by.
+type judge struct {
+	n       profiles.Node
+	fsid    string
+	owner   map[string]pve.Volume // device to what Ceph has on it
+	is      func(pve.ListedDisk, profiles.DiskName) bool
+	content func(pve.ListedDisk) string
+}
+
+// root reports whether the system runs from a disk.
+func (j judge) root(d pve.ListedDisk) bool {
+	return slices.ContainsFunc(j.n.SystemDisks(), func(by profiles.DiskName) bool { return j.is(d, by) }) || strings.Contains(d.Used, "mounted")
+}
+
+// own reports whether an OSD of this cluster lies on a disk.
+func (j judge) own(d pve.ListedDisk) bool {
+	v, owned := j.owner[d.Device]
+	return owned && v.FSID == j.fsid && j.fsid != ""
+}
+
+// fits reports whether a disk that nobody named may become an OSD.
+func (j judge) fits(d pve.ListedDisk) bool {
+	return !j.root(d) && !blockdb.Named(j.n, d, j.is) && d.Apart == "" && d.Bytes >= profiles.LeastOSD && (d.Blank() || j.own(d))
+}
+
+// becomes settles what is done with a disk that was chosen, or says why a person must.
+func (j judge) becomes(c *osdDisk) (stop string) {
+	n := j.n
+	v, owned := j.owner[c.disk.Device]
+	switch {
+	case j.root(c.disk):
+		return fmt.Sprintf("%s of %s is the disk that the system runs from and never becomes an OSD: correct osd_disks", label(c.disk), n.Name)
+	case j.own(c.disk):
+		c.osd = v.OSD
+	case c.disk.Blank() && !owned:
+	case slices.Contains(n.Wipe, c.disk.Serial) && c.disk.Serial != "":
+		c.wipe = true
+	default:
+		return inUse(n, c.disk, v, owned, j.content)
+	}
+	return ""
 }
 
 // inUse says whose a disk is that nobody consented to erase, and what to do.

@@ -82,7 +82,7 @@ var faults = []fault{
 	return files.Remove(confLock)`,
 		matrix, "TestTheConfigurationIsLocked", false},
 	{"the disk of the system becomes an OSD", "firstboot/storage/disks.go",
-		`case root(c.disk):`, `case root(c.disk) && c.disk.Serial == "":`,
+		`case j.root(c.disk):`, `case j.root(c.disk) && c.disk.Serial == "":`,
 		"firstboot/storage", "TestWhichDisksAreTaken", false},
 	{"a pool that one copy can write to is left so", "firstboot/pve/cephstate.go",
 		`p.MinSize == 2 &&`, `p.MinSize >= 1 &&`,
