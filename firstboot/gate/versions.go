@@ -47,33 +47,10 @@ func (s *Gate) sets(all []told) (v step.Verdict, ok bool) {
 		return step.Stop(stop), false
 	}
 	v.Risks = kernelRisks(all)
-	measure := all
 	joined := members(all)
-	if len(joined) > 0 {
-		measure = joined
-	}
-	var wrong, ahead []string
-	set, own := map[string]string{}, false // of the members; this node has another
-	behind := map[string]string{}          // node to why it stays so
-	for _, name := range packagesOf(all) {
-		want := newest(measure, name)
-		for _, t := range all {
-			have := t.facts.Versions[name]
-			set[name] = want.facts.Versions[name]
-			words := fmt.Sprintf("%s want %s (%s), have %s (%s)", name, want.facts.Versions[name], want.node, known(have), t.node)
-			switch order := apt.Compare(have, want.facts.Versions[name]); {
-			case have == "" && !slices.Contains(must, name), order == 0:
-			case order > 0:
-				ahead = append(ahead, words)
-				own = own || t.node == s.o.Node
-			default:
-				own = own || t.node == s.o.Node
-				wrong = append(wrong, words)
-				behind[t.node] = t.facts.Stuck
-			}
-		}
-	}
-	text := "versions differ: " + few(append(slices.Clone(wrong), ahead...))
+	set, wrong, ahead, behind := compare(all, joined)
+	own := slices.ContainsFunc(slices.Concat(wrong, ahead), func(d difference) bool { return d.node == s.o.Node })
+	text := "versions differ: " + few(slices.Concat(wrong, ahead))
 	if own && s.o.Packages != nil && s.o.Packages.Due(true) {
 		if s.update = true; len(joined) == 0 {
 			return step.Do(text+": this node brings its packages up to date", step.Change{Object: "packages", Want: "those of all nodes"}), false
@@ -100,6 +77,38 @@ func (s *Gate) sets(all []told) (v step.Verdict, ok bool) {
 	return step.Wait(fmt.Sprintf("%s: %s is to bring its packages up to date", text, strings.Join(slices.Sorted(maps.Keys(behind)), ", "))), false
 }
 
+// difference is a package of which a node has another version than is wanted.
+type difference struct{ node, words string }
+
+// compare holds the packages of all nodes against the newest that the members
+// have, or where there are none, the nodes: the set that is wanted, who has older
+// and newer ones, and why whoever is behind stays so.
+func compare(all, joined []told) (set map[string]string, wrong, ahead []difference, behind map[string]string) {
+	measure := all
+	if len(joined) > 0 {
+		measure = joined
+	}
+	set, behind = map[string]string{}, map[string]string{}
+	for _, name := range packagesOf(all) {
+		newest := newest(measure, name)
+		want := newest.facts.Versions[name]
+		set[name] = want
+		for _, t := range all {
+			have := t.facts.Versions[name]
+			d := difference{t.node, fmt.Sprintf("%s want %s (%s), have %s (%s)", name, want, newest.node, known(have), t.node)}
+			switch order := apt.Compare(have, want); {
+			case have == "" && !slices.Contains(must, name), order == 0:
+			case order > 0:
+				ahead = append(ahead, d)
+			default:
+				wrong = append(wrong, d)
+				behind[t.node] = t.facts.Stuck
+			}
+		}
+	}
+	return set, wrong, ahead, behind
+}
+
 // must are the packages that every node says it has.
 var must = []string{versionManager, versionCorosync}
 
@@ -120,7 +129,11 @@ func newest(all []told, name string) told {
 	return slices.MaxFunc(all, func(a, b told) int { return apt.Compare(a.facts.Versions[name], b.facts.Versions[name]) })
 }
 
-func few(words []string) string {
+func few(all []difference) string {
+	var words []string
+	for _, d := range all {
+		words = append(words, d.words)
+	}
 	if len(words) > mostNamed {
 		return strings.Join(words[:mostNamed], "; ") + fmt.Sprintf(" and %d more", len(words)-mostNamed)
 	}
