@@ -138,9 +138,6 @@ func (s Sight) take(d *Disk, k kind) string {
 	twin := func(o pve.ListedDisk) bool {
 		return o.Device != disk.Device && o.Serial == disk.Serial && disk.Serial != ""
 	}
-	ours, others := s.parts(disk.Device)
-	group := s.Groups[disk.Device]
-	unused, clean := group.Unused()
 	switch {
 	case slices.ContainsFunc(n.SystemDisks(), func(by profiles.DiskName) bool { return s.Is(disk, by) }) || strings.Contains(disk.Used, "mounted"):
 		return fmt.Sprintf("%s of %s is the disk that the system runs from, and takes no part of an OSD: correct %s", label(disk), n.Name, k.key)
@@ -152,6 +149,18 @@ func (s Sight) take(d *Disk, k kind) string {
 		return s.FSID != "" && v.FSID == s.FSID && slices.Contains(v.Devices, disk.Device)
 	}):
 		return fmt.Sprintf("%s of %s is an OSD of this cluster, and %s names it for parts of others: correct it, or take that OSD out first", label(disk), n.Name, k.key)
+	}
+	return s.clear(d, k)
+}
+
+// clear says what on a disk keeps it from being taken, "" if nothing does; what
+// goes first is written down in d.
+func (s Sight) clear(d *Disk, k kind) string {
+	disk, n := d.Disk, s.Node
+	ours, others := s.parts(disk.Device)
+	group := s.Groups[disk.Device]
+	unused, clean := group.Unused()
+	switch {
 	case disk.Blank() && ours+others == 0:
 	case others == 0 && disk.Used == lvm && clean && (ours > 0 || len(unused) == len(group.Volumes)):
 		for _, v := range unused {
