@@ -86,9 +86,12 @@ const steps = "firstboot/step firstboot/host profiles "
 // permits and nobody uses is stale, and fails.
 var arrows = map[string]room{
 	"ringboot":                              {"", "the root holds rules only"},
-	"ringboot/profiles":                     {"profiles/fault profiles/spelling", "everything else reads profiles, so it can read nothing"},
+	"ringboot/profiles":                     {"profiles/diskname profiles/fault profiles/spelling profiles/sshkey", "everything else reads profiles, so it can read nothing"},
 	"ringboot/profiles/pick":                {"", "the installer's rules are pure"},
 	"ringboot/profiles/medium":              {"profiles", "formats that builder and node both read"},
+	"ringboot/profiles/inventory":           {"profiles", "a profile in Ansible's form knows no node"},
+	"ringboot/profiles/diskname":            {"", "names of disks are pure"},
+	"ringboot/profiles/sshkey":              {"", "a format is pure"},
 	"ringboot/profiles/change":              {"profiles", "it compares profiles and knows no node"},
 	"ringboot/profiles/spelling":            {"", "the installer's rules about words are pure"},
 	"ringboot/profiles/fault":               {"", "an exit code and its sentence need nothing"},

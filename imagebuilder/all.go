@@ -20,7 +20,7 @@ var allSeedPath = path.Join(packagesDir, seedName+"1_all.deb")
 
 // ticketOf is the ticket of one node on a medium for all.
 func ticketOf(node string) string {
-	return strings.TrimSuffix(profiles.TicketFile, ".env") + "-" + node + ".env"
+	return strings.TrimSuffix(medium.TicketFile, ".env") + "-" + node + ".env"
 }
 
 // filesForAll makes a medium for all nodes: the answers and seeds of all lie in a
@@ -64,7 +64,7 @@ func (r Request) filesForAll(plan profiles.Hashes) ([]file, string, error) {
 		store = append(store, fill(answers[i], answerLen)...)
 		store = append(store, seed...)
 	}
-	menu, err := r.menu(guard.Options{Node: "one node after the other", Erases: "the disk that is proven on each machine", TicketFile: profiles.TicketFile, Tickets: tickets})
+	menu, err := r.menu(guard.Options{Node: "one node after the other", Erases: "the disk that is proven on each machine", TicketFile: medium.TicketFile, Tickets: tickets})
 	if err != nil {
 		return nil, "", err
 	}
@@ -81,7 +81,7 @@ func (r Request) filesToLook(profiles.Hashes) ([]file, string, error) {
 	if r.Preflight == nil {
 		return nil, "", fault.Refused.Errorf("a medium that only looks is nothing without preflight")
 	}
-	menu, err := r.menu(guard.Options{Node: "nothing", Erases: "nothing", TicketFile: profiles.TicketFile, Looks: true})
+	menu, err := r.menu(guard.Options{Node: "nothing", Erases: "nothing", TicketFile: medium.TicketFile, Looks: true})
 	if err != nil {
 		return nil, "", err
 	}

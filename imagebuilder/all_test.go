@@ -12,7 +12,6 @@ import (
 	"ringboot/imagebuilder"
 	"ringboot/imagebuilder/inspect"
 	"ringboot/imagebuilder/iso9660"
-	"ringboot/profiles"
 	"ringboot/profiles/medium"
 	"ringboot/rehearsal/base"
 )
@@ -163,7 +162,7 @@ func TestTheHistoryOfAStick(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	spent := profiles.Ticket{State: profiles.TicketSpent, Node: "frege", ClusterID: "c0ffee", Date: "2026-11-26", By: "installer"}
+	spent := medium.Ticket{State: medium.TicketSpent, Node: "frege", ClusterID: "c0ffee", Date: "2026-11-26", By: "installer"}
 	if err := table.Ticket["frege"].Fill(f, spent.Encode()); err != nil {
 		t.Fatal(err)
 	}

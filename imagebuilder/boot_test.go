@@ -15,6 +15,7 @@ import (
 	"ringboot/imagebuilder/agent"
 	"ringboot/imagebuilder/iso9660"
 	"ringboot/profiles"
+	"ringboot/profiles/medium"
 	"ringboot/rehearsal/base"
 	"ringboot/rehearsal/need"
 	"ringboot/rehearsal/qemu"
@@ -72,11 +73,11 @@ func spent(t *testing.T, path string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := img.Lookup(profiles.TicketFile)
+	file, err := img.Lookup(medium.TicketFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.WriteAt(mark(profiles.TicketSpent), file.Extents[0].Off); err != nil {
+	if _, err := f.WriteAt(mark(medium.TicketSpent), file.Extents[0].Off); err != nil {
 		t.Fatal(err)
 	}
 	return copied
@@ -84,7 +85,7 @@ func spent(t *testing.T, path string) string {
 
 // mark is a ticket or mark of frege.
 func mark(state string) []byte {
-	return profiles.Ticket{State: state, Node: "frege", ClusterID: "0123456789abcdef", Date: "2026-11-23", By: "installer"}.Encode()
+	return medium.Ticket{State: state, Node: "frege", ClusterID: "0123456789abcdef", Date: "2026-11-23", By: "installer"}.Encode()
 }
 
 // named is the disk that most machines here have.
@@ -170,10 +171,10 @@ func installedDisk(t *testing.T, marked bool) string {
 	command("mcopy", "-i", at, loader, "::/EFI/proxmox/grubx64.efi")
 	if marked {
 		file := filepath.Join(dir, "installed.env")
-		if err := os.WriteFile(file, mark(profiles.TicketSpent), 0o600); err != nil {
+		if err := os.WriteFile(file, mark(medium.TicketSpent), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		command("mcopy", "-i", at, file, "::"+profiles.MarkFile)
+		command("mcopy", "-i", at, file, "::"+medium.MarkFile)
 	}
 	if _, err := f.WriteAt(bootCode(), 0); err != nil {
 		t.Fatal(err)

@@ -230,11 +230,11 @@ func (r Request) files(plan profiles.Hashes) (all []file, id string, err error) 
 		return nil, "", err
 	}
 	seed.secret = true
-	menu, err := r.menu(guard.Options{Node: r.Node, Erases: ErasesAll(n), TicketFile: profiles.TicketFile})
+	menu, err := r.menu(guard.Options{Node: r.Node, Erases: ErasesAll(n), TicketFile: medium.TicketFile})
 	if err != nil {
 		return nil, "", err
 	}
-	spent := r.add(profiles.TicketFile, r.armed(r.Node))
+	spent := r.add(medium.TicketFile, r.armed(r.Node))
 	spent.changes = true
 	answers := r.add(AnswerPath, toml)
 	answers.secret = true
@@ -270,7 +270,7 @@ func (r Request) own(plan profiles.Hashes) ([]byte, deb.Package, error) {
 
 // menu makes the mode file and the boot menu.
 func (r Request) menu(o guard.Options) ([]file, error) {
-	o.AfterInstall, o.MarkFile, o.Seconds = r.Profile.Install.AfterInstall, profiles.MarkFile, menuSeconds
+	o.AfterInstall, o.MarkFile, o.Seconds = r.Profile.Install.AfterInstall, medium.MarkFile, menuSeconds
 	o.Serial, o.Words, o.Again = r.Serial, r.Words, medium.Again
 	if r.Preflight != nil {
 		o.Rider = RidePath
@@ -292,7 +292,7 @@ func (r Request) add(path string, content []byte) file {
 
 // armed is a node's ticket as it leaves here.
 func (r Request) armed(node string) []byte {
-	return profiles.Ticket{State: profiles.TicketArmed, Node: node, ClusterID: profiles.ClusterID(r.Keyring.CADER)}.Encode()
+	return medium.Ticket{State: medium.TicketArmed, Node: node, ClusterID: profiles.ClusterID(r.Keyring.CADER)}.Encode()
 }
 
 // menuHook is all that is left of the stock menu at its old place. GRUB may

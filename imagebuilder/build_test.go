@@ -18,6 +18,7 @@ import (
 	"ringboot/imagebuilder/keyring"
 	"ringboot/imagebuilder/manifest"
 	"ringboot/profiles"
+	"ringboot/profiles/medium"
 	"ringboot/rehearsal/base"
 	"ringboot/rehearsal/need"
 )
@@ -207,8 +208,8 @@ func TestWhatIsOnTheImage(t *testing.T) {
 	if files[manifest.Path] != string(image.ManifestText) {
 		t.Error("the manifest in the image is not the one beside it")
 	}
-	ticket, err := profiles.ParseTicket([]byte(files["/ringboot.env"]))
-	if err != nil || ticket.State != profiles.TicketArmed || ticket.Node != "frege" || ticket.ClusterID != profiles.ClusterID(r.Keyring.CADER) {
+	ticket, err := medium.ParseTicket([]byte(files["/ringboot.env"]))
+	if err != nil || ticket.State != medium.TicketArmed || ticket.Node != "frege" || ticket.ClusterID != profiles.ClusterID(r.Keyring.CADER) {
 		t.Errorf("ticket: %+v, %v", ticket, err)
 	}
 	for path, wants := range map[string][]string{

@@ -12,6 +12,7 @@ import (
 	"ringboot/imagebuilder/deb"
 	"ringboot/imagebuilder/keyring"
 	"ringboot/profiles"
+	"ringboot/profiles/inventory"
 )
 
 // PlaybookFile is one file beside the playbook.
@@ -25,12 +26,12 @@ type PlaybookFile struct {
 // variables in the profile's own words, one file of secrets per node that
 // ansible-vault can encrypt, and the agent's package.
 func Playbook(p *profiles.Profile, k *keyring.Keyring, agent *io.SectionReader, builder string) ([]PlaybookFile, error) {
-	inventory, err := p.AnsibleFiles()
+	files, err := inventory.Files(p)
 	if err != nil {
 		return nil, err
 	}
 	var out []PlaybookFile
-	for path, content := range inventory {
+	for path, content := range files {
 		out = append(out, PlaybookFile{path, content, 0o644})
 	}
 	peers, err := peerKeys(k)

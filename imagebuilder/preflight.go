@@ -164,7 +164,7 @@ func (r Request) table(img *iso9660.Image, id string, files []file) (medium.Tabl
 	want := map[string]*medium.Place{medium.PlacesFile: &t.Log, AnswerPath: &t.Answer}
 	tickets := map[string]string{}
 	if r.Node != "" {
-		tickets[r.Node] = profiles.TicketFile
+		tickets[r.Node] = medium.TicketFile
 	}
 	for _, f := range files {
 		if strings.HasPrefix(path.Base(f.Path), seedName) {

@@ -13,6 +13,7 @@ import (
 
 	"ringboot/imagebuilder/iso9660"
 	"ringboot/profiles"
+	"ringboot/profiles/medium"
 	"ringboot/rehearsal/need"
 	"ringboot/rehearsal/qemu"
 )
@@ -80,7 +81,7 @@ func edges(t *testing.T, disk string) string {
 	return fmt.Sprintf("%x %d %s", sha256.Sum256(b[:n]), is.Size(), out)
 }
 
-func ticketOf(t *testing.T, stick string) profiles.Ticket {
+func ticketOf(t *testing.T, stick string) medium.Ticket {
 	t.Helper()
 	content, err := os.ReadFile(stick)
 	if err != nil {
@@ -90,11 +91,11 @@ func ticketOf(t *testing.T, stick string) profiles.Ticket {
 	if err != nil {
 		t.Fatal(err)
 	}
-	block, err := img.ReadFile(profiles.TicketFile, profiles.TicketSize)
+	block, err := img.ReadFile(medium.TicketFile, medium.TicketSize)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ticket, err := profiles.ParseTicket(block)
+	ticket, err := medium.ParseTicket(block)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +111,7 @@ func TestADiskThatTheFirmwareHidesIsNotInstalledOver(t *testing.T) {
 	stick, disk := copied(t, path), installedDisk(t, true)
 	// The mark of another cluster would stop; this one is of the image's.
 	id := ticketOf(t, stick).ClusterID
-	remark(t, disk, profiles.Ticket{State: profiles.TicketSpent, Node: "frege", ClusterID: id, Date: "2026-11-23", By: "installer"})
+	remark(t, disk, medium.Ticket{State: medium.TicketSpent, Node: "frege", ClusterID: id, Date: "2026-11-23", By: "installer"})
 	before := edges(t, disk)
 	ctx, cancel := context.WithTimeout(t.Context(), vmTimeout)
 	defer cancel()
@@ -124,19 +125,19 @@ func TestADiskThatTheFirmwareHidesIsNotInstalledOver(t *testing.T) {
 	if edges(t, disk) != before {
 		t.Error("something was written to the installed disk")
 	}
-	if ticket := ticketOf(t, stick); ticket.State != profiles.TicketSpent || ticket.By != "preflight" {
+	if ticket := ticketOf(t, stick); ticket.State != medium.TicketSpent || ticket.By != "preflight" {
 		t.Errorf("the ticket is %+v", ticket)
 	}
 }
 
 // remark replaces the mark on a disk of installedDisk.
-func remark(t *testing.T, disk string, ticket profiles.Ticket) {
+func remark(t *testing.T, disk string, ticket medium.Ticket) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "installed.env")
 	if err := os.WriteFile(file, ticket.Encode(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("mcopy", "-o", "-i", disk+"@@1048576", file, "::"+profiles.MarkFile).CombinedOutput(); err != nil {
+	if out, err := exec.Command("mcopy", "-o", "-i", disk+"@@1048576", file, "::"+medium.MarkFile).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"ringboot/imagebuilder/answer"
 	"ringboot/profiles"
+	"ringboot/profiles/diskname"
 	"ringboot/profiles/fault"
 )
 
@@ -117,11 +118,11 @@ func list(names []string) string {
 
 // disksOf are the disks of an inventory that a name of the profile means.
 func disksOf(d profiles.DiskName, all []answer.Device) []string {
-	props, _ := profiles.ByIDProperties(d.ByID)
+	props, _ := diskname.Properties(d.ByID)
 	var out []string
 	for _, have := range all {
 		fits := d.Kernel != "" && path.Base(have.Name) == d.Kernel
-		fits = fits || profiles.SameSerial(d.Serial, have.Properties["ID_SERIAL"], have.Properties["ID_SERIAL_SHORT"])
+		fits = fits || diskname.SameSerial(d.Serial, have.Properties["ID_SERIAL"], have.Properties["ID_SERIAL_SHORT"])
 		for _, p := range props {
 			fits = fits || d.ByID != "" && have.Properties[p.Name] == p.Value
 		}

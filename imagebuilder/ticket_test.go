@@ -41,7 +41,7 @@ func TestTheAgentBurnsTheTicketOfTheImage(t *testing.T) {
 	}
 	who := ticket.Who{Node: "frege", ClusterID: id, By: "installer", Now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
 	got, err := ticket.Burn(f, who)
-	if err != nil || got.State != profiles.TicketSpent {
+	if err != nil || got.State != medium.TicketSpent {
 		t.Fatalf("ticket: %+v, %v", got, err)
 	}
 	result, err := inspect.Verify(t.Context(), f, image.Size()+8<<20, inspect.Options{})
@@ -52,11 +52,11 @@ func TestTheAgentBurnsTheTicketOfTheImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	block, err := img.ReadFile(profiles.TicketFile, profiles.TicketSize)
+	block, err := img.ReadFile(medium.TicketFile, medium.TicketSize)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if read, err := profiles.ParseTicket(block); err != nil || read.String() != "spent on 2026-11-23 by the installer of frege" {
+	if read, err := medium.ParseTicket(block); err != nil || read.String() != "spent on 2026-11-23 by the installer of frege" {
 		t.Errorf("the ticket reads %q, %v", read, err)
 	}
 	// Once the node is bound, nothing that is secret lies on the stick any more.

@@ -1,7 +1,6 @@
 package profiles
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"reflect"
@@ -9,6 +8,7 @@ import (
 	"strings"
 
 	"ringboot/profiles/spelling"
+	"ringboot/profiles/sshkey"
 )
 
 // checker holds the rules that need more than one value.
@@ -168,7 +168,7 @@ func (c *checker) users() {
 		at := fmt.Sprintf("users[%d]", i)
 		names.add(c, at+".name", u.Name, "name")
 		for j, k := range u.Keys {
-			if _, err := publicKeys(k); err != nil {
+			if _, err := sshkey.All(k); err != nil {
 				c.at(fmt.Sprintf("%s.keys[%d]", at, j), "%v", err)
 			}
 		}
@@ -218,33 +218,4 @@ func (c *checker) rest() {
 			}
 		}
 	}
-}
-
-// publicKeys splits a text into OpenSSH public keys.
-func publicKeys(text string) ([]string, error) {
-	var out []string
-	for _, line := range strings.Split(text, "\n") {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		if strings.Contains(line, "PRIVATE KEY") {
-			return nil, errors.New("this is a private key; give the public one, which ends in .pub")
-		}
-		if !publicKey(line) {
-			return nil, fmt.Errorf("%q is no OpenSSH public key; copy the whole line of a .pub file", shorten(line))
-		}
-		out = append(out, line)
-	}
-	if len(out) == 0 {
-		return nil, errors.New("there is no public key in it; copy the line of a .pub file")
-	}
-	return out, nil
-}
-
-func shorten(s string) string {
-	if len(s) > 40 {
-		return s[:40] + "..."
-	}
-	return s
 }

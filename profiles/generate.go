@@ -1,3 +1,3 @@
 package profiles
 
-//go:generate go test -run TestGeneratedFiles -update .
+//go:generate go test -run TestGeneratedFiles -update . ./inventory

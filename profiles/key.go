@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"ringboot/profiles/diskname"
 	"ringboot/profiles/spelling"
 )
 
@@ -120,24 +121,24 @@ func nodeKeys() []key {
 		{path: "nodes[].machine.uuid", doc: "UUID that the firmware gives the machine (`product_uuid` of DMI).", pattern: `[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}`, says: "a UUID such as 03000200-0400-0500-0006-000700080009"},
 		{path: "nodes[].root_disk", doc: "The disk that is erased and gets the system. Exactly one of its keys is set. Left out: the only blank disk of the smallest size, which is looked for on the machine before anything is erased."},
 		{path: "nodes[].root_disk.serial", doc: "Serial number as `udevadm info` shows it (`ID_SERIAL_SHORT` or `ID_SERIAL`), exact. The safe way. No disk with another serial is erased; two disks behind cheap USB bridges, and two namespaces of one NVMe disk, can have the same.", taken: spelling.Serial},
-		{path: "nodes[].root_disk.by_id", doc: "Name below /dev/disk/by-id, of a whole disk. An NVMe disk may have its name with or without the `_1` of its namespace.", pattern: fileForm, says: "a file name without a slash", rule: checkByID},
-		{path: "nodes[].root_disk.kernel", doc: "Kernel's name, such as `nvme0n1`. Weak: the kernel may count the disks differently next time. Every command prints it as a risk.", pattern: kernelDisk, says: "a whole disk such as nvme0n1 or sda", rule: checkKernelDisk},
+		{path: "nodes[].root_disk.by_id", doc: "Name below /dev/disk/by-id, of a whole disk. An NVMe disk may have its name with or without the `_1` of its namespace.", pattern: fileForm, says: "a file name without a slash", rule: diskname.CheckByID},
+		{path: "nodes[].root_disk.kernel", doc: "Kernel's name, such as `nvme0n1`. Weak: the kernel may count the disks differently next time. Every command prints it as a risk.", pattern: diskname.KernelForm, says: "a whole disk such as nvme0n1 or sda", rule: diskname.CheckKernel},
 		{path: "nodes[].mirror_disk", doc: "The second disk of a mirror, for an `install.filesystem` with `(raid1)`: it is erased as `root_disk` is, and both must be named."},
 		{path: "nodes[].mirror_disk.serial", doc: "Serial number, exact.", taken: spelling.Serial},
-		{path: "nodes[].mirror_disk.by_id", doc: "As in `root_disk`.", pattern: fileForm, says: "a file name without a slash", rule: checkByID},
-		{path: "nodes[].mirror_disk.kernel", doc: "As in `root_disk`; weak.", pattern: kernelDisk, says: "a whole disk such as nvme1n1 or sdb", rule: checkKernelDisk},
+		{path: "nodes[].mirror_disk.by_id", doc: "As in `root_disk`.", pattern: fileForm, says: "a file name without a slash", rule: diskname.CheckByID},
+		{path: "nodes[].mirror_disk.kernel", doc: "As in `root_disk`; weak.", pattern: diskname.KernelForm, says: "a whole disk such as nvme1n1 or sdb", rule: diskname.CheckKernel},
 		{path: "nodes[].osd_disks", doc: "The disks that Ceph gets. Left out: every blank disk of at least 100 GB that is built in and not the root disk. Empty: none; at least three nodes must have some. The word `rest` among them is what `install.size` leaves of `root_disk`: it becomes a partition, and the partition an OSD.", max: 16},
 		{path: "nodes[].osd_disks[].serial", doc: "Serial number, exact.", taken: spelling.Serial},
-		{path: "nodes[].osd_disks[].by_id", doc: "Name below /dev/disk/by-id, of a whole disk. An NVMe disk may have its name with or without the `_1` of its namespace.", pattern: fileForm, says: "a file name without a slash", rule: checkByID},
-		{path: "nodes[].osd_disks[].kernel", doc: "Kernel's name; weak.", pattern: kernelDisk, says: "a whole disk such as nvme1n1 or sdb", rule: checkKernelDisk},
+		{path: "nodes[].osd_disks[].by_id", doc: "Name below /dev/disk/by-id, of a whole disk. An NVMe disk may have its name with or without the `_1` of its namespace.", pattern: fileForm, says: "a file name without a slash", rule: diskname.CheckByID},
+		{path: "nodes[].osd_disks[].kernel", doc: "Kernel's name; weak.", pattern: diskname.KernelForm, says: "a whole disk such as nvme1n1 or sdb", rule: diskname.CheckKernel},
 		{path: "nodes[].db_disk", doc: "A faster disk that takes the databases (RocksDB, with its log) of this node's OSDs, a volume of `ceph.db_size` for each. All of them end with it. It must be blank, or on `wipe`; OSDs that are there already stay as they are."},
 		{path: "nodes[].db_disk.serial", doc: "Serial number, exact.", taken: spelling.Serial},
-		{path: "nodes[].db_disk.by_id", doc: "As in `root_disk`.", pattern: fileForm, says: "a file name without a slash", rule: checkByID},
-		{path: "nodes[].db_disk.kernel", doc: "As in `root_disk`; weak.", pattern: kernelDisk, says: "a whole disk such as nvme1n1 or sdb", rule: checkKernelDisk},
+		{path: "nodes[].db_disk.by_id", doc: "As in `root_disk`.", pattern: fileForm, says: "a file name without a slash", rule: diskname.CheckByID},
+		{path: "nodes[].db_disk.kernel", doc: "As in `root_disk`; weak.", pattern: diskname.KernelForm, says: "a whole disk such as nvme1n1 or sdb", rule: diskname.CheckKernel},
 		{path: "nodes[].wal_disk", doc: "A disk that takes the write-ahead logs of this node's OSDs alone, where it is faster than `db_disk`, which has them otherwise. As with that, all of them end with it."},
 		{path: "nodes[].wal_disk.serial", doc: "Serial number, exact.", taken: spelling.Serial},
-		{path: "nodes[].wal_disk.by_id", doc: "As in `root_disk`.", pattern: fileForm, says: "a file name without a slash", rule: checkByID},
-		{path: "nodes[].wal_disk.kernel", doc: "As in `root_disk`; weak.", pattern: kernelDisk, says: "a whole disk such as nvme1n1 or sdb", rule: checkKernelDisk},
+		{path: "nodes[].wal_disk.by_id", doc: "As in `root_disk`.", pattern: fileForm, says: "a file name without a slash", rule: diskname.CheckByID},
+		{path: "nodes[].wal_disk.kernel", doc: "As in `root_disk`; weak.", pattern: diskname.KernelForm, says: "a whole disk such as nvme1n1 or sdb", rule: diskname.CheckKernel},
 		{path: "nodes[].ports", doc: "Management ports, the preferred one first; they form a bond, as `management.bond` says.", min: 1, max: 4, required: true},
 		{path: "nodes[].ports[].mac", doc: "Hardware address. The safe way.", pattern: macForm, says: "six hexadecimal pairs, such as 58:47:ca:00:00:01", taken: spelling.MAC},
 		{path: "nodes[].ports[].path", doc: "PCI path as udev writes it.", pattern: pathForm, says: "as udev's ID_PATH, such as pci-0000:57:00.0", taken: spelling.PortPath},

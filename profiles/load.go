@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 
+	"ringboot/profiles/sshkey"
+
 	"gopkg.in/yaml.v3"
 )
 
@@ -191,7 +193,7 @@ func (p *Profile) Resolve(read ReadFile) error {
 				errs = append(errs, fmt.Errorf("users[%d].key_files[%d]: %w", i, j, err))
 				continue
 			}
-			found, err := publicKeys(string(text))
+			found, err := sshkey.All(string(text))
 			if err != nil {
 				errs = append(errs, fmt.Errorf("users[%d].key_files[%d]: %s: %w", i, j, name, err))
 				continue
@@ -228,4 +230,38 @@ func Marshal(p *Profile) ([]byte, error) {
 		return nil, fmt.Errorf("write profile: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+// Tree is the profile as YAML sees it, without what is left out anyway.
+func (p *Profile) Tree() (map[string]any, error) {
+	text, err := Marshal(p)
+	if err != nil {
+		return nil, err
+	}
+	var tree map[string]any
+	if err := yaml.Unmarshal(text, &tree); err != nil {
+		return nil, fmt.Errorf("read profile back: %w", err)
+	}
+	prune(tree)
+	return tree, nil
+}
+
+// prune takes out what is left out anyway: empty texts and lists, none of
+// which is a default of a key that has another.
+func prune(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, item := range v {
+			prune(item)
+			list, isList := item.([]any)
+			table, isTable := item.(map[string]any)
+			if item == "" || isList && len(list) == 0 && k != "osd_disks" || isTable && len(table) == 0 {
+				delete(v, k)
+			}
+		}
+	case []any:
+		for _, item := range v {
+			prune(item)
+		}
+	}
 }

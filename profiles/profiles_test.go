@@ -96,13 +96,6 @@ func TestGeneratedFiles(t *testing.T) {
 		"schema.json":                          Schema(),
 		filepath.Join("../docs", "profile.md"): reference(),
 	}
-	inventory, err := Default().AnsibleFiles()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range inventory {
-		files[filepath.Join("../ansible", name)] = text
-	}
 	for name, want := range files {
 		if *update {
 			if err := os.WriteFile(name, want, 0o644); err != nil {
@@ -213,45 +206,6 @@ func TestMarshalRoundTrip(t *testing.T) {
 	}
 	if diff := cmp.Diff(p, again, compare); diff != "" {
 		t.Error(diff)
-	}
-}
-
-// What Ansible puts together again from its variables must be the profile.
-func TestAnsibleVariablesAreTheProfile(t *testing.T) {
-	p := Default()
-	files, err := p.AnsibleFiles()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var group struct{ Profile map[string]any }
-	if err := yaml.Unmarshal(files["inventory/group_vars/ringboot.yml"], &group); err != nil {
-		t.Fatal(err)
-	}
-	var nodes []any
-	for _, n := range p.Nodes {
-		var host struct{ Node map[string]any }
-		if err := yaml.Unmarshal(files["inventory/host_vars/"+n.Name+".yml"], &host); err != nil {
-			t.Fatal(err)
-		}
-		nodes = append(nodes, host.Node)
-	}
-	group.Profile["nodes"] = nodes
-	text, err := yaml.Marshal(group.Profile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := Load("ansible", text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(p, again, compare); diff != "" {
-		t.Error(diff)
-	}
-	for _, n := range p.Nodes {
-		a, _ := p.PlanHashes(n.Name)
-		if b, _ := again.PlanHashes(n.Name); a != b {
-			t.Errorf("%s: the plan of the playbook differs from that of the image", n.Name)
-		}
 	}
 }
 

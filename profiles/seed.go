@@ -88,7 +88,7 @@ func (p *Profile) PlanHashes(node string) (Hashes, error) {
 // hash is the same for a profile and for what is read back of it: an empty
 // list and one that is left out do not differ.
 func (p *Profile) hash() (string, error) {
-	tree, err := p.tree()
+	tree, err := p.Tree()
 	if err != nil {
 		return "", err
 	}

@@ -44,3 +44,24 @@ func TestEveryValueOfTheInstaller(t *testing.T) {
 	fmt.Printf("figure profile.values_checked %d values\n", checked)
 	fmt.Printf("figure releases.supported %d releases\n", len(Releases()))
 }
+
+// What the installer has no partitions for must not get as far as an image.
+func TestDisksThatCannotBeHad(t *testing.T) {
+	for value, want := range map[string]string{
+		"kernel: mmcblk0":          `p.yaml:51:25: nodes[0].root_disk.kernel: "mmcblk0" is an eMMC or a card, whose partitions the installer cannot name, so that it dies after it has wiped it; take an NVMe or SATA disk`,
+		"kernel: nvme0n1p3":        `p.yaml:51:25: nodes[0].root_disk.kernel: "nvme0n1p3" is not allowed; write a whole disk such as nvme0n1 or sda`,
+		"by_id: dm-uuid-LVM-abc":   `p.yaml:51:24: nodes[0].root_disk.by_id: "dm-uuid-LVM-abc" is no disk, but made of disks; name the disk itself`,
+		"by_id: mmc-X_0x1":         `p.yaml:51:24: nodes[0].root_disk.by_id: "mmc-X_0x1" is an eMMC or a card, whose partitions the installer cannot name; take an NVMe or SATA disk`,
+		"by_id: a/b":               `p.yaml:51:24: nodes[0].root_disk.by_id: "a/b" is not allowed; write a file name without a slash`,
+		"by_id: nvme-Samsung_S1_1": "",
+	} {
+		_, err := Load("p.yaml", []byte(edit(t, "# root_disk: {serial: S649NX0R123456}", "root_disk: {"+value+"}")))
+		got := ""
+		if err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%s: got\n%s\nwant\n%s", value, got, want)
+		}
+	}
+}

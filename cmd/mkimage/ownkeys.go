@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"ringboot/profiles"
+	"ringboot/profiles/sshkey"
 )
 
 // sshKeys are the public SSH keys of whoever builds, those of ~/.ssh/*.pub.
@@ -33,7 +33,7 @@ func ownKeys() (own sshKeys) {
 		for line := range strings.Lines(string(text)) {
 			switch line = strings.TrimSpace(line); {
 			case line == "" || strings.HasPrefix(line, "#") || certificate(line):
-			case profiles.PublicKey(line):
+			case sshkey.Public(line):
 				own.lines = append(own.lines, line)
 				keys++
 			default:

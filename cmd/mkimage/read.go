@@ -15,8 +15,8 @@ import (
 	"ringboot/imagebuilder/iso9660"
 	"ringboot/imagebuilder/output"
 	"ringboot/imagebuilder/stick"
-	"ringboot/profiles"
 	"ringboot/profiles/fault"
+	"ringboot/profiles/medium"
 )
 
 // opened is an image file or a device, opened for reading.
@@ -104,16 +104,16 @@ func describeImage(w io.Writer, d inspect.Description) {
 	}
 }
 
-func readTicket(r io.ReaderAt, size int64) (profiles.Ticket, error) {
+func readTicket(r io.ReaderAt, size int64) (medium.Ticket, error) {
 	img, err := iso9660.Open(r, size)
 	if err != nil {
-		return profiles.Ticket{}, err
+		return medium.Ticket{}, err
 	}
-	text, err := img.ReadFile(profiles.TicketFile, profiles.TicketSize)
+	text, err := img.ReadFile(medium.TicketFile, medium.TicketSize)
 	if err != nil {
-		return profiles.Ticket{}, err
+		return medium.Ticket{}, err
 	}
-	return profiles.ParseTicket(text)
+	return medium.ParseTicket(text)
 }
 
 func newVerify(t *cli.Terminal) *cobra.Command {

@@ -16,7 +16,6 @@ import (
 	"ringboot/imagebuilder"
 	"ringboot/imagebuilder/iso9660"
 	"ringboot/imagebuilder/stick"
-	"ringboot/profiles"
 	"ringboot/profiles/fault"
 	"ringboot/profiles/medium"
 	"ringboot/profiles/spelling"
@@ -265,7 +264,7 @@ func rearm(ctx context.Context, t *cli.Terminal, path, confirm string) error {
 	if err := b.Sync(); err != nil {
 		return err
 	}
-	if was.State == profiles.TicketArmed {
+	if was.State == medium.TicketArmed {
 		t.Say("%s is armed for %s, as it was before: it installs once", path, was.Node)
 		return nil
 	}
@@ -274,7 +273,7 @@ func rearm(ctx context.Context, t *cli.Terminal, path, confirm string) error {
 }
 
 // armTicket rewrites the one block of the ticket, and only if it is a ticket.
-func armTicket(b block, size int64) (was profiles.Ticket, err error) {
+func armTicket(b block, size int64) (was medium.Ticket, err error) {
 	aligned := stick.Aligned(b)
 	img, err := iso9660.Open(aligned, size)
 	if err != nil {
@@ -288,18 +287,18 @@ func armTicket(b block, size int64) (was profiles.Ticket, err error) {
 			return was, fault.Precondition.New("its node has a key of its own by now and has overwritten the seed: make a new stick with mkimage reissue")
 		}
 	}
-	f, err := img.Lookup(profiles.TicketFile)
-	if err != nil || len(f.Extents) != 1 || f.Size != profiles.TicketSize {
+	f, err := img.Lookup(medium.TicketFile)
+	if err != nil || len(f.Extents) != 1 || f.Size != medium.TicketSize {
 		return was, fault.Precondition.New("it carries no ticket: it was not made by mkimage")
 	}
-	text, err := img.ReadFile(f.Path, profiles.TicketSize)
+	text, err := img.ReadFile(f.Path, medium.TicketSize)
 	if err != nil {
 		return was, err
 	}
-	if was, err = profiles.ParseTicket(text); err != nil {
+	if was, err = medium.ParseTicket(text); err != nil {
 		return was, fault.Precondition.Wrap(err)
 	}
-	armed := profiles.Ticket{State: profiles.TicketArmed, Node: was.Node, ClusterID: was.ClusterID}
+	armed := medium.Ticket{State: medium.TicketArmed, Node: was.Node, ClusterID: was.ClusterID}
 	_, err = aligned.WriteAt(armed.Encode(), f.Extents[0].Off)
 	return was, err
 }

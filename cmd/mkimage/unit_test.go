@@ -10,7 +10,7 @@ import (
 
 	"ringboot/cmd/cli"
 	"ringboot/imagebuilder/iso9660"
-	"ringboot/profiles"
+	"ringboot/profiles/medium"
 )
 
 // spend burns the ticket of an image file.
@@ -28,7 +28,7 @@ func spend(path string) error {
 	if err != nil {
 		return err
 	}
-	where, err := img.Lookup(profiles.TicketFile)
+	where, err := img.Lookup(medium.TicketFile)
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func spend(path string) error {
 	if err != nil {
 		return err
 	}
-	was.State, was.Date, was.By = profiles.TicketSpent, "2026-11-23", "agent"
+	was.State, was.Date, was.By = medium.TicketSpent, "2026-11-23", "agent"
 	if _, err = f.WriteAt(was.Encode(), where.Extents[0].Off); err != nil {
 		return err
 	}

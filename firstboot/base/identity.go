@@ -13,6 +13,7 @@ import (
 	"ringboot/firstboot/inventory"
 	"ringboot/firstboot/step"
 	"ringboot/profiles"
+	"ringboot/profiles/diskname"
 )
 
 const (
@@ -83,9 +84,9 @@ func wrongMachine(root []inventory.Disk, p *profiles.Profile, node profiles.Node
 		return slices.ContainsFunc(root, func(d inventory.Disk) bool {
 			switch {
 			case want.Serial != "":
-				return want.Serial == d.Serial || profiles.SameSerial(want.Serial, d.Properties["ID_SERIAL"], d.Properties["ID_SERIAL_SHORT"])
+				return want.Serial == d.Serial || diskname.SameSerial(want.Serial, d.Properties["ID_SERIAL"], d.Properties["ID_SERIAL_SHORT"])
 			case want.ByID != "":
-				return slices.ContainsFunc(d.ByID, func(link string) bool { return profiles.SameByID(link, want.ByID) })
+				return slices.ContainsFunc(d.ByID, func(link string) bool { return diskname.SameByID(link, want.ByID) })
 			}
 			return false
 		})

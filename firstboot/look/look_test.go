@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"ringboot/profiles"
+	"ringboot/profiles/medium"
 	"ringboot/rehearsal/need"
 )
 
@@ -108,7 +108,7 @@ func TestTheMarkIsFoundOnItsPartition(t *testing.T) {
 	at := f.Name() + "@@1M"
 	tool(t, "mformat", "-i", at, "-F", "-T", "204800", "::")
 	tool(t, "mmd", "-i", at, "::/EFI", "::/EFI/ringboot")
-	mark := profiles.Ticket{State: profiles.TicketSpent, Node: "frege", ClusterID: "c0ffee", Date: "2026-11-23", By: "installer"}
+	mark := medium.Ticket{State: medium.TicketSpent, Node: "frege", ClusterID: "c0ffee", Date: "2026-11-23", By: "installer"}
 	file := filepath.Join(t.TempDir(), "mark")
 	if err := os.WriteFile(file, mark.Encode(), 0o600); err != nil {
 		t.Fatal(err)
@@ -120,7 +120,7 @@ func TestTheMarkIsFoundOnItsPartition(t *testing.T) {
 	if got := Mark(f, parts); got != nil {
 		t.Errorf("a mark before there is one: %+v", got)
 	}
-	tool(t, "mcopy", "-i", at, file, "::"+profiles.MarkFile)
+	tool(t, "mcopy", "-i", at, file, "::"+medium.MarkFile)
 	if got := Mark(f, parts); got == nil || *got != mark {
 		t.Errorf("found %+v", got)
 	}

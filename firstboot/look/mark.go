@@ -5,15 +5,15 @@ import (
 	"io"
 	"os"
 
+	"ringboot/profiles/medium"
+
 	"github.com/diskfs/go-diskfs/backend/file"
 	"github.com/diskfs/go-diskfs/filesystem/fat32"
-
-	"ringboot/profiles"
 )
 
 // Mark looks for the mark of an installed node on the EFI system partitions of a
 // disk. A partition that cannot be read has none: its disk is not blank for that.
-func Mark(disk *os.File, parts []Partition) *profiles.Ticket {
+func Mark(disk *os.File, parts []Partition) *medium.Ticket {
 	for _, p := range parts {
 		if !p.ESP {
 			continue
@@ -25,7 +25,7 @@ func Mark(disk *os.File, parts []Partition) *profiles.Ticket {
 	return nil
 }
 
-func markOn(disk *os.File, p Partition) (t profiles.Ticket, err error) {
+func markOn(disk *os.File, p Partition) (t medium.Ticket, err error) {
 	defer func() {
 		if r := recover(); r != nil { // the library trusts what it reads, and a disk may hold anything
 			err = fmt.Errorf("%s: a damaged file system: %v", disk.Name(), r)
@@ -35,14 +35,14 @@ func markOn(disk *os.File, p Partition) (t profiles.Ticket, err error) {
 	if err != nil {
 		return t, err
 	}
-	f, err := fs.OpenFile(profiles.MarkFile, os.O_RDONLY)
+	f, err := fs.OpenFile(medium.MarkFile, os.O_RDONLY)
 	if err != nil {
 		return t, err
 	}
 	defer f.Close()
-	block := make([]byte, profiles.TicketSize)
+	block := make([]byte, medium.TicketSize)
 	if _, err := io.ReadFull(f, block); err != nil {
 		return t, err
 	}
-	return profiles.ParseTicket(block)
+	return medium.ParseTicket(block)
 }

@@ -18,7 +18,7 @@ func nvme(name, serial string, holds ...string) Sighting {
 func sized(d Sighting, bytes int64) Sighting { d.Bytes = bytes; return d }
 
 func marked(d Sighting, node, cluster string) Sighting {
-	d.Mark = &profiles.Ticket{State: profiles.TicketSpent, Node: node, ClusterID: cluster, Date: "2026-11-23", By: "installer"}
+	d.Mark = &medium.Ticket{State: medium.TicketSpent, Node: node, ClusterID: cluster, Date: "2026-11-23", By: "installer"}
 	d.Holds = []string{"partition table gpt", "vfat", "LVM2_member"}
 	return d
 }

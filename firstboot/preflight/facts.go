@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"ringboot/profiles"
+	"ringboot/profiles/diskname"
 	"ringboot/profiles/medium"
 	"ringboot/profiles/pick"
 )
@@ -22,7 +23,7 @@ type Sighting struct {
 	Holds      []string          // what is on it, for people; none: blank
 	Unreadable bool              // it could not be looked at
 	Medium     bool              // the medium that was started from
-	Mark       *profiles.Ticket  // that of an installed node, on one of its partitions
+	Mark       *medium.Ticket    // that of an installed node, on one of its partitions
 }
 
 // Blank reports whether nothing at all is on a disk.
@@ -52,10 +53,10 @@ func (d Sighting) named(by profiles.DiskName) bool {
 	switch {
 	case by.Serial != "":
 		long := d.Properties["ID_SERIAL"]
-		return by.Serial == d.Properties["ID_SERIAL_SHORT"] || by.Serial == long || by.Serial+profiles.FirstNamespace == long
+		return by.Serial == d.Properties["ID_SERIAL_SHORT"] || by.Serial == long || by.Serial+diskname.FirstNamespace == long
 	case by.ByID != "":
-		made, err := profiles.ByIDProperties(by.ByID)
-		return err == nil && slices.ContainsFunc(made, func(p profiles.DiskProperty) bool { return d.Properties[p.Name] == p.Value })
+		made, err := diskname.Properties(by.ByID)
+		return err == nil && slices.ContainsFunc(made, func(p diskname.Property) bool { return d.Properties[p.Name] == p.Value })
 	case by.Kernel != "":
 		return by.Kernel == d.Name
 	}

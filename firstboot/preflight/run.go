@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"ringboot/profiles"
 	"ringboot/profiles/medium"
 )
 
@@ -143,7 +142,7 @@ func (s *Stick) spent() (map[string]bool, error) {
 		if err != nil {
 			return nil, err
 		}
-		if t, err := profiles.ParseTicket(block); err == nil && t.State == profiles.TicketSpent && t.Node == node {
+		if t, err := medium.ParseTicket(block); err == nil && t.State == medium.TicketSpent && t.Node == node {
 			out[node] = true
 		}
 	}
@@ -194,7 +193,7 @@ func (s *Session) installed(v Verdict) (Next, error) {
 		return Wait, nil
 	}
 	if !s.Facts.Spent[v.Node] {
-		t := profiles.Ticket{State: profiles.TicketSpent, Node: v.Node, ClusterID: s.Plan.ClusterID, Date: v.Disks[0].Mark.Date, By: "preflight"}
+		t := medium.Ticket{State: medium.TicketSpent, Node: v.Node, ClusterID: s.Plan.ClusterID, Date: v.Disks[0].Mark.Date, By: "preflight"}
 		if err := place.Fill(s.Stick, t.Encode()); err != nil {
 			return Wait, err
 		}

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"ringboot/profiles"
 	"ringboot/profiles/medium"
 )
 
@@ -104,7 +103,7 @@ func stickFor(p medium.Plan) (*device, medium.Table) {
 	}
 	t.Answer, t.Seed = take(place), take(seedLen)
 	for _, n := range p.Nodes {
-		t.Ticket[n.Name] = take(profiles.TicketSize)
+		t.Ticket[n.Name] = take(medium.TicketSize)
 	}
 	if p.Kind == medium.KindAll {
 		t.Store = map[string]medium.Pair{}
@@ -121,7 +120,7 @@ func stickFor(p medium.Plan) (*device, medium.Table) {
 		put(t.Answer, fmt.Sprintf(answerOf, p.Node))
 	}
 	for _, n := range p.Nodes {
-		put(t.Ticket[n.Name], string(profiles.Ticket{State: profiles.TicketArmed, Node: n.Name, ClusterID: p.ClusterID}.Encode()))
+		put(t.Ticket[n.Name], string(medium.Ticket{State: medium.TicketArmed, Node: n.Name, ClusterID: p.ClusterID}.Encode()))
 		if p.Kind == medium.KindAll {
 			put(t.Store[n.Name].Answer, fmt.Sprintf(answerOf, n.Name))
 			put(t.Store[n.Name].Seed, "seed of "+n.Name)
@@ -132,7 +131,7 @@ func stickFor(p medium.Plan) (*device, medium.Table) {
 
 // burn spends a ticket, as the installer does.
 func burn(d *device, t medium.Table, p medium.Plan, node string) error {
-	return t.Ticket[node].Fill(d, profiles.Ticket{State: profiles.TicketSpent, Node: node, ClusterID: p.ClusterID, Date: "2026-11-26", By: "installer"}.Encode())
+	return t.Ticket[node].Fill(d, medium.Ticket{State: medium.TicketSpent, Node: node, ClusterID: p.ClusterID, Date: "2026-11-26", By: "installer"}.Encode())
 }
 
 // person is who sits at the machine: nobody, or somebody who types.
@@ -264,8 +263,8 @@ func TestAMarkedMachineStartsItsOwnSystem(t *testing.T) {
 	if next, err := session(p, f, d, table, &person{}).Run(t.Context()); next != Reboot || err != nil {
 		t.Errorf("%s, %v", next, err)
 	}
-	ticket, err := profiles.ParseTicket([]byte(text(t, d, table.Ticket["frege"]))[:profiles.TicketSize])
-	if err != nil || ticket.State != profiles.TicketSpent || ticket.Date != "2026-11-23" || ticket.By != "preflight" {
+	ticket, err := medium.ParseTicket([]byte(text(t, d, table.Ticket["frege"]))[:medium.TicketSize])
+	if err != nil || ticket.State != medium.TicketSpent || ticket.Date != "2026-11-23" || ticket.By != "preflight" {
 		t.Errorf("the ticket is %+v, %v", ticket, err)
 	}
 	c := &person{}

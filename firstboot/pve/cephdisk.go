@@ -13,6 +13,7 @@ import (
 
 	"ringboot/firstboot/host"
 	"ringboot/profiles"
+	"ringboot/profiles/diskname"
 )
 
 // ListedDisk is one disk of the node as Proxmox VE lists it.
@@ -117,9 +118,9 @@ func (c Ceph) Is(d ListedDisk, want profiles.DiskName) bool {
 	case want.Serial != "":
 		// The profile may hold ID_SERIAL (model and serial, of an NVMe disk perhaps
 		// with its namespace) or ID_SERIAL_SHORT; the tool says the bare serial.
-		return d.Serial != "" && (d.Serial == want.Serial || strings.HasSuffix(want.Serial, "_"+d.Serial) || strings.HasSuffix(want.Serial, "_"+d.Serial+profiles.FirstNamespace))
+		return d.Serial != "" && (d.Serial == want.Serial || strings.HasSuffix(want.Serial, "_"+d.Serial) || strings.HasSuffix(want.Serial, "_"+d.Serial+diskname.FirstNamespace))
 	case want.ByID != "":
-		if profiles.SameByID(path.Base(d.ByID), want.ByID) {
+		if diskname.SameByID(path.Base(d.ByID), want.ByID) {
 			return true
 		}
 		target, err := c.Host.Files.Readlink("/dev/disk/by-id/" + want.ByID)

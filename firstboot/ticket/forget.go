@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"ringboot/profiles"
 	"ringboot/profiles/medium"
 )
 
@@ -29,7 +28,7 @@ func Forget(on medium.Device, who Who) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if is, err := profiles.ParseTicket(block); err != nil || is.Node != who.Node || is.ClusterID != who.ClusterID {
+	if is, err := medium.ParseTicket(block); err != nil || is.Node != who.Node || is.ClusterID != who.ClusterID {
 		return false, nil // not this node's: nothing of it is touched
 	}
 	if _, err := Burn(on, who); err != nil {

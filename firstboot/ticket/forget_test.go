@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"ringboot/profiles"
 	"ringboot/profiles/medium"
 	"ringboot/rehearsal/need"
 )
@@ -157,7 +156,7 @@ func TestForgettingCutAtEveryWrite(t *testing.T) {
 			problem = fmt.Sprintf("it says %v", err)
 		case findErr != nil:
 			problem = fmt.Sprintf("the ticket is gone: %v", findErr)
-		case found.Ticket.State != profiles.TicketSpent && !bytes.Equal(m.bytes, fresh):
+		case found.Ticket.State != medium.TicketSpent && !bytes.Equal(m.bytes, fresh):
 			problem = "the ticket is armed, and something else is overwritten"
 		}
 		if _, err := Forget(m, frege); err != nil && problem == "" {

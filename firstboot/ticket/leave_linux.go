@@ -11,9 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"ringboot/profiles/medium"
 
-	"ringboot/profiles"
+	"golang.org/x/sys/unix"
 )
 
 // poolTimeout bounds the question to zpool: a pool that hangs must not hold up
@@ -67,7 +67,7 @@ func burnDevice(path string, who Who, report func(string)) error {
 	if err != nil {
 		return nil
 	}
-	if found.Ticket.State == profiles.TicketSpent || found.Ticket.Node != who.Node || found.Ticket.ClusterID != who.ClusterID {
+	if found.Ticket.State == medium.TicketSpent || found.Ticket.Node != who.Node || found.Ticket.ClusterID != who.ClusterID {
 		report(fmt.Sprintf("%s carries a ticket that is %s: left alone", path, found.Ticket))
 		return nil
 	}

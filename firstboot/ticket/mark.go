@@ -6,15 +6,15 @@ import (
 	"os"
 	"path/filepath"
 
-	"ringboot/profiles"
+	"ringboot/profiles/medium"
 )
 
 // writeMark leaves the mark below the root of a mounted EFI system partition.
 // A mark of this node stays as it is, with the day of its installation.
 func writeMark(dir string, who Who) error {
-	path := filepath.Join(dir, profiles.MarkFile)
+	path := filepath.Join(dir, medium.MarkFile)
 	if old, err := os.ReadFile(path); err == nil {
-		if t, err := profiles.ParseTicket(old); err == nil && t.Node == who.Node && t.ClusterID == who.ClusterID {
+		if t, err := medium.ParseTicket(old); err == nil && t.Node == who.Node && t.ClusterID == who.ClusterID {
 			return nil
 		}
 	}

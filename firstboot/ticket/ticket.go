@@ -12,7 +12,6 @@ import (
 	"io"
 	"time"
 
-	"ringboot/profiles"
 	"ringboot/profiles/medium"
 )
 
@@ -21,7 +20,7 @@ var ErrNone = errors.New("no ticket on this medium")
 
 // Found is a ticket and its place on the medium.
 type Found struct {
-	Ticket profiles.Ticket
+	Ticket medium.Ticket
 	Offset int64 // bytes from the start of the medium
 }
 
@@ -30,15 +29,15 @@ type Found struct {
 // ErrNone for anything else, whatever its content.
 func Find(r io.ReaderAt, who Who) (Found, error) {
 	var first *Found
-	block := make([]byte, profiles.TicketSize)
+	block := make([]byte, medium.TicketSize)
 	for _, file := range medium.RootFiles(r) {
-		if file.Len != profiles.TicketSize {
+		if file.Len != medium.TicketSize {
 			continue
 		}
 		if _, err := r.ReadAt(block, file.Off); err != nil {
 			continue
 		}
-		t, err := profiles.ParseTicket(block)
+		t, err := medium.ParseTicket(block)
 		if err != nil {
 			continue
 		}
@@ -70,9 +69,9 @@ type Who struct {
 	Now             time.Time
 }
 
-func (w Who) spent() profiles.Ticket {
-	return profiles.Ticket{
-		State: profiles.TicketSpent, Node: w.Node, ClusterID: w.ClusterID,
+func (w Who) spent() medium.Ticket {
+	return medium.Ticket{
+		State: medium.TicketSpent, Node: w.Node, ClusterID: w.ClusterID,
 		Date: w.Now.UTC().Format(time.DateOnly), By: w.By,
 	}
 }
@@ -80,16 +79,16 @@ func (w Who) spent() profiles.Ticket {
 // Burn turns the armed ticket of a medium into a spent one and reads it back.
 // A medium without a ticket is ErrNone; the ticket of another node or cluster
 // is left alone, with an error that says whose it is; a spent one stays as it is.
-func Burn(on Medium, who Who) (profiles.Ticket, error) {
+func Burn(on Medium, who Who) (medium.Ticket, error) {
 	found, err := Find(on, who)
 	if err != nil {
-		return profiles.Ticket{}, err
+		return medium.Ticket{}, err
 	}
 	t := found.Ticket
 	if t.Node != who.Node || t.ClusterID != who.ClusterID {
 		return t, fmt.Errorf("the ticket belongs to node %s of cluster %s: left alone", t.Node, t.ClusterID)
 	}
-	if t.State == profiles.TicketSpent {
+	if t.State == medium.TicketSpent {
 		return t, nil
 	}
 	want := who.spent()

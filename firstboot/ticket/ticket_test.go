@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"ringboot/profiles"
+	"ringboot/profiles/medium"
 )
 
 // Layout of a medium as far as the tests need it (ECMA-119, as in profiles/medium).
@@ -80,7 +80,7 @@ func laidOut(files ...[]byte) *memory {
 }
 
 func armed(node, cluster string) []byte {
-	return profiles.Ticket{State: profiles.TicketArmed, Node: node, ClusterID: cluster}.Encode()
+	return medium.Ticket{State: medium.TicketArmed, Node: node, ClusterID: cluster}.Encode()
 }
 
 func TestBurnChangesOneBlockAndNoMore(t *testing.T) {
@@ -90,7 +90,7 @@ func TestBurnChangesOneBlockAndNoMore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := profiles.Ticket{State: "spent", Node: "frege", ClusterID: "c0ffee", Date: "2026-11-23", By: "agent"}
+	want := medium.Ticket{State: "spent", Node: "frege", ClusterID: "c0ffee", Date: "2026-11-23", By: "agent"}
 	if got != want {
 		t.Errorf("ticket is %+v, want %+v", got, want)
 	}
@@ -182,12 +182,12 @@ func TestMarkKeepsTheDayOfTheInstallation(t *testing.T) {
 	if err := writeMark(dir, later); err != nil {
 		t.Fatal(err)
 	}
-	read := func() profiles.Ticket {
-		text, err := os.ReadFile(filepath.Join(dir, profiles.MarkFile))
+	read := func() medium.Ticket {
+		text, err := os.ReadFile(filepath.Join(dir, medium.MarkFile))
 		if err != nil {
 			t.Fatal(err)
 		}
-		mark, err := profiles.ParseTicket(text)
+		mark, err := medium.ParseTicket(text)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,7 +5,7 @@ import (
 	"regexp"
 	"strings"
 
-	"ringboot/profiles"
+	"ringboot/profiles/sshkey"
 )
 
 const (
@@ -69,7 +69,7 @@ func (l *linter) secrets() {
 		}
 	}
 	for i, key := range l.doc.list("global.root-ssh-keys") {
-		if strings.TrimSpace(key) == "" || !profiles.PublicKey(strings.TrimSpace(key)) {
+		if strings.TrimSpace(key) == "" || !sshkey.Public(strings.TrimSpace(key)) {
 			l.add(Risky, l.doc.written("global.root-ssh-keys"), "key %d is no OpenSSH public key, and nobody logs in with it; copy the whole line of a .pub file", i+1)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"ringboot/profiles"
+	"ringboot/profiles/diskname"
 	"ringboot/profiles/pick"
 )
 
@@ -157,7 +158,7 @@ func naming(fs profiles.FileSystem, disks []profiles.DiskName, mirror bool) (lis
 		case d.Serial != "":
 			one = bySerial(fs, d.Serial)
 		case d.ByID != "":
-			props, err := profiles.ByIDProperties(d.ByID)
+			props, err := diskname.Properties(d.ByID)
 			if err != nil {
 				return nil, nil, fmt.Errorf("%s.by_id %w", []string{"root_disk", "mirror_disk"}[i], err)
 			}

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 
-	"ringboot/profiles"
 	"ringboot/profiles/medium"
 )
 
@@ -41,7 +40,7 @@ func HistoryOf(r io.ReaderAt) *History {
 	for _, node := range slices.Sorted(maps.Keys(t.Ticket)) {
 		one := NodeHistory{Node: node, State: "unreadable"}
 		if block, err := t.Ticket[node].Read(r); err == nil {
-			if ticket, err := profiles.ParseTicket(block); err == nil {
+			if ticket, err := medium.ParseTicket(block); err == nil {
 				one.State, one.Installed = ticket.State, ticket.Date
 			}
 		}
@@ -65,9 +64,9 @@ func (h *History) Show(w io.Writer) {
 	for _, n := range h.Nodes {
 		text := "not installed"
 		switch {
-		case n.State == profiles.TicketSpent:
+		case n.State == medium.TicketSpent:
 			text = "installed " + n.Installed
-		case n.State != profiles.TicketArmed:
+		case n.State != medium.TicketArmed:
 			text = "its ticket cannot be read, so nothing is installed by itself"
 		case n.Begun != "":
 			text = "begun " + n.Begun + ", not finished"

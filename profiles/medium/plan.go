@@ -1,7 +1,8 @@
 // Package medium is what an installation medium carries for the program that
 // looks at the machine before the installer does: the plan that rides in the
 // initial file system, the places of a fixed size that are written again during
-// the medium's life, and the log of what was seen and begun.
+// the medium's life, the log of what was seen and begun, and the ticket that says
+// whether it may install by itself, and marks the disk on which it did.
 //
 // mkimage writes all of it, preflight and the agent write in its places. The
 // package reads and writes what it is handed and opens nothing.

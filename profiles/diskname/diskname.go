@@ -1,4 +1,6 @@
-package profiles
+// Package diskname knows how udev names disks, which of its names mean one disk,
+// and which name none that can be had. It looks at none.
+package diskname
 
 import (
 	"fmt"
@@ -6,8 +8,8 @@ import (
 	"strings"
 )
 
-// DiskProperty is a property of udev and the value that it has on one disk.
-type DiskProperty struct{ Name, Value string }
+// Property is a property of udev and the value that it has on one disk.
+type Property struct{ Name, Value string }
 
 // byIDRows are the links below /dev/disk/by-id of whole disks, each with the
 // property that udev makes it from. Source: systemd,
@@ -33,10 +35,10 @@ var namespaceOf = regexp.MustCompile(`^(.+)_([0-9]{1,2})$`)
 // FirstNamespace is what udev appends to the name of an NVMe disk of one namespace.
 const FirstNamespace = "_1"
 
-// ByIDProperties returns the properties that a name below /dev/disk/by-id can
+// Properties returns the properties that a name below /dev/disk/by-id can
 // come from. The first is what udev of the supported releases makes; an NVMe disk
 // has the name with and without its namespace.
-func ByIDProperties(name string) ([]DiskProperty, error) {
+func Properties(name string) ([]Property, error) {
 	for _, row := range byIDRows {
 		m := row.form.FindStringSubmatch(name)
 		if m == nil {
@@ -47,15 +49,15 @@ func ByIDProperties(name string) ([]DiskProperty, error) {
 		}
 		value := m[1]
 		if row.property == "ID_USB_SERIAL" { // which udev sets since 252, beside the serial that the disk itself may tell
-			return []DiskProperty{{row.property, value}, {"ID_SERIAL", value}}, nil
+			return []Property{{row.property, value}, {"ID_SERIAL", value}}, nil
 		}
 		if row.property != "ID_SERIAL" || !strings.HasPrefix(name, "nvme-") {
-			return []DiskProperty{{row.property, value}}, nil
+			return []Property{{row.property, value}}, nil
 		}
 		if ns := namespaceOf.FindStringSubmatch(value); ns != nil {
-			return []DiskProperty{{row.property, value}, {row.property, ns[1]}, {row.property, value + FirstNamespace}}, nil
+			return []Property{{row.property, value}, {row.property, ns[1]}, {row.property, value + FirstNamespace}}, nil
 		}
-		return []DiskProperty{{row.property, value + FirstNamespace}, {row.property, value}}, nil
+		return []Property{{row.property, value + FirstNamespace}, {row.property, value}}, nil
 	}
 	return nil, fmt.Errorf("%q is of no known bus (wwn, nvme, ata, usb, scsi, cciss, virtio): name the disk by its serial", name)
 }
@@ -84,28 +86,28 @@ func SameSerial(want, long, short string) bool {
 	return want == short || want == long || long != "" && (want+FirstNamespace == long || want == long+FirstNamespace)
 }
 
-// kernelDisk is a whole disk by the kernel's name.
-const kernelDisk = `(nvme[0-9]+n[0-9]+|[svh]d[a-z]+)`
+// KernelForm is a whole disk by the kernel's name.
+const KernelForm = `(nvme[0-9]+n[0-9]+|[svh]d[a-z]+)`
 
 var emmc = regexp.MustCompile(`^mmcblk[0-9]+`)
 
-// checkKernelDisk is the rule of the kernel's names of disks.
-func checkKernelDisk(name string) string {
+// CheckKernel is the rule of the kernel's names of disks.
+func CheckKernel(name string) string {
 	switch {
 	case emmc.MatchString(name):
 		return fmt.Sprintf("%q is an eMMC or a card, whose partitions the installer cannot name, so that it dies after it has wiped it; take an NVMe or SATA disk", name)
-	case !regexp.MustCompile(`^` + kernelDisk + `$`).MatchString(name):
+	case !regexp.MustCompile(`^` + KernelForm + `$`).MatchString(name):
 		return fmt.Sprintf("%q is not allowed; write a whole disk such as nvme0n1 or sda", name)
 	}
 	return ""
 }
 
-// checkByID is the rule of names below /dev/disk/by-id.
-func checkByID(name string) string {
+// CheckByID is the rule of names below /dev/disk/by-id.
+func CheckByID(name string) string {
 	if strings.ContainsAny(name, "/\x00") {
 		return fmt.Sprintf("%q is not allowed; write a file name without a slash", name)
 	}
-	_, err := ByIDProperties(name)
+	_, err := Properties(name)
 	if err == nil {
 		return ""
 	}

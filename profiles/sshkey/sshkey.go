@@ -1,23 +1,23 @@
-package profiles
+// Package sshkey reads OpenSSH's public keys, as far as telling which line is one.
+package sshkey
 
 import (
 	"bytes"
 	"crypto/ecdh"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 )
 
-// PublicKey reports whether a line is one OpenSSH public key.
-func PublicKey(line string) bool { return publicKey(line) }
-
-// publicKey reports whether a line is one public key as OpenSSH's .pub and
+// Public reports whether a line is one public key as OpenSSH's .pub and
 // authorized_keys files hold it (sshd(8), AUTHORIZED_KEYS FILE FORMAT): perhaps
 // options, then its type, the key, and perhaps a comment. The key must be whole
 // and of its type, or nobody could log in with it. DSA is not taken, as OpenSSH
 // does not.
-func publicKey(line string) bool {
+func Public(line string) bool {
 	for rest := line; rest != ""; rest = afterOptions(rest) {
 		kind, more, _ := strings.Cut(rest, " ")
 		encoded, _, _ := strings.Cut(strings.TrimLeft(more, " \t"), " ")
@@ -91,4 +91,33 @@ func ofKind(kind string, blob []byte) bool {
 	}
 	_, err := curve.NewPublicKey(parts[1])
 	return err == nil
+}
+
+// All splits a text into OpenSSH public keys.
+func All(text string) ([]string, error) {
+	var out []string
+	for _, line := range strings.Split(text, "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if strings.Contains(line, "PRIVATE KEY") {
+			return nil, errors.New("this is a private key; give the public one, which ends in .pub")
+		}
+		if !Public(line) {
+			return nil, fmt.Errorf("%q is no OpenSSH public key; copy the whole line of a .pub file", shorten(line))
+		}
+		out = append(out, line)
+	}
+	if len(out) == 0 {
+		return nil, errors.New("there is no public key in it; copy the line of a .pub file")
+	}
+	return out, nil
+}
+
+func shorten(s string) string {
+	if len(s) > 40 {
+		return s[:40] + "..."
+	}
+	return s
 }

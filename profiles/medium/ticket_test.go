@@ -1,4 +1,4 @@
-package profiles
+package medium
 
 import (
 	"bytes"

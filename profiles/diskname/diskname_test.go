@@ -1,11 +1,11 @@
-package profiles
+package diskname
 
 import (
 	"fmt"
 	"testing"
 )
 
-func TestByIDProperties(t *testing.T) {
+func TestProperties(t *testing.T) {
 	for name, want := range map[string]string{
 		"nvme-Samsung_SSD_990_PRO_2TB_S7EX0001":          "[{ID_SERIAL Samsung_SSD_990_PRO_2TB_S7EX0001_1} {ID_SERIAL Samsung_SSD_990_PRO_2TB_S7EX0001}]",
 		"nvme-Samsung_SSD_990_PRO_2TB_S7EX0001_1":        "[{ID_SERIAL Samsung_SSD_990_PRO_2TB_S7EX0001_1} {ID_SERIAL Samsung_SSD_990_PRO_2TB_S7EX0001} {ID_SERIAL Samsung_SSD_990_PRO_2TB_S7EX0001_1_1}]",
@@ -24,7 +24,7 @@ func TestByIDProperties(t *testing.T) {
 		"ieee1394-0":                                     `"ieee1394-0" is of no known bus (wwn, nvme, ata, usb, scsi, cciss, virtio): name the disk by its serial`,
 		"nvme-":                                          `"nvme-" is of no known bus (wwn, nvme, ata, usb, scsi, cciss, virtio): name the disk by its serial`,
 	} {
-		props, err := ByIDProperties(name)
+		props, err := Properties(name)
 		got := fmt.Sprint(props)
 		if err != nil {
 			got = err.Error()
@@ -56,27 +56,6 @@ func TestSameDisk(t *testing.T) {
 	} {
 		if got := SameSerial(c.want, c.long, c.short); got != c.same {
 			t.Errorf("%q against %q and %q: %v", c.want, c.long, c.short, got)
-		}
-	}
-}
-
-// What the installer has no partitions for must not get as far as an image.
-func TestDisksThatCannotBeHad(t *testing.T) {
-	for value, want := range map[string]string{
-		"kernel: mmcblk0":          `p.yaml:51:25: nodes[0].root_disk.kernel: "mmcblk0" is an eMMC or a card, whose partitions the installer cannot name, so that it dies after it has wiped it; take an NVMe or SATA disk`,
-		"kernel: nvme0n1p3":        `p.yaml:51:25: nodes[0].root_disk.kernel: "nvme0n1p3" is not allowed; write a whole disk such as nvme0n1 or sda`,
-		"by_id: dm-uuid-LVM-abc":   `p.yaml:51:24: nodes[0].root_disk.by_id: "dm-uuid-LVM-abc" is no disk, but made of disks; name the disk itself`,
-		"by_id: mmc-X_0x1":         `p.yaml:51:24: nodes[0].root_disk.by_id: "mmc-X_0x1" is an eMMC or a card, whose partitions the installer cannot name; take an NVMe or SATA disk`,
-		"by_id: a/b":               `p.yaml:51:24: nodes[0].root_disk.by_id: "a/b" is not allowed; write a file name without a slash`,
-		"by_id: nvme-Samsung_S1_1": "",
-	} {
-		_, err := Load("p.yaml", []byte(edit(t, "# root_disk: {serial: S649NX0R123456}", "root_disk: {"+value+"}")))
-		got := ""
-		if err != nil {
-			got = err.Error()
-		}
-		if got != want {
-			t.Errorf("%s: got\n%s\nwant\n%s", value, got, want)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package profiles
+package sshkey
 
 import (
 	"crypto/ecdsa"
@@ -60,7 +60,7 @@ func TestPublicKeysAreThoseOfOpenSSH(t *testing.T) {
 	taken := 0
 	for _, line := range lines {
 		_, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
-		if got := publicKey(line); got != (err == nil) {
+		if got := Public(line); got != (err == nil) {
 			t.Errorf("%q is taken: %v; ssh says %v", line, got, err)
 		} else if got {
 			taken++
@@ -74,7 +74,7 @@ func TestPublicKeysAreThoseOfOpenSSH(t *testing.T) {
 		"a modulus too short": "ssh-rsa " + wire("ssh-rsa", "\x01\x00\x01", strings.Repeat("\x7f", 64)),
 		"sk without its key":  "sk-ssh-ed25519@openssh.com " + wire("sk-ssh-ed25519@openssh.com", "ssh:"),
 	} {
-		if publicKey(line) {
+		if Public(line) {
 			t.Errorf("%s is taken", name)
 		}
 	}
