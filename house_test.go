@@ -89,6 +89,7 @@ var arrows = map[string]room{
 	"ringboot/profiles":                     {"profiles/diskname profiles/fault profiles/spelling profiles/sshkey", "everything else reads profiles, so it can read nothing"},
 	"ringboot/profiles/pick":                {"", "the installer's rules are pure"},
 	"ringboot/profiles/medium":              {"profiles", "formats that builder and node both read"},
+	"ringboot/profiles/draft":               {"profiles", "it writes texts of profiles and asks nobody"},
 	"ringboot/profiles/inventory":           {"profiles", "a profile in Ansible's form knows no node"},
 	"ringboot/profiles/diskname":            {"", "names of disks are pure"},
 	"ringboot/profiles/sshkey":              {"", "a format is pure"},

@@ -14,6 +14,7 @@ import (
 	"ringboot/imagebuilder/keyring"
 	"ringboot/profiles"
 	"ringboot/profiles/change"
+	"ringboot/profiles/draft"
 	"ringboot/profiles/fault"
 )
 
@@ -74,7 +75,7 @@ func (a addNode) run(cmd *cobra.Command, t *cli.Terminal, name string) error {
 	if err != nil {
 		return err
 	}
-	if text, err = profiles.Insert(c.from, text, n); err != nil {
+	if text, err = draft.Insert(c.from, text, n); err != nil {
 		return fault.Profile.Wrap(err)
 	}
 	p, err := profiles.Load(c.from, text)
@@ -102,8 +103,8 @@ func (a addNode) run(cmd *cobra.Command, t *cli.Terminal, name string) error {
 }
 
 // newcomer refuses what no cluster of this kind takes, and reads the flags.
-func (a addNode) newcomer(c cluster, name string) (n profiles.Newcomer, err error) {
-	n = profiles.Newcomer{Name: name, RootDisk: a.rootDisk, OSDDisks: a.osdDisks, Ports: a.ports}
+func (a addNode) newcomer(c cluster, name string) (n draft.Newcomer, err error) {
+	n = draft.Newcomer{Name: name, RootDisk: a.rootDisk, OSDDisks: a.osdDisks, Ports: a.ports}
 	tr := c.Transport()
 	switch {
 	case c.from == imagebuilder.BuiltIn:

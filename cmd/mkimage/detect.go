@@ -11,34 +11,34 @@ import (
 	"strconv"
 	"strings"
 
-	"ringboot/profiles"
+	"ringboot/profiles/draft"
 	"ringboot/profiles/spelling"
 )
 
 // detect looks at this computer: the network that it is in, its zone, its
 // keyboard, its user's keys. What it cannot find stays as it is built in.
-func detect(getenv func(string) string) profiles.Draft {
-	d := profiles.Draft{KeyFiles: profiles.Guess[[]string]{Value: ownKeys().files, From: "the keys of ~/.ssh of this computer"}}
+func detect(getenv func(string) string) draft.Known {
+	d := draft.Known{KeyFiles: draft.Guess[[]string]{Value: ownKeys().files, From: "the keys of ~/.ssh of this computer"}}
 	const here = "of this computer; the machines are in the same network?"
 	if own := ownAddress(); own.IsValid() {
-		d.Prefix = profiles.Guess[netip.Prefix]{Value: own.Masked(), From: here}
+		d.Prefix = draft.Guess[netip.Prefix]{Value: own.Masked(), From: here}
 		d.Taken = []netip.Addr{own.Addr()}
 		if gateway := ownGateway(); own.Contains(gateway) {
-			d.Gateway = profiles.Guess[netip.Addr]{Value: gateway, From: "the gateway of this computer"}
+			d.Gateway = draft.Guess[netip.Addr]{Value: gateway, From: "the gateway of this computer"}
 		}
-		d.DNS = profiles.Guess[[]netip.Addr]{Value: nameservers("/etc/resolv.conf"), From: "the name servers of this computer"}
+		d.DNS = draft.Guess[[]netip.Addr]{Value: nameservers("/etc/resolv.conf"), From: "the name servers of this computer"}
 	}
 	locales := spelling.Shipped()
 	for _, zone := range []string{getenv("TZ"), firstLine("/etc/timezone"), linkedZone("/etc/localtime")} {
 		zone = strings.TrimPrefix(zone, "Etc/")
 		if zone != "" && locales.Zone(zone) == "" {
-			d.Zone = profiles.Guess[string]{Value: zone, From: "of this computer"}
+			d.Zone = draft.Guess[string]{Value: zone, From: "of this computer"}
 			break
 		}
 	}
 	for _, layout := range []string{setting("/etc/default/keyboard", "XKBLAYOUT"), setting("/etc/vconsole.conf", "KEYMAP"), language(getenv("LANG"))} {
 		if name := locales.KeyboardOf(layout); name != "" {
-			d.Keyboard = profiles.Guess[string]{Value: name, From: "of this computer"}
+			d.Keyboard = draft.Guess[string]{Value: name, From: "of this computer"}
 			break
 		}
 	}

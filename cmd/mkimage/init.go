@@ -13,6 +13,7 @@ import (
 	"ringboot/cmd/cli"
 	"ringboot/imagebuilder/keyring"
 	"ringboot/profiles"
+	"ringboot/profiles/draft"
 	"ringboot/profiles/fault"
 )
 
@@ -31,7 +32,7 @@ func newInit(t *cli.Terminal) *cobra.Command {
 		Use:   "init [FILE]",
 		Short: "Write a profile of your own, as far as this computer knows it",
 		Long: "init writes a commented profile: its network, gateway, name servers, time zone, keyboard and SSH keys are this computer's. " +
-			"Lines that are guessed are marked " + profiles.Look + " and listed at the end.",
+			"Lines that are guessed are marked " + draft.Look + " and listed at the end.",
 		Example: "  mkimage init                     # writes " + profileFile + ", which is used from then on\n" +
 			"  mkimage init --name lab --prefix 10.20.0.0/24 --nodes anna,bert,carl\n" +
 			"  mkimage init --from /dev/sdb     # with the serial numbers and addresses that a stick saw\n" +
@@ -68,7 +69,7 @@ func (b *beginning) write(file string) error {
 			return err
 		}
 	}
-	text, draft, err := b.draft(file)
+	text, made, err := b.draft(file)
 	if err != nil {
 		return err
 	}
@@ -79,19 +80,19 @@ func (b *beginning) write(file string) error {
 	if err := writeWhole(file, text, 0o644); err != nil {
 		return err
 	}
-	b.t.Say("wrote %s: cluster %s, nodes %s, network %s", file, draft.Name, strings.Join(draft.Nodes, ", "), draft.Prefix.Value)
-	if looks := profiles.Looks(text); len(looks) > 0 {
-		b.t.Say("look at the lines marked %s (%s), then at mkimage plan", profiles.Look, numbers(looks))
+	b.t.Say("wrote %s: cluster %s, nodes %s, network %s", file, made.Name, strings.Join(made.Nodes, ", "), made.Prefix.Value)
+	if looks := draft.Looks(text); len(looks) > 0 {
+		b.t.Say("look at the lines marked %s (%s), then at mkimage plan", draft.Look, numbers(looks))
 	}
-	if dir, err := keyring.Dir(draft.Name, os.Getenv); err == nil && keyring.Exists(dir) {
-		b.t.Warn("risk: there is a keyring of a cluster %s already, at %s: another cluster needs another --name", draft.Name, dir)
+	if dir, err := keyring.Dir(made.Name, os.Getenv); err == nil && keyring.Exists(dir) {
+		b.t.Warn("risk: there is a keyring of a cluster %s already, at %s: another cluster needs another --name", made.Name, dir)
 	}
 	return nil
 }
 
 // draft is what this computer knows, under what the flags say. A network of
 // this computer that does not fit is left out.
-func (b *beginning) draft(file string) ([]byte, profiles.Draft, error) {
+func (b *beginning) draft(file string) ([]byte, draft.Known, error) {
 	d := detect(os.Getenv)
 	d.Name, d.Nodes = b.name, b.nodes
 	if d.Name == "" {
@@ -113,17 +114,17 @@ func (b *beginning) draft(file string) ([]byte, profiles.Draft, error) {
 			return nil, d, fault.Usage.Errorf("--prefix %q is no network: write one such as 10.20.0.0/24", b.prefix)
 		}
 		own := d.Prefix.Value
-		d.Prefix = profiles.Guess[netip.Prefix]{Value: p.Masked()}
+		d.Prefix = draft.Guess[netip.Prefix]{Value: p.Masked()}
 		if own != p.Masked() {
-			d.Gateway, d.DNS, d.Taken = profiles.Guess[netip.Addr]{}, profiles.Guess[[]netip.Addr]{}, nil
+			d.Gateway, d.DNS, d.Taken = draft.Guess[netip.Addr]{}, draft.Guess[[]netip.Addr]{}, nil
 		}
 	}
 	text, err := d.Text(file)
 	if err != nil && b.prefix == "" && d.Prefix.Value.IsValid() {
 		b.t.Warn("the network of this computer, %s, does not fit; say another with --prefix", d.Prefix.Value)
 		built := profiles.Default().Management.Prefix
-		d.Prefix = profiles.Guess[netip.Prefix]{Value: built, From: "an example"}
-		d.Gateway, d.DNS, d.Taken = profiles.Guess[netip.Addr]{}, profiles.Guess[[]netip.Addr]{}, nil
+		d.Prefix = draft.Guess[netip.Prefix]{Value: built, From: "an example"}
+		d.Gateway, d.DNS, d.Taken = draft.Guess[netip.Addr]{}, draft.Guess[[]netip.Addr]{}, nil
 		text, err = d.Text(file)
 	}
 	if !d.Prefix.Value.IsValid() {

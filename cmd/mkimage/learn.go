@@ -3,7 +3,7 @@ package main
 import (
 	"ringboot/cmd/cli"
 	"ringboot/imagebuilder/learn"
-	"ringboot/profiles"
+	"ringboot/profiles/draft"
 )
 
 // meanings says which disk of which machine each node's plan means.
@@ -27,7 +27,7 @@ func meanings(t *cli.Terminal, c cluster, nodes, inventories []string, asJSON bo
 }
 
 // learned puts what can be said of machines that were seen into a draft.
-func learned(t *cli.Terminal, from []string, d *profiles.Draft) error {
+func learned(t *cli.Terminal, from []string, d *draft.Known) error {
 	machines, err := learn.Read(from)
 	if err != nil {
 		return err

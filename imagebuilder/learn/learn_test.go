@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"ringboot/profiles"
+	"ringboot/profiles/draft"
 	"ringboot/profiles/medium"
 )
 
@@ -37,7 +38,7 @@ func seen(t *testing.T, texts ...[]byte) []Seen {
 func drafted(t *testing.T, machines []Seen) (*profiles.Profile, string) {
 	t.Helper()
 	nodes := []string{"frege", "russell", "wittgenstein"}
-	d := profiles.Draft{Name: "philosophers", Nodes: nodes}
+	d := draft.Known{Name: "philosophers", Nodes: nodes}
 	notes := Into(&d, machines)
 	d.Prefix.Value = netip.MustParsePrefix("10.20.0.0/24")
 	text, err := d.Text("p.yaml")

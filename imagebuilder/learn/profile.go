@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"ringboot/profiles"
+	"ringboot/profiles/draft"
 )
 
 // minRoot is the smallest disk that is taken for the system's, in bytes.
@@ -17,14 +18,14 @@ var management = []string{"igc", "igb", "e1000e", "e1000", "r8169", "tg3", "virt
 
 // Into puts into a draft what a profile can say of the machines, in the order in
 // which they were seen. notes are sentences about what was guessed, or could not be.
-func Into(d *profiles.Draft, machines []Seen) (notes []string) {
+func Into(d *draft.Known, machines []Seen) (notes []string) {
 	nodes := d.Nodes
-	var known []profiles.Hardware
+	var known []draft.Hardware
 	for i, m := range machines[:min(len(machines), len(nodes))] {
 		note := func(format string, args ...any) {
 			notes = append(notes, nodes[i]+": "+fmt.Sprintf(format, args...))
 		}
-		h := profiles.Hardware{Machine: profiles.DMI{Serial: m.Machine.Serial, UUID: strings.ToLower(m.Machine.UUID)}}
+		h := draft.Hardware{Machine: profiles.DMI{Serial: m.Machine.Serial, UUID: strings.ToLower(m.Machine.UUID)}}
 		note("is %s, in the order in which machines were seen", m)
 		if disk := m.root(); disk != nil {
 			h.Serial, h.Disk = disk.Serial, disk.describe()
@@ -83,7 +84,7 @@ func (s Seen) ports() []string {
 // ring says where the ring's ports are. The first machine's are those of all, and
 // a node with others gets its own. Network ports make the ring only where every
 // machine has two that are not for people.
-func ring(d *profiles.Draft, machines []Seen) (notes []string) {
+func ring(d *draft.Known, machines []Seen) (notes []string) {
 	controllers, ports := make([][]string, len(machines)), make([][]string, len(machines))
 	for i, m := range machines {
 		for _, t := range m.Thunderbolt {
@@ -103,7 +104,7 @@ func ring(d *profiles.Draft, machines []Seen) (notes []string) {
 	fewer := func(pci []string) bool { return !two(pci) }
 	if !slices.ContainsFunc(controllers, two) && !slices.ContainsFunc(ports, fewer) {
 		found = ports
-		d.Transport = profiles.Guess[string]{Value: profiles.TransportEthernet, From: "two fast network ports were seen, and no two Thunderbolt controllers"}
+		d.Transport = draft.Guess[string]{Value: profiles.TransportEthernet, From: "two fast network ports were seen, and no two Thunderbolt controllers"}
 		notes = append(notes, "no machine has two Thunderbolt controllers, and each has two fast network ports: the ring is made of them")
 		for i := range usual {
 			usual[i].Driver = ""
@@ -120,7 +121,7 @@ func ring(d *profiles.Draft, machines []Seen) (notes []string) {
 		}
 		switch {
 		case d.Ring.Value == nil:
-			d.Ring = profiles.Guess[[]profiles.RingPort]{Value: own, From: "where " + d.Nodes[i] + " has them"}
+			d.Ring = draft.Guess[[]profiles.RingPort]{Value: own, From: "where " + d.Nodes[i] + " has them"}
 		case !slices.Equal(own, d.Ring.Value):
 			d.Hardware[i].Ring = own
 		}

@@ -1,8 +1,10 @@
-package profiles
+package draft
 
 import (
 	"strings"
 	"testing"
+
+	"ringboot/profiles"
 )
 
 // onSwitch is a profile as people write it, with comments behind the nodes.
@@ -27,7 +29,7 @@ func TestInsertWritesOneNodeAndNothingElse(t *testing.T) {
 	}{
 		"switch":        {switchRing, Newcomer{Name: "hume"}},
 		"switch, disks": {switchRing, Newcomer{Name: "hume", RootDisk: "S1", OSDDisks: []string{"S2", "S3"}, Ports: []string{"58:47:ca:00:00:01", "58:47:ca:00:00:02"}}},
-		"mesh":          {meshRing, Newcomer{Name: "hume", RingPort: &RingPort{Name: "sfp2", Path: "pci-0000:02:00.0"}}},
+		"mesh":          {meshRing, Newcomer{Name: "hume", RingPort: &profiles.RingPort{Name: "sfp2", Path: "pci-0000:02:00.0"}}},
 	} {
 		before := onSwitch(c.ring)
 		after, err := Insert("lab.yaml", []byte(before), c.n)
@@ -35,7 +37,7 @@ func TestInsertWritesOneNodeAndNothingElse(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		p, err := Load("lab.yaml", after)
+		p, err := profiles.Load("lab.yaml", after)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +67,7 @@ func TestInsertRefusesWhatDoesNotFit(t *testing.T) {
 		"a ring of three":    {strings.Replace(onSwitch(meshRing), "transport: mesh", "transport: ethernet", 1), Newcomer{Name: "hume"}, "the transport ethernet joins 3 nodes"},
 		"a mesh, no port":    {onSwitch(meshRing), Newcomer{Name: "hume"}, "a mesh needs 3 on each node"},
 		"a name that is":     {onSwitch(switchRing), Newcomer{Name: "frege"}, "stands at"},
-		"lists in one line":  {strings.Replace(onSwitch(meshRing), "  ports:\n    - {name: sfp0, path: \"pci-0000:01:00.0\"}\n    - {name: sfp1, path: \"pci-0000:01:00.1\"} # to the right\n", "  ports: [{name: sfp0, path: \"pci-0000:01:00.0\"}, {name: sfp1, path: \"pci-0000:01:00.1\"}]\n", 1), Newcomer{Name: "hume", RingPort: &RingPort{Name: "sfp2", Path: "pci-0000:02:00.0"}}, "by hand"},
+		"lists in one line":  {strings.Replace(onSwitch(meshRing), "  ports:\n    - {name: sfp0, path: \"pci-0000:01:00.0\"}\n    - {name: sfp1, path: \"pci-0000:01:00.1\"} # to the right\n", "  ports: [{name: sfp0, path: \"pci-0000:01:00.0\"}, {name: sfp1, path: \"pci-0000:01:00.1\"}]\n", 1), Newcomer{Name: "hume", RingPort: &profiles.RingPort{Name: "sfp2", Path: "pci-0000:02:00.0"}}, "by hand"},
 		"ports by addresses": {strings.Replace(onSwitch(switchRing), "address: 10.1.0.13\n    ports:\n      - {interface: eno1}", "address: 10.1.0.13\n    ports:\n      - {mac: \"58:47:ca:00:00:09\"}", 1), Newcomer{Name: "hume"}, "with --port"},
 	} {
 		if out, err := Insert("lab.yaml", []byte(c.text), c.n); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -80,7 +82,7 @@ func TestAddedStandsBehindAllOthers(t *testing.T) {
 		"name: russell\n":      "says that 1 nodes founded the cluster",
 		"name: wittgenstein\n": "says that 2 nodes founded the cluster",
 	} {
-		_, err := Load("lab.yaml", []byte(strings.Replace(onSwitch(switchRing), old, old+"    added: true\n", 1)))
+		_, err := profiles.Load("lab.yaml", []byte(strings.Replace(onSwitch(switchRing), old, old+"    added: true\n", 1)))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", old, err)
 		}

@@ -1,4 +1,4 @@
-package profiles
+package draft
 
 import (
 	"bytes"
@@ -8,21 +8,23 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"ringboot/profiles"
 )
 
 // Newcomer is a node that is written into a profile.
 type Newcomer struct {
 	Name     string
-	Address  netip.Addr // not valid: the one behind the last node's
-	Ring     netip.Addr // not valid: it follows from the address
-	RootDisk string     // serial number; empty: as it is found
-	OSDDisks []string   // serial numbers
-	Ports    []string   // hardware addresses of its management ports; none: found as those of the last node
-	RingPort *RingPort  // that a mesh has more
+	Address  netip.Addr         // not valid: the one behind the last node's
+	Ring     netip.Addr         // not valid: it follows from the address
+	RootDisk string             // serial number; empty: as it is found
+	OSDDisks []string           // serial numbers
+	Ports    []string           // hardware addresses of its management ports; none: found as those of the last node
+	RingPort *profiles.RingPort // that a mesh has more
 }
 
-// NextAddress is the first free one behind the last node's.
-func (p *Profile) NextAddress() netip.Addr {
+// nextAddress is the first free one behind the last node's.
+func nextAddress(p *profiles.Profile) netip.Addr {
 	taken := []netip.Addr{p.Management.Gateway}
 	for _, n := range p.Nodes {
 		taken = append(taken, n.Address)
@@ -37,16 +39,16 @@ func (p *Profile) NextAddress() netip.Addr {
 // Insert writes a node behind the others, and the port that a mesh has more,
 // into the text of a profile. All else stays as it is, byte for byte.
 func Insert(name string, text []byte, n Newcomer) ([]byte, error) {
-	p, err := Load(name, text)
+	p, err := profiles.Load(name, text)
 	if err != nil {
 		return nil, err
 	}
 	if !n.Address.IsValid() {
-		n.Address = p.NextAddress()
+		n.Address = nextAddress(p)
 	}
 	var doc yaml.Node
 	if err := yaml.Unmarshal(text, &doc); err != nil {
-		return nil, syntaxProblem(name, err)
+		return nil, err
 	}
 	e := &editor{lines: strings.Split(string(text), "\n")}
 	top := doc.Content[0]
@@ -67,14 +69,14 @@ func Insert(name string, text []byte, n Newcomer) ([]byte, error) {
 		return nil, fmt.Errorf("%s does not have nodes and ring.ports as lists with a dash for each, so write the node there by hand, behind the others, with added: true", name)
 	}
 	out := []byte(strings.Join(e.lines, "\n"))
-	if _, err := Load(name, out); err != nil {
+	if _, err := profiles.Load(name, out); err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
 // lines are the entry in the profile.
-func (n Newcomer) lines(p *Profile) ([]string, error) {
+func (n Newcomer) lines(p *profiles.Profile) ([]string, error) {
 	out := []string{"name: " + n.Name, "address: " + n.Address.String()}
 	if n.Ring.IsValid() {
 		out = append(out, "ring: "+n.Ring.String())
@@ -93,7 +95,7 @@ func (n Newcomer) lines(p *Profile) ([]string, error) {
 	if len(n.Ports) > 0 {
 		ports = nil
 		for _, mac := range n.Ports {
-			ports = append(ports, Port{MAC: mac})
+			ports = append(ports, profiles.Port{MAC: mac})
 		}
 	}
 	out = append(out, "ports:")
@@ -119,7 +121,7 @@ func withoutEmpty(m map[string]string) map[string]string {
 	return m
 }
 
-func flowPort(p RingPort) string {
+func flowPort(p profiles.RingPort) string {
 	text := "{name: " + p.Name
 	for _, kv := range [][2]string{{"path", p.Path}, {"mac", p.MAC}, {"interface", p.Interface}} {
 		if kv[1] != "" {

@@ -1,4 +1,7 @@
-package profiles
+// Package draft writes the text of a profile: a first one of what is known of a
+// cluster, with its guesses marked, and a node more into one that is there. What
+// a person wrote stays as it is, comments among it.
+package draft
 
 import (
 	"bytes"
@@ -8,16 +11,17 @@ import (
 	"strconv"
 	"strings"
 
+	"ringboot/profiles"
 	"ringboot/profiles/spelling"
 )
 
 // Look is the mark of a line of a drafted profile that a person should look at.
 const Look = "LOOK:"
 
-// Draft is what is known of a cluster before anybody wrote a profile. What is
+// Known is what is known of a cluster before anybody wrote a profile. What is
 // left out is as in the built-in profile. A value with a reason beside it is a
 // guess, and its line is marked.
-type Draft struct {
+type Known struct {
 	Name     string
 	Nodes    []string // names, the founder first
 	Prefix   Guess[netip.Prefix]
@@ -30,7 +34,7 @@ type Draft struct {
 	Hardware []Hardware // of the nodes, in their order
 	// Ring are the ring's ports by their paths, where all nodes have them, and
 	// Transport what they are made of.
-	Ring      Guess[[]RingPort]
+	Ring      Guess[[]profiles.RingPort]
 	Transport Guess[string]
 }
 
@@ -45,14 +49,14 @@ const firstHost = 11
 
 // Text is the profile, commented like the built-in one. It is checked: the
 // error is of type Problems where the parts do not fit together.
-func (d Draft) Text(name string) ([]byte, error) {
-	base := Default()
-	e := &editor{lines: strings.Split(string(defaultText), "\n")}
+func (d Known) Text(name string) ([]byte, error) {
+	base := profiles.Default()
+	e := &editor{lines: strings.Split(string(profiles.DefaultText()), "\n")}
 	if d.Name == "" {
 		d.Name = base.Cluster.Name
 	}
 	if d.Nodes == nil {
-		d.Nodes = base.nodeNames()
+		d.Nodes = nodeNames(base)
 	}
 	if !d.Prefix.Value.IsValid() {
 		d.Prefix.Value = base.Management.Prefix
@@ -80,11 +84,11 @@ func (d Draft) Text(name string) ([]byte, error) {
 		e.keys(d.KeyFiles)
 	}
 	text := []byte(strings.Join(e.lines, "\n"))
-	_, err := Load(name, text)
+	_, err := profiles.Load(name, text)
 	return text, err
 }
 
-func (p *Profile) nodeNames() []string {
+func nodeNames(p *profiles.Profile) []string {
 	var out []string
 	for _, n := range p.Nodes {
 		out = append(out, n.Name)
@@ -145,7 +149,7 @@ func commented(line, comment, look string) string {
 	return fmt.Sprintf("%-*s# %s", commentColumn, line+" ", comment)
 }
 
-func (e *editor) zone(d Draft) {
+func (e *editor) zone(d Known) {
 	if d.Zone.Value != "" {
 		e.set("  timezone:", d.Zone.Value, d.Zone.From)
 		if country := spelling.Shipped().CountryOfZone(d.Zone.Value); country != "" {
@@ -158,7 +162,7 @@ func (e *editor) zone(d Draft) {
 }
 
 // nodes writes the list of the nodes anew.
-func (e *editor) nodes(d Draft, lan, ring netip.Prefix) error {
+func (e *editor) nodes(d Known, lan, ring netip.Prefix) error {
 	begin := slices.Index(e.lines, "nodes:")
 	end := slices.IndexFunc(e.lines, func(l string) bool { return strings.HasPrefix(l, "# Accounts") })
 	addresses, err := hosts(lan, len(d.Nodes), append(slices.Clone(d.Taken), append(d.DNS.Value, d.Gateway.Value)...))
@@ -189,25 +193,25 @@ func (e *editor) nodes(d Draft, lan, ring netip.Prefix) error {
 
 // Hardware is what is known of a node's machine. What is not is left empty.
 type Hardware struct {
-	Machine DMI
+	Machine profiles.DMI
 	Serial  string // of the disk to erase
 	Disk    string // that disk in a few words
 	MACs    []string
-	Ring    []RingPort // by path, where they are not those of all
+	Ring    []profiles.RingPort // by path, where they are not those of all
 }
 
 // ring names the ports of all nodes' rings, and what the ring is made of.
-func (e *editor) ring(d Draft) {
-	if t, ok := TransportOf(d.Transport.Value); ok {
+func (e *editor) ring(d Known) {
+	if t, ok := profiles.TransportOf(d.Transport.Value); ok {
 		e.after("ring:").set("  transport:", t.Name, d.Transport.From)
 		e.after("ring:").set("  mtu:", strconv.Itoa(t.MTU), "")
 	}
 	for _, p := range d.Ring.Value {
-		e.set("    - {name: "+p.Name+",", strings.TrimPrefix(p.line(), "{name: "+p.Name+", "), d.Ring.From)
+		e.set("    - {name: "+p.Name+",", strings.TrimPrefix(line(p), "{name: "+p.Name+", "), d.Ring.From)
 	}
 }
 
-func (p RingPort) line() string {
+func line(p profiles.RingPort) string {
 	driver := ""
 	if p.Driver != "" {
 		driver = ", driver: " + p.Driver
@@ -240,7 +244,7 @@ func (h Hardware) lines() []string {
 	if len(h.Ring) > 0 {
 		var each []string
 		for _, p := range h.Ring {
-			each = append(each, p.line())
+			each = append(each, line(p))
 		}
 		out = append(out, commented("    ring_ports: ["+strings.Join(each, ", ")+"]", "", "not where the others have them"))
 	}
@@ -263,7 +267,7 @@ func hosts(lan netip.Prefix, n int, taken []netip.Addr) ([]netip.Addr, error) {
 		at = at.Next()
 	}
 	if len(out) < n {
-		return nil, Problems{{Path: "management.prefix", Text: fmt.Sprintf("%s has no room for %d nodes; name a larger network", lan, n)}}
+		return nil, profiles.Problems{{Path: "management.prefix", Text: fmt.Sprintf("%s has no room for %d nodes; name a larger network", lan, n)}}
 	}
 	return out, nil
 }

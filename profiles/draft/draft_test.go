@@ -1,4 +1,4 @@
-package profiles
+package draft
 
 import (
 	"errors"
@@ -7,19 +7,20 @@ import (
 	"strings"
 	"testing"
 
+	"ringboot/profiles"
 	"ringboot/profiles/spelling"
 )
 
 func TestADraftOfNothingIsTheBuiltInCluster(t *testing.T) {
-	text, err := Draft{}.Text("p.yaml")
+	text, err := Known{}.Text("p.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := Load("p.yaml", text)
+	p, err := profiles.Load("p.yaml", text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Default()
+	want := profiles.Default()
 	if p.Cluster != want.Cluster || p.Management.Prefix != want.Management.Prefix || p.Nodes[2].Address != want.Nodes[2].Address || p.Nodes[2].Ring != want.Nodes[2].Ring {
 		t.Errorf("cluster %+v, management %+v, nodes %+v", p.Cluster, p.Management, p.Nodes)
 	}
@@ -27,7 +28,7 @@ func TestADraftOfNothingIsTheBuiltInCluster(t *testing.T) {
 
 func TestADraftTakesWhatIsKnownAndMarksWhatIsGuessed(t *testing.T) {
 	guess := "this computer's"
-	text, err := Draft{
+	text, err := Known{
 		Name: "lab", Nodes: []string{"anna", "bert", "carl"},
 		Prefix:  Guess[netip.Prefix]{netip.MustParsePrefix("192.168.7.44/24"), guess},
 		Gateway: Guess[netip.Addr]{netip.MustParseAddr("192.168.7.12"), guess},
@@ -39,7 +40,7 @@ func TestADraftTakesWhatIsKnownAndMarksWhatIsGuessed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := Load("p.yaml", text)
+	p, err := profiles.Load("p.yaml", text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +77,7 @@ func TestADraftTakesWhatIsKnownAndMarksWhatIsGuessed(t *testing.T) {
 }
 
 func TestADraftThatDoesNotFitSaysWhy(t *testing.T) {
-	for name, d := range map[string]Draft{
+	for name, d := range map[string]Known{
 		"no room for 3 nodes":      {Prefix: Guess[netip.Prefix]{Value: netip.MustParsePrefix("10.0.0.0/30")}},
 		"nodes: has 4 entries":     {Nodes: []string{"a1", "b1", "c1", "d1"}},
 		"nodes[0].name":            {Nodes: []string{"a.b", "b1", "c1"}},
@@ -84,7 +85,7 @@ func TestADraftThatDoesNotFitSaysWhy(t *testing.T) {
 		"is not among the install": {Zone: Guess[string]{Value: "Europe/Berln"}},
 	} {
 		_, err := d.Text("p.yaml")
-		var problems Problems
+		var problems profiles.Problems
 		if !errors.As(err, &problems) || !strings.Contains(err.Error(), name) {
 			t.Errorf("want a problem with %q, have %v", name, err)
 		}
