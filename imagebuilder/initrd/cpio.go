@@ -207,6 +207,12 @@ func (a *Archive) Link(name, target string) {
 	a.add(File{Name: name, Mode: typeLink | 0o777, Content: []byte(target)})
 }
 
+// Device adds a character device.
+func (a *Archive) Device(name string, major, minor int) {
+	a.Dir(path.Dir(name))
+	a.entry(File{Name: name, Mode: typeChar | 0o600}, major, minor)
+}
+
 func (a *Archive) add(f File) {
 	a.Dir(path.Dir(f.Name))
 	a.entry(f, 0, 0)

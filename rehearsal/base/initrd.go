@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
+
+	"ringboot/imagebuilder/initrd"
 )
 
 //go:embed initrd/init
@@ -56,28 +58,28 @@ func (k Kernel) writeInitrd(ctx context.Context, to string, modules, late []stri
 	if err != nil {
 		return err
 	}
-	a := newArchive(z)
+	a := initrd.NewArchive(z)
 	for _, d := range []string{"bin", "dev", "proc", "sys", "run", "mnt", "tmp", "root", "modules", "etc"} {
-		a.dir(d)
+		a.Dir(d)
 	}
-	a.device("dev/console", 5, 1)
-	a.file("bin/busybox", 0o755, busybox)
-	a.link("bin/sh", "busybox")
+	a.Device("dev/console", 5, 1)
+	a.File("bin/busybox", 0o755, busybox)
+	a.Link("bin/sh", "busybox")
 	order := [2]strings.Builder{}
 	for i, m := range loaded {
-		a.file(path.Join("modules", m.name), 0o644, m.content)
+		a.File(path.Join("modules", m.name), 0o644, m.content)
 		at := 0
 		if i >= len(first) {
 			at = 1
 		}
 		fmt.Fprintln(&order[at], m.name)
 	}
-	a.file("modules/order", 0o644, []byte(order[0].String()))
-	a.file("modules/late", 0o644, []byte(order[1].String()))
+	a.File("modules/order", 0o644, []byte(order[0].String()))
+	a.File("modules/late", 0o644, []byte(order[1].String()))
 	for _, f := range files {
-		a.file(f.path, f.mode, f.content)
+		a.File(f.path, f.mode, f.content)
 	}
-	if err := a.close(); err != nil {
+	if err := a.Close(); err != nil {
 		return err
 	}
 	if err := z.Close(); err != nil {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"ringboot/imagebuilder/initrd"
 	"ringboot/imagebuilder/locale"
 )
 
@@ -126,9 +127,9 @@ func skeletonBoot(ctx context.Context, tree, cdID string, boots bool) error {
 // smallInitrd has a first program and nothing that it could do.
 func smallInitrd() []byte {
 	var b bytes.Buffer
-	a := newArchive(&b)
-	a.file("init", 0o755, []byte("#!/bin/sh\n"))
-	_ = a.close() // a buffer takes everything
+	a := initrd.NewArchive(&b)
+	a.File("init", 0o755, []byte("#!/bin/sh\n"))
+	_ = a.Close() // a buffer takes everything
 	return b.Bytes()
 }
 
