@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"time"
@@ -93,17 +94,38 @@ func (c *Call) Outf(format string, args ...any) { fmt.Fprintf(&c.Stdout, format,
 // Errf prints to standard error.
 func (c *Call) Errf(format string, args ...any) { fmt.Fprintf(&c.Stderr, format, args...) }
 
-// Die prints a line to standard error and returns a code, as Perl's die: the
-// code follows errno, which depends on what happened to fail before.
-func (c *Call) Die(format string, args ...any) int {
+// Exit prints a line to standard error and returns the code.
+func (c *Call) Exit(code int, format string, args ...any) int {
 	c.Errf(format+"\n", args...)
-	return []int{2, 255, 2, 17}[c.Random(4)]
+	return code
+}
+
+// Die is Exit with a code as that of Perl's die: it follows errno, which depends
+// on what happened to fail before.
+func (c *Call) Die(format string, args ...any) int {
+	return c.Exit([]int{2, 255, 2, 17}[c.Random(4)], format, args...)
+}
+
+// Done is the code of a tool whose last act ended so.
+func (c *Call) Done(err error) int {
+	if err != nil {
+		return c.Die("%v", err)
+	}
+	return 0
+}
+
+// JSON prints a value on one line, and returns 0.
+func (c *Call) JSON(value any) int {
+	raw, err := json.Marshal(value)
+	if err == nil {
+		c.Outf("%s\n", raw)
+	}
+	return c.Done(err)
 }
 
 // Usage prints a refused parameter and returns 255.
 func (c *Call) Usage(param, reason, usage string) int {
-	c.Errf("400 Parameter verification failed.\n%s: %s\n%s\n", param, reason, usage)
-	return 255
+	return c.Exit(255, "400 Parameter verification failed.\n%s: %s\n%s", param, reason, usage)
 }
 
 // Tool is one program. It returns its exit code.

@@ -82,8 +82,7 @@ func haManager(c *sim.Call) int {
 	c.Work(700 * time.Millisecond)
 	words, opt := shell.Options(c.Argv[1:], "verbose")
 	if len(words) == 0 {
-		c.Errf("ERROR: no command specified\n")
-		return 255
+		return c.Exit(255, "ERROR: no command specified")
 	}
 	startTicks(c.Machine)
 	switch words[0] {
@@ -113,8 +112,7 @@ func haManager(c *sim.Call) int {
 		c.Errf("cannot create group: ha groups have been migrated to rules\n")
 		return []int{2, 17}[c.Random(2)]
 	}
-	c.Errf("ERROR: unknown command 'ha-manager %s'\n", words[0])
-	return 255
+	return c.Exit(255, "ERROR: unknown command 'ha-manager %s'", words[0])
 }
 
 func haQueue(c *sim.Call, line string) int {
@@ -136,14 +134,11 @@ func haResource(c *sim.Call, words []string, opt map[string]string) int {
 	at := slices.IndexFunc(list, func(s haSection) bool { return s.kind == kind && s.id == id })
 	switch {
 	case words[0] == "add" && at >= 0:
-		c.Errf("create ha resource failed: resource ID '%s:%s' already defined\n", kind, id)
-		return 255
+		return c.Exit(255, "create ha resource failed: resource ID '%s:%s' already defined", kind, id)
 	case words[0] == "add" && guestAt(c, id) == "":
-		c.Errf("create ha resource failed: unable to find VM %s\n", id)
-		return 255
+		return c.Exit(255, "create ha resource failed: unable to find VM %s", id)
 	case words[0] != "add" && at < 0:
-		c.Errf("resource '%s:%s' does not exist in cluster\n", kind, id)
-		return 255
+		return c.Exit(255, "resource '%s:%s' does not exist in cluster", kind, id)
 	case words[0] == "add":
 		list = append(list, haSection{kind, id, opt})
 	case words[0] == "remove":
@@ -221,8 +216,7 @@ func haRule(c *sim.Call, words []string, opt map[string]string) int {
 	case len(words) == 2 && words[0] == "remove": // an unknown one is no error
 		list = slices.DeleteFunc(list, func(s haSection) bool { return s.id == words[1] })
 	default:
-		c.Errf("ERROR: unknown command 'ha-manager rules %s'\n", strings.Join(words, " "))
-		return 255
+		return c.Exit(255, "ERROR: unknown command 'ha-manager rules %s'", strings.Join(words, " "))
 	}
 	return shell.WithLock(c, "file-ha_rules", func() error { return writeSections(c, haRules, list) })
 }

@@ -15,8 +15,7 @@ const noConf = "Error: Corosync config '/etc/pve/corosync.conf' does not exist -
 
 func pvecm(c *sim.Call) int {
 	if len(c.Argv) < 2 {
-		c.Errf("ERROR: no command specified\n")
-		return 255
+		return c.Exit(255, "ERROR: no command specified")
 	}
 	args := c.Argv[2:]
 	switch c.Argv[1] {
@@ -41,16 +40,14 @@ func pvecm(c *sim.Call) int {
 		c.Outf("%s\n", level)
 		return 0
 	}
-	c.Errf("ERROR: unknown command 'pvecm %s'\n", c.Argv[1])
-	return 255
+	return c.Exit(255, "ERROR: unknown command 'pvecm %s'", c.Argv[1])
 }
 
 func pvecmShow(c *sim.Call) int {
 	c.Work(300 * time.Millisecond)
 	conf, err := sim.ReadConf(c)
 	if err != nil {
-		c.Errf("%s\n", noConf)
-		return 2
+		return c.Exit(2, "%s", noConf)
 	}
 	q, running := c.Corosync()
 	switch c.Argv[1] {
@@ -61,16 +58,14 @@ func pvecmShow(c *sim.Call) int {
 		return 0
 	case "nodes":
 		if !running {
-			c.Errf("Cannot initialize CMAP service\n")
-			return 1
+			return c.Exit(1, "Cannot initialize CMAP service")
 		}
 		c.Outf("\n%s", membershipText(q, false))
 		return 0
 	}
 	c.Outf("%s", statusHead(conf))
 	if !running {
-		c.Errf("Cannot initialize CMAP service\n")
-		return 1
+		return c.Exit(1, "Cannot initialize CMAP service")
 	}
 	c.Outf("%s", quorumText(q, c.Now(), true))
 	if !q.Quorate {
@@ -103,15 +98,13 @@ func pvecmCreate(c *sim.Call, args []string, refused int) int {
 	}
 	unlock, ok := lockFor(c, "/var/lock/pvecm.lock", 10*time.Second)
 	if !ok {
-		c.Errf("can't lock file '/var/lock/pvecm.lock' - got timeout\n")
-		return 0
+		return c.Exit(0, "can't lock file '/var/lock/pvecm.lock' - got timeout")
 	}
 	defer unlock()
 	if _, err := c.Lstat(sim.KeyFile); err != nil {
 		c.Outf("Corosync Cluster Engine Authentication key generator.\nGathering 2048 bits for key from /dev/urandom.\nWriting corosync key to /etc/corosync/authkey.\n")
 		if err := writeKey(c); err != nil {
-			c.Errf("%v\n", err)
-			return 0
+			return c.Exit(0, "%v", err)
 		}
 	}
 	conf := sim.Conf{Name: name, Version: 1, Nodes: []sim.ConfNode{{Name: c.Name(), ID: shell.Number(opt["nodeid"], 1), Votes: shell.Number(opt["votes"], 1)}}}
@@ -119,15 +112,13 @@ func pvecmCreate(c *sim.Call, args []string, refused int) int {
 	c.Outf("Writing corosync config to /etc/pve/corosync.conf\n")
 	c.Work(500 * time.Millisecond)
 	if err := c.WriteDirect(sim.EtcPVE+"/corosync.conf", conf.Text()); err != nil {
-		c.Errf("unable to open file '/etc/pve/corosync.conf.new.tmp.%d' - Permission denied\n", 1000+c.Random(9000))
-		return 0
+		return c.Exit(0, "unable to open file '/etc/pve/corosync.conf.new.tmp.%d' - Permission denied", 1000+c.Random(9000))
 	}
 	c.Note("create", c.Name())
 	c.Outf("Restart corosync and cluster filesystem\n")
 	c.Work(500 * time.Millisecond)
 	if err := c.Unit("restart", "pve-cluster"); err != nil {
-		c.Errf("%v\n", err)
-		return 0
+		return c.Exit(0, "%v", err)
 	}
 	if err := c.Unit("restart", "corosync"); err != nil {
 		c.Errf("%v\n", err)
@@ -183,23 +174,19 @@ func pvecmAddnode(c *sim.Call, args []string) int {
 	pos, opt := shell.Options(args, "force")
 	name := first(pos)
 	if v := opt["apiversion"]; v != "" && v != "1" {
-		c.Errf("unsupported API version %s\n", v)
-		return 255
+		return c.Exit(255, "unsupported API version %s", v)
 	}
 	if !shell.Writable(c) {
-		c.Errf("cluster not ready - no quorum?\n")
-		return 255
+		return c.Exit(255, "cluster not ready - no quorum?")
 	}
 	unlock, ok := lockFor(c, "/var/lock/pvecm.lock", 10*time.Second)
 	if !ok {
-		c.Errf("can't lock file '/var/lock/pvecm.lock' - got timeout\n")
-		return 255
+		return c.Exit(255, "can't lock file '/var/lock/pvecm.lock' - got timeout")
 	}
 	defer unlock() // the file is read and written under one lock
 	conf, err := addTo(c, name, opt)
 	if err != nil {
-		c.Errf("%v\n", err)
-		return 255
+		return c.Exit(255, "%v", err)
 	}
 	for _, n := range conf.Nodes {
 		if n.Name != name && n.Name != c.Name() && !c.Synced(n.Name) {

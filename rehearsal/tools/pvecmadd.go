@@ -26,12 +26,10 @@ func pvecmAdd(c *sim.Call, args []string) int {
 		return c.Usage("fingerprint", "value does not match the regex pattern", "pvecm add <hostname> [OPTIONS]")
 	}
 	if len(c.Env) > 0 && strings.HasPrefix(c.Env[0], "PWD="+sim.EtcPVE) {
-		c.Errf("Navigate out of /etc/pve before running 'pvecm add', ..\n")
-		return 255
+		return c.Exit(255, "Navigate out of /etc/pve before running 'pvecm add', ..")
 	}
 	if _, ssh := opt["use_ssh"]; !ssh && c.Stdin == nil {
-		c.Errf("EOF while reading password\n")
-		return 0
+		return c.Exit(0, "EOF while reading password")
 	}
 	if !joinChecks(c, opt) {
 		return 0

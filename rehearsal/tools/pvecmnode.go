@@ -14,17 +14,14 @@ func pvecmDelnode(c *sim.Call, args []string) int {
 	name := first(args)
 	conf, err := sim.ReadConf(c)
 	if err != nil || !shell.Writable(c) {
-		c.Errf("cluster not ready - no quorum?\n")
-		return 255
+		return c.Exit(255, "cluster not ready - no quorum?")
 	}
 	if name == c.Name() {
-		c.Errf("Cannot delete myself from cluster!\n")
-		return 255
+		return c.Exit(255, "Cannot delete myself from cluster!")
 	}
 	n, ok := conf.Node(name)
 	if !ok {
-		c.Errf("Node/IP: %s is not a known host of the cluster.\n", name)
-		return 255
+		return c.Exit(255, "Node/IP: %s is not a known host of the cluster.", name)
 	}
 	conf.Nodes = drop(conf.Nodes, name)
 	conf.Version++

@@ -46,8 +46,7 @@ func pvesh(c *sim.Call) int {
 	c.Work(700 * time.Millisecond)
 	pos, opt := shell.Options(c.Argv[1:])
 	if len(pos) < 2 {
-		c.Errf("ERROR: no command specified\n")
-		return 255
+		return c.Exit(255, "ERROR: no command specified")
 	}
 	verb, where := pos[0], "/"+strings.Trim(pos[1], "/")
 	for pattern, m := range Methods() {
@@ -65,8 +64,7 @@ func pvesh(c *sim.Call) int {
 		}
 		return code
 	}
-	c.Errf("No '%s' handler defined for '%s'\n", verb, where)
-	return 255
+	return c.Exit(255, "No '%s' handler defined for '%s'", verb, where)
 }
 
 func getVersion(c *sim.Call, _ string, _ map[string]string) (any, int) {
@@ -160,8 +158,7 @@ func getConfigJoin(c *sim.Call, _ string, _ map[string]string) (any, int) {
 	raw, err := c.ReadFile(sim.EtcPVE + "/corosync.conf")
 	conf, _ := sim.ParseConf(raw)
 	if err != nil {
-		c.Errf("424 node is not in a cluster, no join info available! at /usr/share/perl5/PVE/API2/ClusterConfig.pm line 588\n")
-		return nil, 2
+		return nil, c.Exit(2, "424 node is not in a cluster, no join info available! at /usr/share/perl5/PVE/API2/ClusterConfig.pm line 588")
 	}
 	var list []any
 	for _, n := range conf.Nodes {

@@ -19,8 +19,7 @@ func pveum(c *sim.Call) int {
 	c.Work(600 * time.Millisecond)
 	pos, opt := shell.Options(c.Argv[1:])
 	if len(pos) < 2 {
-		c.Errf("ERROR: no command specified\n")
-		return 255
+		return c.Exit(255, "ERROR: no command specified")
 	}
 	switch pos[0] + " " + pos[1] {
 	case "user list":
@@ -32,8 +31,7 @@ func pveum(c *sim.Call) int {
 	case "acl modify":
 		return pveumACL(c, pos, opt)
 	}
-	c.Errf("ERROR: unknown command 'pveum %s'\n", strings.Join(pos, " "))
-	return 255
+	return c.Exit(255, "ERROR: unknown command 'pveum %s'", strings.Join(pos, " "))
 }
 
 func printList(c *sim.Call, list []any) int {
@@ -53,11 +51,9 @@ func pveumUser(c *sim.Call, pos []string, opt map[string]string) int {
 	known := strings.Contains("\n"+string(raw), "\nuser:"+pos[2]+":")
 	switch {
 	case pos[1] == "add" && known:
-		c.Errf("create user failed: user '%s' already exists\n", pos[2])
-		return 255
+		return c.Exit(255, "create user failed: user '%s' already exists", pos[2])
 	case pos[1] == "modify" && !known:
-		c.Errf("update user failed: no such user ('%s')\n", pos[2])
-		return 255
+		return c.Exit(255, "update user failed: no such user ('%s')", pos[2])
 	case pos[1] == "modify":
 		return 0
 	}

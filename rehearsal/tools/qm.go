@@ -20,8 +20,7 @@ func qm(c *sim.Call) int {
 	c.Work(600 * time.Millisecond)
 	words, opt := shell.Options(c.Argv[1:])
 	if len(words) == 0 {
-		c.Errf("ERROR: no command specified\n")
-		return 255
+		return c.Exit(255, "ERROR: no command specified")
 	}
 	if words[0] == "list" {
 		return qmList(c)
@@ -32,8 +31,7 @@ func qm(c *sim.Call) int {
 	id := words[1]
 	conf := guestConf(c.Name(), id)
 	if words[0] != "create" && !shell.Exists(c, conf) {
-		c.Errf("Configuration file 'nodes/%s/qemu-server/%s.conf' does not exist\n", c.Name(), id)
-		return 255
+		return c.Exit(255, "Configuration file 'nodes/%s/qemu-server/%s.conf' does not exist", c.Name(), id)
 	}
 	switch words[0] {
 	case "create":
@@ -62,14 +60,12 @@ func qm(c *sim.Call) int {
 	case "destroy":
 		return qmDestroy(c, id, conf)
 	}
-	c.Errf("ERROR: unknown command 'qm %s'\n", words[0])
-	return 255
+	return c.Exit(255, "ERROR: unknown command 'qm %s'", words[0])
 }
 
 func qmCreate(c *sim.Call, id string, opt map[string]string) int {
 	if node := guestAt(c, id); node != "" {
-		c.Errf("unable to create VM %s: config file already exists\n", id)
-		return 255
+		return c.Exit(255, "unable to create VM %s: config file already exists", id)
 	}
 	return shell.WithLock(c, "file-qemu-server", func() error { return c.WriteDirect(guestConf(c.Name(), id), guestText(opt)) })
 }
@@ -112,8 +108,7 @@ func managed(m sim.Machine, id string) bool {
 
 func qmStart(c *sim.Call, id string) int {
 	if shell.Exists(c, runMark(id)) {
-		c.Errf("VM %s already running\n", id)
-		return 255
+		return c.Exit(255, "VM %s already running", id)
 	}
 	if !ceph.HeardWithin(c, 5*time.Second) {
 		return c.Die("start failed: rbd error: rbd: couldn't connect to the cluster!")
@@ -164,16 +159,14 @@ func qmMigrate(c *sim.Call, id string, words []string, opt map[string]string) in
 	c.Work(3 * time.Second)
 	if shell.Exists(c, noMigration) {
 		c.Outf("%s ERROR: online migrate failure - remote command failed with exit code 255\n%s aborting phase 2 - cleanup resources\n%s ERROR: migration finished with problems (duration 00:00:03)\n", at(), at(), at())
-		c.Errf("migration problems\n")
-		return 255
+		return c.Exit(255, "migration problems")
 	}
 	c.Outf("%s start remote tunnel\n%s starting online/live migration on unix:/run/qemu-server/%s.migrate\n", at(), at(), id)
 	c.Work(2 * time.Second)
 	downtime := 30 + c.Random(50)
 	c.Outf("%s average migration speed: 256.0 MiB/s - downtime %d ms\n%s migration status: completed\n", at(), downtime, at())
 	if err := moveGuest(c, id, target); err != nil {
-		c.Errf("%v\nmigration aborted\n", err)
-		return 255
+		return c.Exit(255, "%v\nmigration aborted", err)
 	}
 	c.Work(time.Second)
 	c.Outf("%s migration finished successfully (duration 00:00:06)\n", at())
@@ -183,11 +176,9 @@ func qmMigrate(c *sim.Call, id string, words []string, opt map[string]string) in
 func qmDestroy(c *sim.Call, id, conf string) int {
 	switch {
 	case shell.Exists(c, runMark(id)):
-		c.Errf("VM %s is running - destroy failed\n", id)
-		return 255
+		return c.Exit(255, "VM %s is running - destroy failed", id)
 	case managed(c, id):
-		c.Errf("unable to remove VM %s - used in HA resources and purge parameter not set.\n", id)
-		return 255
+		return c.Exit(255, "unable to remove VM %s - used in HA resources and purge parameter not set.", id)
 	}
 	ceph.HeardWithin(c, 10*time.Second)
 	ok := ceph.Amend(c, func(s *ceph.Store) {

@@ -13,8 +13,7 @@ func quorumtool(c *sim.Call) int {
 	c.Work(30 * time.Millisecond)
 	q, ok := c.Corosync()
 	if !ok {
-		c.Errf("Cannot initialize CMAP service\n")
-		return 1
+		return c.Exit(1, "Cannot initialize CMAP service")
 	}
 	c.Outf("%s", quorumText(q, c.Now(), false))
 	if !q.Quorate {
@@ -27,8 +26,7 @@ func cfgtool(c *sim.Call) int {
 	c.Work(30 * time.Millisecond)
 	q, ok := c.Corosync()
 	if !ok {
-		c.Errf("Could not initialize corosync configuration API error 2\n")
-		return 1
+		return c.Exit(1, "Could not initialize corosync configuration API error 2")
 	}
 	switch strings.Join(c.Argv[1:], " ") {
 	case "-s":
@@ -37,8 +35,7 @@ func cfgtool(c *sim.Call) int {
 		c.Outf("%s", neighboursText(q))
 	case "-R":
 		if n := sim.NodeOf(c.Machine); n != nil && n.Overtaken() {
-			c.Errf("Could not reload configuration. Error CS_ERR_TRY_AGAIN\n")
-			return 1
+			return c.Exit(1, "Could not reload configuration. Error CS_ERR_TRY_AGAIN")
 		}
 		c.Outf("Reloading corosync.conf...\nDone\n")
 	}
@@ -88,23 +85,20 @@ func systemctl(c *sim.Call) int {
 				continue
 			}
 			if err := c.Unit(verb, u); err != nil {
-				c.Errf("%v\n", err)
-				return 1
+				return c.Exit(1, "%v", err)
 			}
 			if !slices.Contains(c.Argv, "--now") {
 				continue
 			}
 			if err := c.Unit(map[string]string{"enable": "start", "disable": "stop"}[verb], u); err != nil {
-				c.Errf("%v\n", err)
-				return 1
+				return c.Exit(1, "%v", err)
 			}
 		}
 		return 0
 	case "daemon-reload", "mask", "unmask", "is-enabled":
 		return 0
 	}
-	c.Errf("Unknown command verb '%s'.\n", verb)
-	return 1
+	return c.Exit(1, "Unknown command verb '%s'.", verb)
 }
 
 func ordered(units []string) []string {

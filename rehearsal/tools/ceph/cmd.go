@@ -19,8 +19,7 @@ func cephTool(c *sim.Call) int {
 	c.Work(200 * time.Millisecond)
 	if len(c.Argv) > 1 && c.Argv[1] == "--version" {
 		if !shell.Exists(c, "/usr/bin/ceph") {
-			c.Errf("ceph: command not found\n")
-			return 127
+			return c.Exit(127, "ceph: command not found")
 		}
 		c.Outf("ceph version %s (0000000000000000000000000000000000000000) %s (stable)\n", cephNumber(c), cephRelease(c))
 		return 0
@@ -32,8 +31,7 @@ func cephTool(c *sim.Call) int {
 		}
 	}
 	if !shell.Exists(c, cephLink) {
-		c.Errf("Error initializing cluster client: ObjectNotFound('RADOS object not found (error calling conf_read_file)')\n")
-		return 1
+		return c.Exit(1, "Error initializing cluster client: ObjectNotFound('RADOS object not found (error calling conf_read_file)')")
 	}
 	limit := 300 * time.Second
 	if n, err := strconv.Atoi(opt["connect-timeout"]); err == nil {
@@ -41,8 +39,7 @@ func cephTool(c *sim.Call) int {
 	}
 	k, ok := judgeWithin(c, limit)
 	if !ok {
-		c.Errf("Cluster connection interrupted or timed out\n")
-		return 1
+		return c.Exit(1, "Cluster connection interrupted or timed out")
 	}
 	line := strings.Join(words, " ")
 	for _, cmd := range cephCommands() {
@@ -62,8 +59,7 @@ func cephTool(c *sim.Call) int {
 			return code
 		}
 	}
-	c.Errf("no valid command found\nError EINVAL: invalid command: %s\n", line)
-	return 22
+	return c.Exit(22, "no valid command found\nError EINVAL: invalid command: %s", line)
 }
 
 type cephCommand struct {
@@ -226,8 +222,7 @@ func cephFSList(_ *sim.Call, k *condition, _ []string) (any, int) {
 func cephFSNew(c *sim.Call, k *condition, words []string) (any, int) {
 	for _, p := range words[3:] {
 		if k.store.pool(p) == nil {
-			c.Errf("Error ENOENT: pool '%s' does not exist\n", p)
-			return nil, 2
+			return nil, c.Exit(2, "Error ENOENT: pool '%s' does not exist", p)
 		}
 	}
 	Amend(c, func(s *Store) { s.FS = append(s.FS, words[2]) })
@@ -287,31 +282,26 @@ func cephSafe(c *sim.Call, k *condition, words []string) (any, int) {
 		switch {
 		case o.ID != id:
 		case osdUp(c, o) && len(k.pgs) > 0 && (!o.Out || k.pgs["active+clean+remapped"] > 0):
-			c.Errf("Error EBUSY: OSD(s) %d have 32 pgs currently mapped to them.\n", id)
-			return nil, 16
+			return nil, c.Exit(16, "Error EBUSY: OSD(s) %d have 32 pgs currently mapped to them.", id)
 		case !k.clean():
-			c.Errf("Error EAGAIN: OSD(s) %d have no reported stats, and not all PGs are active+clean; we cannot draw any conclusions.\n", id)
-			return nil, 11
+			return nil, c.Exit(11, "Error EAGAIN: OSD(s) %d have no reported stats, and not all PGs are active+clean; we cannot draw any conclusions.", id)
 		}
 	}
-	c.Errf("OSD(s) %d are safe to destroy without reducing data durability.\n", id)
-	return nil, 0
+	return nil, c.Exit(0, "OSD(s) %d are safe to destroy without reducing data durability.", id)
 }
 
 func cephPurge(c *sim.Call, k *condition, words []string) (any, int) {
 	id := osdNumber(words[2])
 	for _, o := range k.store.OSDs {
 		if o.ID == id && osdUp(c, o) {
-			c.Errf("Error EBUSY: osd.%d is not `down`.\n", id)
-			return nil, 16
+			return nil, c.Exit(16, "Error EBUSY: osd.%d is not `down`.", id)
 		}
 	}
 	if !k.clean() && len(k.pgs) > 0 {
 		c.Note("purged-unclean", fmt.Sprintf("osd.%d by %s", id, c.Name()))
 	}
 	Amend(c, func(s *Store) { s.OSDs = slices.DeleteFunc(s.OSDs, func(o osd) bool { return o.ID == id }) })
-	c.Errf("purged osd.%d\n", id)
-	return nil, 0
+	return nil, c.Exit(0, "purged osd.%d", id)
 }
 
 func cephOut(c *sim.Call, k *condition, words []string) (any, int) { return setOut(c, k, words, true) }
@@ -339,11 +329,9 @@ func cephFlags(c *sim.Call, _ *condition, words []string) (any, int) {
 			s.Flags = append(s.Flags, words[2])
 		}
 	}) {
-		c.Errf("Cluster connection interrupted or timed out\n")
-		return nil, 1
+		return nil, c.Exit(1, "Cluster connection interrupted or timed out")
 	}
-	c.Errf("%s is %s\n", words[2], words[1])
-	return nil, 0
+	return nil, c.Exit(0, "%s is %s", words[2], words[1])
 }
 
 // statusText is what pveceph status and ceph -s print for people.

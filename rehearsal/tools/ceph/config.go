@@ -16,8 +16,7 @@ func cephConfigSet(c *sim.Call, _ *condition, words []string) (any, int) {
 		}
 		s.Config[words[2]+" "+words[3]] = words[4]
 	}) {
-		c.Errf("Cluster connection interrupted or timed out\n")
-		return nil, 1
+		return nil, c.Exit(1, "Cluster connection interrupted or timed out")
 	}
 	return nil, 0
 }

@@ -21,8 +21,7 @@ func monDestroy(c *sim.Call, words []string) int {
 	}
 	dir := daemonDir("mon", id)
 	if !shell.Exists(c, dir) {
-		c.Errf("monitor filesystem '%s' does not exist on this node\n", dir)
-		return 2
+		return c.Exit(2, "monitor filesystem '%s' does not exist on this node", dir)
 	}
 	if len(Monitors(c)) < 2 {
 		return c.Die("can't remove last monitor")

@@ -130,8 +130,7 @@ func byID(d BlockDevice) string {
 func GetDisks(c *sim.Call, where string, _ map[string]string) (any, int) {
 	m := shell.Remote(c.Machine, strings.Split(where, "/")[2])
 	if m == nil {
-		c.Errf("proxy handler failed: ssh: connect to host: No route to host\n")
-		return nil, 255
+		return nil, c.Exit(255, "proxy handler failed: ssh: connect to host: No route to host")
 	}
 	var out []any
 	list := readDisks(m)
@@ -172,17 +171,14 @@ func deviceClass(d BlockDevice) string {
 
 func osdCreate(c *sim.Call, words []string, opt map[string]string) int {
 	if len(words) < 3 {
-		c.Errf("400 not enough arguments\npveceph osd create <dev> [OPTIONS]\n")
-		return 255
+		return c.Exit(255, "400 not enough arguments\npveceph osd create <dev> [OPTIONS]")
 	}
 	list, d := findDisk(c, words[2])
 	if d == nil || d.Unread {
-		c.Errf("not a valid block device\n")
-		return 2
+		return c.Exit(2, "not a valid block device")
 	}
 	if !slices.ContainsFunc([]string{"sd", "vd", "xvd", "hd", "nvme"}, func(kind string) bool { return strings.HasPrefix(d.Name, kind) }) {
-		c.Errf("unable to get device info for '/dev/%s'\n", d.Name)
-		return 2
+		return c.Exit(2, "unable to get device info for '/dev/%s'", d.Name)
 	}
 	if d.Used != "" || d.OSD >= 0 {
 		return c.Die("device '/dev/%s' is already in use", d.Name)
@@ -269,11 +265,9 @@ func osdDestroy(c *sim.Call, words []string) int {
 		}
 		switch {
 		case !o.Out:
-			c.Errf("osd is in use (in == 1)\n")
-			return 255
+			return c.Exit(255, "osd is in use (in == 1)")
 		case osdUp(c, o):
-			c.Errf("osd is still running (up == 1)\n")
-			return 255
+			return c.Exit(255, "osd is still running (up == 1)")
 		}
 	}
 	_, code := cephPurge(c, &condition{store: s}, []string{"osd", "purge", fmt.Sprint(id)})
@@ -313,8 +307,7 @@ func cephVolume(c *sim.Call) int {
 		for _, d := range list {
 			if d.OSD >= 0 && d.FSID == conf["global"]["fsid"] {
 				if !whole(list, d) {
-					c.Errf("-->  RuntimeError: could not find db with uuid %s\n", strings.Join(d.Beside, " "))
-					return 1
+					return c.Exit(1, "-->  RuntimeError: could not find db with uuid %s", strings.Join(d.Beside, " "))
 				}
 				c.Work(time.Second)
 				startOSD(c, d)
@@ -329,12 +322,10 @@ func cephVolume(c *sim.Call) int {
 		}
 		list, d := findDisk(c, c.Argv[len(c.Argv)-1])
 		if d == nil {
-			c.Errf("ceph-volume lvm zap: error: argument DEVICES: invalid <ceph_volume.util.arg_validators.ValidZapDevice object>: '%s'\n", c.Argv[len(c.Argv)-1])
-			return 2
+			return c.Exit(2, "ceph-volume lvm zap: error: argument DEVICES: invalid <ceph_volume.util.arg_validators.ValidZapDevice object>: '%s'", c.Argv[len(c.Argv)-1])
 		}
 		if d.Mount != "" {
-			c.Errf("-->  RuntimeError: Device /dev/%s is mounted\n", d.Name)
-			return 1
+			return c.Exit(1, "-->  RuntimeError: Device /dev/%s is mounted", d.Name)
 		}
 		c.Note("wiped", c.Name()+" "+d.Serial)
 		if d.Used != "" || d.OSD >= 0 {
@@ -343,11 +334,9 @@ func cephVolume(c *sim.Call) int {
 		c.Work(time.Second)
 		d.Used, d.Label, d.OSD, d.FSID, d.OSDUUID, d.Beside, d.Group, d.Volumes = "", "", -1, "", "", nil, "", nil
 		writeDisks(c, list)
-		c.Errf("--> Zapping successful for: <Raw Device: /dev/%s>\n", d.Name)
-		return 0
+		return c.Exit(0, "--> Zapping successful for: <Raw Device: /dev/%s>", d.Name)
 	}
-	c.Errf("usage: ceph-volume [-h] [--cluster CLUSTER]\n")
-	return 2
+	return c.Exit(2, "usage: ceph-volume [-h] [--cluster CLUSTER]")
 }
 
 // cephMetadata is what an OSD said of itself when it started last; monitors keep
@@ -364,6 +353,5 @@ func cephMetadata(c *sim.Call, k *condition, words []string) (any, int) {
 		name, _, _ := strings.Cut(o.Device, "=")
 		return shell.Object{"id": id, "hostname": o.Host, "devices": name, "device_ids": o.Device}, 0
 	}
-	c.Errf("Error ENOENT: osd.%d does not exist\n", id)
-	return nil, 2
+	return nil, c.Exit(2, "Error ENOENT: osd.%d does not exist", id)
 }

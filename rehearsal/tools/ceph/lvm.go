@@ -51,15 +51,13 @@ func besides(c *sim.Call, list []BlockDevice, data BlockDevice, opt map[string]s
 		device, size := opt[kind+"_dev"], opt[kind+"_dev_size"]
 		switch {
 		case device == "" && size != "":
-			c.Errf("400 Parameter verification failed.\n%s_dev_size: missing property - '%[1]s_dev' requires this property\n", kind)
-			return nil, 255
+			return nil, c.Exit(255, "400 Parameter verification failed.\n%s_dev_size: missing property - '%[1]s_dev' requires this property", kind)
 		case device == "":
 			continue
 		}
 		at := slices.IndexFunc(list, func(d BlockDevice) bool { return d.Name == path.Base(device) })
 		if at < 0 {
-			c.Errf("not a valid block device\n")
-			return nil, 2
+			return nil, c.Exit(2, "not a valid block device")
 		}
 		d := list[at]
 		b := beside{kind: kind, name: d.Name, bytes: data.Bytes / share}
@@ -68,8 +66,7 @@ func besides(c *sim.Call, list []BlockDevice, data BlockDevice, opt map[string]s
 		}
 		switch {
 		case slices.Contains(names, d.Name):
-			c.Errf("400 Parameter verification failed.\n%s_dev: cannot chose '/dev/%s' for more than one type.\n", kind, d.Name)
-			return nil, 255
+			return nil, c.Exit(255, "400 Parameter verification failed.\n%s_dev: cannot chose '/dev/%s' for more than one type.", kind, d.Name)
 		case d.Used != "" && d.Used != "LVM":
 			return nil, c.Die("device '/dev/%s' is already in use and has no LVM on it", d.Name)
 		}
@@ -167,8 +164,7 @@ func pvs(c *sim.Call) int {
 	device := c.Argv[len(c.Argv)-1]
 	_, d := findDisk(c, device)
 	if d == nil || d.Used != "LVM" {
-		c.Errf("  Failed to find physical volume \"%s\".\n", device)
-		return 5
+		return c.Exit(5, "  Failed to find physical volume \"%s\".", device)
 	}
 	c.Work(100 * time.Millisecond)
 	group, volumes := d.Group, d.Volumes
@@ -201,8 +197,7 @@ func lvremove(c *sim.Call) int {
 	list := readDisks(c)
 	i, j := findVolume(list, at)
 	if i < 0 {
-		c.Errf("  Failed to find logical volume \"%s\"\n", at)
-		return 5
+		return c.Exit(5, "  Failed to find logical volume \"%s\"", at)
 	}
 	if v := list[i].Volumes[j]; v.OSD >= 0 {
 		c.Note("erased", c.Name()+" "+v.Name)

@@ -72,8 +72,7 @@ func printTable(c *sim.Call, list []BlockDevice, d BlockDevice) int {
 func sgdisk(c *sim.Call) int {
 	list, d := findDisk(c, c.Argv[len(c.Argv)-1])
 	if d == nil || d.Parent != "" {
-		c.Errf("Problem opening %s for reading! Error is 2.\nThe specified file does not exist!\n", c.Argv[len(c.Argv)-1])
-		return 2
+		return c.Exit(2, "Problem opening %s for reading! Error is 2.\nThe specified file does not exist!", c.Argv[len(c.Argv)-1])
 	}
 	c.Work(200 * time.Millisecond)
 	if c.Argv[1] == "-p" {
@@ -94,8 +93,7 @@ func sgdisk(c *sim.Call) int {
 				made = name
 				continue
 			}
-			c.Errf("Could not create partition %d from 0 to 0\nUnable to set partition 4's name to '%s'!\nError encountered; not saving changes.\n", installed+1, value)
-			return 4
+			return c.Exit(4, "Could not create partition %d from 0 to 0\nUnable to set partition 4's name to '%s'!\nError encountered; not saving changes.", installed+1, value)
 		case "-t", "-a":
 		case "-c":
 			name := made
@@ -104,13 +102,11 @@ func sgdisk(c *sim.Call) int {
 			}
 			at := slices.IndexFunc(list, func(p BlockDevice) bool { return p.Name == name && p.Parent != "" })
 			if at < 0 {
-				c.Errf("Unable to set partition %s's name to '%s'!\nError encountered; not saving changes.\n", number, value)
-				return 4
+				return c.Exit(4, "Unable to set partition %s's name to '%s'!\nError encountered; not saving changes.", number, value)
 			}
 			list[at].Label = value
 		default:
-			c.Errf("Usage: sgdisk [OPTION...] <device>\n")
-			return 1
+			return c.Exit(1, "Usage: sgdisk [OPTION...] <device>")
 		}
 	}
 	writeDisks(c, list)
@@ -122,8 +118,7 @@ func sgdisk(c *sim.Call) int {
 func partx(c *sim.Call) int {
 	list, d := findDisk(c, c.Argv[len(c.Argv)-1])
 	if d == nil || len(c.Argv) != 3 || c.Argv[1] != "-u" {
-		c.Errf("partx: stat of %s failed: No such file or directory\n", c.Argv[len(c.Argv)-1])
-		return 1
+		return c.Exit(1, "partx: stat of %s failed: No such file or directory", c.Argv[len(c.Argv)-1])
 	}
 	for i := range list {
 		if list[i].Parent == d.Name {
@@ -147,16 +142,14 @@ func wipefs(c *sim.Call) int {
 		}
 		return 0
 	case d == nil || d.Unread:
-		c.Errf("wipefs: error: %s: probing initialization failed: No such file or directory\n", device)
-		return 1
+		return c.Exit(1, "wipefs: error: %s: probing initialization failed: No such file or directory", device)
 	case c.Argv[1] != "-a":
 		if d.Used != "" {
 			c.Outf("%s\n", strings.Replace(d.Used, "LVM", "LVM2_member", 1))
 		}
 		return 0
 	case d.Mount != "" || d.OSD >= 0 || d.Parent == "" && len(partsOf(list, d.Name)) > 0:
-		c.Errf("wipefs: error: %s: probing initialization failed: Device or resource busy\n", device)
-		return 1
+		return c.Exit(1, "wipefs: error: %s: probing initialization failed: Device or resource busy", device)
 	}
 	if d.Used != "" {
 		c.Note("erased", c.Name()+" "+d.Serial)
@@ -172,8 +165,7 @@ func lsblk(c *sim.Call) int {
 	device := c.Argv[len(c.Argv)-1]
 	list, d := findDisk(c, device)
 	if d == nil || d.Unread {
-		c.Errf("lsblk: %s: not a block device\n", device)
-		return 32
+		return c.Exit(32, "lsblk: %s: not a block device", device)
 	}
 	mounts := []any{nil}
 	if d.Mount != "" {

@@ -15,19 +15,16 @@ import (
 // poolCreate returns 0 whatever happens: it runs as a worker.
 func poolCreate(c *sim.Call, words []string, opt map[string]string) int {
 	if len(words) < 3 {
-		c.Errf("400 not enough arguments\npveceph pool create <name> [OPTIONS]\n")
-		return 255
+		return c.Exit(255, "400 not enough arguments\npveceph pool create <name> [OPTIONS]")
 	}
 	name := words[2]
 	HeardWithin(c, 10*time.Second)
 	s, _, ok := OpenStore(c)
 	if !ok {
-		c.Errf("got timeout\n")
-		return 0
+		return c.Exit(0, "got timeout")
 	}
 	if err := makePool(c, s, name, opt); err != nil {
-		c.Errf("%v\n", err)
-		return 0
+		return c.Exit(0, "%v", err)
 	}
 	if opt["add_storages"] == "1" {
 		c.Work(300 * time.Millisecond)
@@ -168,8 +165,7 @@ func fsCreate(c *sim.Call, opt map[string]string) int {
 	servers := metadataServers(c)
 	switch {
 	case !ok:
-		c.Errf("got timeout\n")
-		return 0
+		return c.Exit(0, "got timeout")
 	case slices.Contains(s.FS, name):
 		return c.Die("ceph fs '%s' already exists", name)
 	case len(servers) == 0:
@@ -182,17 +178,14 @@ func fsCreate(c *sim.Call, opt map[string]string) int {
 	pgs := shell.NumberOr(opt["pg_num"], 128)
 	c.Outf("creating data pool '%s_data'...\n", name)
 	if err := makePool(c, s, name+"_data", map[string]string{"pg_num": fmt.Sprint(pgs), "application": "cephfs", "pg_autoscale_mode": "on"}); err != nil {
-		c.Errf("%v\n", err)
-		return 0
+		return c.Exit(0, "%v", err)
 	}
 	c.Outf("creating metadata pool '%s_metadata'...\n", name)
 	if s, _, ok = OpenStore(c); !ok {
-		c.Errf("got timeout\n")
-		return 0
+		return c.Exit(0, "got timeout")
 	}
 	if err := makePool(c, s, name+"_metadata", map[string]string{"pg_num": fmt.Sprint(max(8, pgs/4)), "application": "cephfs", "pg_autoscale_mode": "on"}); err != nil {
-		c.Errf("%v\n", err)
-		return 0
+		return c.Exit(0, "%v", err)
 	}
 	c.Outf("configuring new CephFS '%s'\n", name)
 	Amend(c, func(s *Store) { s.FS = append(s.FS, name) })
@@ -266,8 +259,7 @@ func pvesm(c *sim.Call) int {
 		}
 		return 0
 	}
-	c.Errf("ERROR: unknown command 'pvesm %s'\n", strings.Join(words, " "))
-	return 255
+	return c.Exit(255, "ERROR: unknown command 'pvesm %s'", strings.Join(words, " "))
 }
 
 func storageUp(c *sim.Call, id string) bool {

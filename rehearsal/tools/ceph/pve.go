@@ -36,8 +36,7 @@ func pveceph(c *sim.Call) int {
 	c.Work(500 * time.Millisecond)
 	words, opt := shell.Options(c.Argv[1:])
 	if len(words) == 0 {
-		c.Errf("ERROR: no command specified\n")
-		return 255
+		return c.Exit(255, "ERROR: no command specified")
 	}
 	switch strings.Join(words[:min(2, len(words))], " ") {
 	case "install":
@@ -46,8 +45,7 @@ func pveceph(c *sim.Call) int {
 		return cephInit(c, opt)
 	case "status":
 		if missing := notInitialised(c); missing != "" {
-			c.Errf("pveceph configuration not initialized - missing %s\n", missing)
-			return 2
+			return c.Exit(2, "pveceph configuration not initialized - missing %s", missing)
 		}
 		k, ok := judgeWithin(c, 10*time.Second)
 		if !ok {
@@ -76,8 +74,7 @@ func pveceph(c *sim.Call) int {
 	case "fs create":
 		return fsCreate(c, opt)
 	}
-	c.Errf("ERROR: unknown command 'pveceph %s'\n", strings.Join(words, " "))
-	return 255
+	return c.Exit(255, "ERROR: unknown command 'pveceph %s'", strings.Join(words, " "))
 }
 
 func notInitialised(m sim.Machine) string {
@@ -241,8 +238,7 @@ func setUpMon(c *sim.Call, opt map[string]string) int {
 	}
 	for n, s := range conf {
 		if strings.HasPrefix(n, "mon.") && s["public_addr"] == addr {
-			c.Errf("monitor address '%s' already in use\n", addr)
-			return 255
+			return c.Exit(255, "monitor address '%s' already in use", addr)
 		}
 	}
 	if conf["mon."+id] != nil {

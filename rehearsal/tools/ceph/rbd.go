@@ -20,13 +20,11 @@ func rbd(c *sim.Call) int {
 	words, opt := shell.Options(c.Argv[1:], "no-progress")
 	k, ok := judgeWithin(c, 5*time.Second)
 	if !ok || k.up < 2 {
-		c.Errf("rbd: couldn't connect to the cluster!\n")
-		return 1
+		return c.Exit(1, "rbd: couldn't connect to the cluster!")
 	}
 	s := k.store
 	missing := func(spec string) int {
-		c.Errf("rbd: error opening image %s: (2) No such file or directory\n", spec)
-		return 2
+		return c.Exit(2, "rbd: error opening image %s: (2) No such file or directory", spec)
 	}
 	switch {
 	case len(words) == 3 && words[0] == "import":
@@ -34,15 +32,12 @@ func rbd(c *sim.Call) int {
 		raw, err := c.ReadFile(words[1])
 		switch {
 		case err != nil:
-			c.Errf("rbd: error opening %s\n", words[1])
-			return 2
+			return c.Exit(2, "rbd: error opening %s", words[1])
 		case s.pool(opt["dest-pool"]) == nil:
-			c.Errf("rbd: error opening pool '%s': (2) No such file or directory\n", opt["dest-pool"])
-			return 2
+			return c.Exit(2, "rbd: error opening pool '%s': (2) No such file or directory", opt["dest-pool"])
 		}
 		if _, exists := s.Objects[name]; exists {
-			c.Errf("rbd: image creation failed\nrbd: import failed: (17) File exists\n")
-			return 17
+			return c.Exit(17, "rbd: image creation failed\nrbd: import failed: (17) File exists")
 		}
 		img := image{Bytes: int64(len(raw)), Blocks: map[int64][]byte{}}
 		zero := make([]byte, rbdBlock)
@@ -64,8 +59,7 @@ func rbd(c *sim.Call) int {
 			copy(raw[at:], b)
 		}
 		if err := c.WriteDirect(words[2], raw); err != nil {
-			c.Errf("rbd: error writing to destination file: %v\n", err)
-			return 1
+			return c.Exit(1, "rbd: error writing to destination file: %v", err)
 		}
 		return 0
 	case len(words) == 2 && words[0] == "ls":
@@ -86,8 +80,7 @@ func rbd(c *sim.Call) int {
 		Amend(c, func(s *Store) { delete(s.Objects, words[1]) })
 		return 0
 	}
-	c.Errf("rbd: unknown command\n")
-	return 22
+	return c.Exit(22, "rbd: unknown command")
 }
 
 // rados knows bench write, bench seq and cleanup.
@@ -95,16 +88,14 @@ func rados(c *sim.Call) int {
 	words, opt := shell.Options(c.Argv[1:], "no-cleanup")
 	k, ok := judgeWithin(c, 5*time.Second)
 	if !ok || k.up < 2 {
-		c.Errf("couldn't connect to cluster: (110) Connection timed out\n")
-		return 1
+		return c.Exit(1, "couldn't connect to cluster: (110) Connection timed out")
 	}
 	s := k.store
 	mark := opt["p"] + "/bench_" + opt["run-name"]
 	switch {
 	case len(words) == 3 && words[0] == "bench":
 		if words[2] == "seq" && !has(s.Objects, mark) {
-			c.Errf("Must write data before running a read benchmark!\nerror during benchmark: (2) No such file or directory\n")
-			return 1
+			return c.Exit(1, "Must write data before running a read benchmark!\nerror during benchmark: (2) No such file or directory")
 		}
 		seconds := shell.NumberOr(words[1], 10)
 		if words[2] == "write" {
@@ -121,8 +112,7 @@ func rados(c *sim.Call) int {
 		c.Outf("Removed %d objects\n", shell.Digit(true))
 		return 0
 	}
-	c.Errf("rados: you must give an action. Try --help\n")
-	return 1
+	return c.Exit(1, "rados: you must give an action. Try --help")
 }
 
 func has(m map[string]image, k string) bool { _, ok := m[k]; return ok }

@@ -41,16 +41,14 @@ func aptGet(c *sim.Call) int {
 	case "update":
 		raw, err := c.ReadFile(SourcesFile)
 		if err != nil {
-			c.Errf("W: Failed to fetch http://download.proxmox.com/debian/pve/dists/trixie/InRelease  Temporary failure resolving 'download.proxmox.com'\nW: Some index files failed to download. They have been ignored, or old ones used instead.\n")
-			return 0
+			return c.Exit(0, "W: Failed to fetch http://download.proxmox.com/debian/pve/dists/trixie/InRelease  Temporary failure resolving 'download.proxmox.com'\nW: Some index files failed to download. They have been ignored, or old ones used instead.")
 		}
 		_ = c.WriteDirect(shell.ListsFile, raw)
 		return 0
 	case "full-upgrade":
 		return fullUpgrade(c, pins, simulate)
 	}
-	c.Errf("E: Invalid operation %s\n", strings.Join(words, " "))
-	return 100
+	return c.Exit(100, "E: Invalid operation %s", strings.Join(words, " "))
 }
 
 // fullUpgrade brings every package to its pin, or to the last version in the lists.
@@ -58,8 +56,7 @@ func fullUpgrade(c *sim.Call, pins string, simulate bool) int {
 	if !simulate {
 		unlock, ok := c.Lock("/var/lib/dpkg/lock-frontend")
 		if !ok {
-			c.Errf("E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 4711 (apt-get)\n")
-			return 100
+			return c.Exit(100, "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 4711 (apt-get)")
 		}
 		defer unlock()
 	}
@@ -67,8 +64,7 @@ func fullUpgrade(c *sim.Call, pins string, simulate bool) int {
 	_, offered := shell.Table(c, shell.ListsFile)
 	pinned := shell.Pinned(c, pins)
 	if slices.ContainsFunc(names, func(n string) bool { return slices.Contains(have[n], half) }) && !simulate {
-		c.Errf("E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem. \n")
-		return 100
+		return c.Exit(100, "E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem. ")
 	}
 	for _, name := range names {
 		list := offered[name]
@@ -89,8 +85,7 @@ func fullUpgrade(c *sim.Call, pins string, simulate bool) int {
 			continue
 		}
 		if age(to) < age(have[name][0]) && !slices.Contains(c.Argv, "--allow-downgrades") {
-			c.Errf("E: Packages were downgraded and -y was used without --allow-downgrades.\n")
-			return 100
+			return c.Exit(100, "E: Packages were downgraded and -y was used without --allow-downgrades.")
 		}
 		if simulate {
 			c.Outf("Inst %s [%s] (%s Proxmox:stable [amd64])\n", name, have[name][0], to)
@@ -176,8 +171,7 @@ func ssh(c *sim.Call) int {
 	c.Work(300 * time.Millisecond)
 	at := slices.Index(c.Argv, "--")
 	if at < 1 {
-		c.Errf("usage: ssh [-46AaCfGgKkMNnqsTtVvXxYy] destination [command [argument ...]]\n")
-		return 255
+		return c.Exit(255, "usage: ssh [-46AaCfGgKkMNnqsTtVvXxYy] destination [command [argument ...]]")
 	}
 	_, address, _ := strings.Cut(c.Argv[at-1], "@")
 	far := c.Remote(address)
@@ -188,16 +182,14 @@ func ssh(c *sim.Call) int {
 	n := sim.NodeOf(far)
 	if far == nil || n == nil || !n.Powered() {
 		c.Work(10 * time.Second)
-		c.Errf("ssh: connect to host %s port 22: No route to host\n", address)
-		return 255
+		return c.Exit(255, "ssh: connect to host %s port 22: No route to host", address)
 	}
 	for i := range argv {
 		argv[i] = strings.Trim(argv[i], "'")
 	}
 	tool, ok := sim.NodeOf(c.Machine).World().Tool(argv[0])
 	if !ok {
-		c.Errf("bash: line 1: %s: command not found\n", argv[0])
-		return 127
+		return c.Exit(127, "bash: line 1: %s: command not found", argv[0])
 	}
 	inner := &sim.Call{Machine: far, Argv: argv, Stdin: c.Stdin}
 	code := tool(inner)
@@ -218,19 +210,16 @@ func systemdRun(c *sim.Call) int {
 	}
 	n := sim.NodeOf(c.Machine)
 	if n == nil || c.UnitState(unit) == "active" {
-		c.Errf("Failed to start transient service unit: Unit %s.service was already loaded or has a fragment file.\n", unit)
-		return 1
+		return c.Exit(1, "Failed to start transient service unit: Unit %s.service was already loaded or has a fragment file.", unit)
 	}
 	n.Spawn(unit, c.Argv[at:])
-	c.Errf("Running as unit: %s.service\n", unit)
-	return 0
+	return c.Exit(0, "Running as unit: %s.service", unit)
 }
 
 func catTool(c *sim.Call) int {
 	raw, err := c.ReadFile(c.Argv[1])
 	if err != nil {
-		c.Errf("cat: %s: No such file or directory\n", c.Argv[1])
-		return 1
+		return c.Exit(1, "cat: %s: No such file or directory", c.Argv[1])
 	}
 	c.Outf("%s", raw)
 	return 0
@@ -238,8 +227,7 @@ func catTool(c *sim.Call) int {
 
 func teeTool(c *sim.Call) int {
 	if err := c.WriteDirect(c.Argv[1], c.Stdin); err != nil {
-		c.Errf("tee: %s: %v\n", c.Argv[1], err)
-		return 1
+		return c.Exit(1, "tee: %s: %v", c.Argv[1], err)
 	}
 	c.Outf("%s", c.Stdin)
 	return 0

@@ -104,8 +104,7 @@ func WithLock(c *sim.Call, name string, write func() error) int {
 		c.Errf("trying to acquire cfs lock '%s' ...\n", name)
 		c.Sleep(1100 * time.Millisecond)
 	}
-	c.Errf("cfs-lock '%s' error: no quorum!\n", name)
-	return 13
+	return c.Exit(13, "cfs-lock '%s' error: no quorum!", name)
 }
 
 func Digit(b bool) int {
