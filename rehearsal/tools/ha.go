@@ -174,9 +174,7 @@ func haRule(c *sim.Call, words []string, opt map[string]string) int {
 		c.Outf("└%s┘\n", bar)
 		return 0
 	case len(words) == 1 && words[0] == "config":
-		raw, _ := json.Marshal(ruleList(c, true))
-		c.Outf("%s\n", raw)
-		return 0
+		return c.JSON(ruleList(c, true))
 	case len(words) == 3 && words[0] == "add":
 		if slices.ContainsFunc(list, func(s haSection) bool { return s.id == words[2] }) {
 			return fail("HA rule '%s' already defined", words[2])
@@ -333,7 +331,7 @@ func getHAResources(c *sim.Call, _ string, _ map[string]string) (any, int) {
 		o := shell.Object{"sid": s.sid(), "type": s.kind, "digest": hex.EncodeToString(sum[:])}
 		for k, v := range s.keys {
 			if k == "max_restart" || k == "max_relocate" {
-				o[k] = shell.NumberOr(v, 1)
+				o[k] = shell.Number(v, 1)
 				continue
 			}
 			o[k] = v

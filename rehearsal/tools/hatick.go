@@ -329,7 +329,7 @@ func crmService(m sim.Machine, ms *manager, sid string, s service, now int64) se
 		}
 	case "fence":
 		raw, _ := m.ReadFile(slowRecovery)
-		if now-readLRM(m, s.Node).Lock >= agentLock+int64(shell.NumberOr(strings.TrimSpace(string(raw)), 0)) {
+		if now-readLRM(m, s.Node).Lock >= agentLock+int64(shell.Number(strings.TrimSpace(string(raw)), 0)) {
 			s.State = "recovery"
 		}
 		if s.State != "recovery" {

@@ -1,17 +1,18 @@
 package tools
 
 import (
+	"cmp"
 	"crypto/sha1" //nolint:gosec // config_digest of the real tool
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"path"
 	"strconv"
 	"strings"
 	"time"
 
 	"ringboot/rehearsal/sim"
+	"ringboot/rehearsal/tools/ceph"
 	"ringboot/rehearsal/tools/shell"
 )
 
@@ -21,8 +22,7 @@ type Method func(c *sim.Call, path string, opt map[string]string) (any, int)
 
 // Methods are the API calls by verb and path pattern, as path.Match reads it.
 func Methods() map[string]Method {
-	all := storageMethods()
-	maps.Copy(all, map[string]Method{
+	return map[string]Method{
 		"get /version":                   getVersion,
 		"get /cluster/status":            getClusterStatus,
 		"get /cluster/config/nodes":      getConfigNodes,
@@ -38,8 +38,12 @@ func Methods() map[string]Method {
 		"get /access/users":              getUsers,
 		"get /access/acl":                getACL,
 		"create /cluster/config/join":    createJoin,
-	})
-	return all
+		"get /nodes/*/disks/list":        ceph.GetDisks,
+		"get /cluster/nextid":            getNextID,
+		"get /cluster/ha/status/current": getHACurrent,
+		"get /cluster/ha/resources":      getHAResources,
+		"get /cluster/ha/rules":          getHARules,
+	}
 }
 
 func pvesh(c *sim.Call) int {
@@ -56,11 +60,7 @@ func pvesh(c *sim.Call) int {
 		}
 		out, code := m(c, where, opt)
 		if out != nil {
-			text, err := json.Marshal(out)
-			if err != nil {
-				return c.Die("%v", err)
-			}
-			c.Outf("%s\n", text)
+			return c.JSON(out)
 		}
 		return code
 	}
@@ -68,11 +68,7 @@ func pvesh(c *sim.Call) int {
 }
 
 func getVersion(c *sim.Call, _ string, _ map[string]string) (any, int) {
-	version := shell.ManagerOf(c.Machine)
-	if version == "" {
-		version = "9.2.11"
-	}
-	return shell.Object{"release": shell.ReleaseOf(c.Machine).Name, "repoid": "0000000000000000", "version": version}, 0
+	return shell.Object{"release": shell.ReleaseOf(c.Machine).Name, "repoid": "0000000000000000", "version": cmp.Or(shell.ManagerOf(c.Machine), "9.2.11")}, 0
 }
 
 func members(m sim.Machine) (doc struct {
@@ -175,12 +171,18 @@ func upid(c *sim.Call, kind, id string) {
 	c.Outf("UPID:%s:%08X:%08X:%08X:%s:%s:root@pam:\n", c.Name(), 200+c.Random(200), c.Random(1<<24), c.Now().Unix(), kind, id)
 }
 
-func createCluster(c *sim.Call, _ string, opt map[string]string) (any, int) {
-	args := []string{}
+// asWords are the options of a call as a command line has them.
+func asWords(opt map[string]string) (args []string) {
 	for k, v := range opt {
-		args = append(args, "--"+k, v)
+		if k != "hostname" && k != "password" {
+			args = append(args, "--"+k, v)
+		}
 	}
-	if code := pvecmCreate(c, args, 2); code != 0 {
+	return args
+}
+
+func createCluster(c *sim.Call, _ string, opt map[string]string) (any, int) {
+	if code := pvecmCreate(c, asWords(opt), 2); code != 0 {
 		return nil, code
 	}
 	upid(c, "clustercreate", opt["clustername"])
@@ -189,13 +191,7 @@ func createCluster(c *sim.Call, _ string, opt map[string]string) (any, int) {
 
 func createJoin(c *sim.Call, _ string, opt map[string]string) (any, int) {
 	c.Stdin = []byte(opt["password"] + "\n")
-	args := []string{opt["hostname"]}
-	for k, v := range opt {
-		if k != "hostname" && k != "password" {
-			args = append(args, "--"+k, v)
-		}
-	}
-	if code := pvecmAdd(c, args); code != 0 {
+	if code := pvecmAdd(c, append([]string{opt["hostname"]}, asWords(opt)...)); code != 0 {
 		return nil, code
 	}
 	upid(c, "clusterjoin", "")

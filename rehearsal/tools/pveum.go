@@ -1,7 +1,6 @@
 package tools
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,24 +22,15 @@ func pveum(c *sim.Call) int {
 	}
 	switch pos[0] + " " + pos[1] {
 	case "user list":
-		return printList(c, userList(c))
+		return c.JSON(shell.Shuffled(c, userList(c)))
 	case "acl list":
-		return printList(c, aclList(c))
+		return c.JSON(shell.Shuffled(c, aclList(c)))
 	case "user add", "user modify":
 		return pveumUser(c, pos, opt)
 	case "acl modify":
 		return pveumACL(c, pos, opt)
 	}
 	return c.Exit(255, "ERROR: unknown command 'pveum %s'", strings.Join(pos, " "))
-}
-
-func printList(c *sim.Call, list []any) int {
-	text, err := json.Marshal(shell.Shuffled(c, list))
-	if err != nil {
-		return c.Die("%v", err)
-	}
-	c.Outf("%s\n", text)
-	return 0
 }
 
 func pveumUser(c *sim.Call, pos []string, opt map[string]string) int {

@@ -91,19 +91,11 @@ func qmSet(c *sim.Call, conf string, opt map[string]string) int {
 		}
 		kv[k] = v
 	}
-	if err := c.WriteDirect(conf, guestText(kv)); err != nil {
-		return c.Die("%v", err)
-	}
-	return 0
+	return c.Done(c.WriteDirect(conf, guestText(kv)))
 }
 
 func managed(m sim.Machine, id string) bool {
-	for _, s := range readSections(m, haResources) {
-		if s.id == id {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(readSections(m, haResources), func(s haSection) bool { return s.id == id })
 }
 
 func qmStart(c *sim.Call, id string) int {
@@ -202,23 +194,5 @@ func getNextID(c *sim.Call, _ string, _ map[string]string) (any, int) {
 		if guestAt(c, strconv.Itoa(id)) == "" {
 			return strconv.Itoa(id), 0
 		}
-	}
-}
-
-// storageTools are the tools of high availability and guests.
-func storageTools() map[string]sim.Tool {
-	return map[string]sim.Tool{
-		"ha-manager": haManager, "qm": qm,
-	}
-}
-
-// storageMethods are the API calls of storage, high availability and guests.
-func storageMethods() map[string]Method {
-	return map[string]Method{
-		"get /nodes/*/disks/list":        ceph.GetDisks,
-		"get /cluster/nextid":            getNextID,
-		"get /cluster/ha/status/current": getHACurrent,
-		"get /cluster/ha/resources":      getHAResources,
-		"get /cluster/ha/rules":          getHARules,
 	}
 }

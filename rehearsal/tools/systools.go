@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -135,10 +136,7 @@ func syncTool(c *sim.Call) int {
 
 func pveversion(c *sim.Call) int {
 	c.Work(600 * time.Millisecond)
-	version := shell.ManagerOf(c.Machine)
-	if version == "" {
-		version = "9.2.11"
-	}
+	version := cmp.Or(shell.ManagerOf(c.Machine), "9.2.11")
 	lines := []string{"pve-manager/" + version + "/0000000000000000 (running kernel: 6.17.2-1-pve)"}
 	if len(c.Argv) > 1 && (c.Argv[1] == "-v" || c.Argv[1] == "--verbose") {
 		lines = []string{"proxmox-ve: 9.2.0 (running kernel: 6.17.2-1-pve)", "pve-manager: " + version + " (running version: " + version + "/0000000000000000)", "corosync: 3.1.10-pve3"}

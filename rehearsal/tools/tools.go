@@ -21,16 +21,7 @@ func NewWorld(seed int64, specs ...sim.NodeSpec) *sim.World {
 
 // Tools are all stand-ins by the name that they are called by.
 func Tools() map[string]sim.Tool {
-	all := map[string]sim.Tool{}
-	maps.Copy(all, clusterTools())
-	maps.Copy(all, storageTools())
-	maps.Copy(all, ceph.Tools())
-	return all
-}
-
-// clusterTools are the tools of cluster, access and base system.
-func clusterTools() map[string]sim.Tool {
-	return map[string]sim.Tool{
+	all := map[string]sim.Tool{
 		"pvecm":               pvecm,
 		"pvesh":               pvesh,
 		"pveum":               pveum,
@@ -41,5 +32,9 @@ func clusterTools() map[string]sim.Tool {
 		"sqlite3":             sqlite3,
 		"sync":                syncTool,
 		"true":                func(*sim.Call) int { return 0 },
+		"ha-manager":          haManager,
+		"qm":                  qm,
 	}
+	maps.Copy(all, ceph.Tools())
+	return all
 }

@@ -1,11 +1,11 @@
 package ceph
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
-	"sort"
-	"strconv"
 	"strings"
 	"time"
 
@@ -25,19 +25,13 @@ func cephTool(c *sim.Call) int {
 		return 0
 	}
 	words, opt := shell.Options(c.Argv[1:], "s", "status")
-	for _, k := range []string{"s", "status"} {
-		if _, ok := opt[k]; ok {
-			words = append([]string{"-s"}, words...)
-		}
+	if opt["s"]+opt["status"] != "" {
+		words = append([]string{"-s"}, words...)
 	}
 	if !shell.Exists(c, cephLink) {
 		return c.Exit(1, "Error initializing cluster client: ObjectNotFound('RADOS object not found (error calling conf_read_file)')")
 	}
-	limit := 300 * time.Second
-	if n, err := strconv.Atoi(opt["connect-timeout"]); err == nil {
-		limit = time.Duration(n) * time.Second
-	}
-	k, ok := judgeWithin(c, limit)
+	k, ok := judgeWithin(c, time.Duration(shell.Number(opt["connect-timeout"], 300))*time.Second)
 	if !ok {
 		return c.Exit(1, "Cluster connection interrupted or timed out")
 	}
@@ -45,18 +39,18 @@ func cephTool(c *sim.Call) int {
 	for _, cmd := range cephCommands() {
 		if ok, _ := path.Match(cmd.pattern, line); ok {
 			out, code := cmd.run(c, k, words)
-			if out != nil && code == 0 {
-				if text, isText := out.(string); isText {
-					c.Outf("%s", text)
-				} else {
-					raw, err := dress(cephRelease(c), cmd.pattern, out)
-					if err != nil {
-						return c.Die("%v", err)
-					}
-					c.Outf("\n%s\n", raw)
-				}
+			if out == nil || code != 0 {
+				return code
 			}
-			return code
+			if text, isText := out.(string); isText {
+				c.Outf("%s", text)
+				return 0
+			}
+			raw, err := dress(cephRelease(c), cmd.pattern, out)
+			if err == nil {
+				c.Outf("\n%s\n", raw)
+			}
+			return c.Done(err)
 		}
 	}
 	return c.Exit(22, "no valid command found\nError EINVAL: invalid command: %s", line)
@@ -74,7 +68,7 @@ func cephCommands() []cephCommand {
 		{"osd tree", cephTree}, {"osd pool ls detail", cephPools},
 		{"fs ls", cephFSList}, {"fs new * * *", cephFSNew},
 		{"df", cephDF}, {"crash ls-new", cephCrashes}, {"crash archive *", cephArchive},
-		{"osd safe-to-destroy *", cephSafe}, {"osd metadata *", cephMetadata}, {"osd purge *", cephPurge}, {"osd out *", cephOut}, {"osd in *", cephIn},
+		{"osd safe-to-destroy *", cephSafe}, {"osd metadata *", cephMetadata}, {"osd purge *", cephPurge}, {"osd out *", cephOut}, {"osd in *", cephOut},
 		{"mon remove *", func(*sim.Call, *condition, []string) (any, int) { return nil, 0 }},
 		{"config set * * *", cephConfigSet}, {"config set */* * *", cephConfigSet}, {"config dump", cephConfigDump},
 		{"osd set *", cephFlags}, {"osd unset *", cephFlags},
@@ -123,25 +117,27 @@ func cephManagers(_ *sim.Call, k *condition, _ []string) (any, int) {
 	return shell.Object{"active_name": k.active, "available": k.active != "", "standbys": standbys}, 0
 }
 
-const tib = 1 << 40
+// weight is what CRUSH gives an OSD: its size in TiB.
+func (o osd) weight() float64 { return float64(o.Bytes) / (1 << 40) }
+
+func osdStatus(c *sim.Call, o osd) string {
+	if osdUp(c, o) {
+		return "up"
+	}
+	return "down"
+}
 
 func cephTree(c *sim.Call, k *condition, _ []string) (any, int) {
-	hosts := map[string][]osd{}
-	var names []string
-	stray := []any{}
-	weight := 0.0
+	hosts, stray, weight := map[string][]osd{}, []any{}, 0.0
 	for _, o := range k.store.OSDs {
 		if o.Host == "" {
 			stray = append(stray, shell.Object{"id": o.ID, "name": fmt.Sprintf("osd.%d", o.ID), "type": "osd", "status": "down", "reweight": 0, "crush_weight": 0, "exists": 1})
 			continue
 		}
-		if hosts[o.Host] == nil {
-			names = append(names, o.Host)
-		}
 		hosts[o.Host] = append(hosts[o.Host], o)
-		weight += float64(o.Bytes) / tib
+		weight += o.weight()
 	}
-	sort.Strings(names)
+	names := slices.Sorted(maps.Keys(hosts))
 	if _, opt := shell.Options(c.Argv[1:]); opt["f"] != "json" && opt["format"] != "json" {
 		return treeText(c, hosts, names, weight), 0
 	}
@@ -150,15 +146,12 @@ func cephTree(c *sim.Call, k *condition, _ []string) (any, int) {
 		var children, below []any
 		for _, o := range hosts[h] {
 			children = append(children, o.ID)
-			status, reweight := "down", 1.0
-			if osdUp(c, o) {
-				status = "up"
-			}
+			reweight := 1.0
 			if o.Out {
 				reweight = 0
 			}
 			below = append(below, shell.Object{"id": o.ID, "name": fmt.Sprintf("osd.%d", o.ID), "type": "osd", "type_id": 0, "device_class": o.Class, "depth": 2, "pool_weights": shell.Object{},
-				"crush_weight": float64(o.Bytes) / tib, "status": status, "reweight": reweight, "exists": 1, "primary_affinity": 1})
+				"crush_weight": o.weight(), "status": osdStatus(c, o), "reweight": reweight, "exists": 1, "primary_affinity": 1})
 		}
 		id := -3 - 2*i
 		top = append(top, id)
@@ -174,25 +167,20 @@ func treeText(c *sim.Call, hosts map[string][]osd, names []string, weight float6
 	if len(names) == 0 {
 		return "ID  CLASS  WEIGHT  TYPE NAME     STATUS  REWEIGHT  PRI-AFF\n-1              0  root default                           \n"
 	}
-	wide := 0
+	pad := 0
 	for _, h := range names {
-		wide = max(wide, len(h))
+		pad = max(pad, len(h)+10)
 	}
-	pad := wide + 10
 	fmt.Fprintf(&b, "ID  CLASS  WEIGHT   TYPE NAME%s  STATUS  REWEIGHT  PRI-AFF\n", strings.Repeat(" ", pad-9))
 	fmt.Fprintf(&b, "%2d         %.5f  %-*s                           \n", -1, weight, pad, "root default")
 	for i, h := range names {
 		sum := 0.0
 		for _, o := range hosts[h] {
-			sum += float64(o.Bytes) / tib
+			sum += o.weight()
 		}
 		fmt.Fprintf(&b, "%2d         %.5f  %-*s                           \n", -3-2*i, sum, pad, "    host "+h)
 		for _, o := range hosts[h] {
-			status := "down"
-			if osdUp(c, o) {
-				status = "up"
-			}
-			fmt.Fprintf(&b, "%2d  %5s  %.5f  %-*s  %6s  %8s  %s\n", o.ID, o.Class, float64(o.Bytes)/tib, pad, fmt.Sprintf("        osd.%d", o.ID), status, "1.00000", "1.00000")
+			fmt.Fprintf(&b, "%2d  %5s  %.5f  %-*s  %6s  %8s  %s\n", o.ID, o.Class, o.weight(), pad, fmt.Sprintf("        osd.%d", o.ID), osdStatus(c, o), "1.00000", "1.00000")
 		}
 	}
 	return b.String()
@@ -266,13 +254,7 @@ func cephArchive(c *sim.Call, _ *condition, words []string) (any, int) {
 	return nil, 0
 }
 
-func osdNumber(word string) int {
-	n, err := strconv.Atoi(strings.TrimPrefix(word, "osd."))
-	if err != nil {
-		return -1
-	}
-	return n
-}
+func osdNumber(word string) int { return shell.Number(strings.TrimPrefix(word, "osd."), -1) }
 
 // cephSafe answers as the manager does (DaemonServer.cc, "osd safe-to-destroy"):
 // of an OSD that is down it knows nothing for as long as one group is not clean.
@@ -304,11 +286,9 @@ func cephPurge(c *sim.Call, k *condition, words []string) (any, int) {
 	return nil, c.Exit(0, "purged osd.%d", id)
 }
 
-func cephOut(c *sim.Call, k *condition, words []string) (any, int) { return setOut(c, k, words, true) }
-func cephIn(c *sim.Call, k *condition, words []string) (any, int)  { return setOut(c, k, words, false) }
-
-func setOut(c *sim.Call, k *condition, words []string, out bool) (any, int) {
-	id, word := osdNumber(words[2]), words[1]
+// cephOut is osd out, and osd in.
+func cephOut(c *sim.Call, k *condition, words []string) (any, int) {
+	id, word, out := osdNumber(words[2]), words[1], words[1] == "out"
 	i := slices.IndexFunc(k.store.OSDs, func(o osd) bool { return o.ID == id })
 	switch {
 	case i < 0:
@@ -339,49 +319,28 @@ func statusText(c *sim.Call, k *condition) string {
 	s := k.store
 	var b strings.Builder
 	fmt.Fprintf(&b, "  cluster:\n    id:     %s\n    health: %s\n", s.FSID, k.severity)
-	var codes []string
-	for code := range k.checks {
-		codes = append(codes, code)
-	}
-	sort.Strings(codes)
-	for _, code := range codes {
+	for _, code := range slices.Sorted(maps.Keys(k.checks)) {
 		fmt.Fprintf(&b, "            %s\n", k.checks[code])
 	}
 	fmt.Fprintf(&b, " \n  services:\n    mon: %d daemons, quorum %s (age 2m)\n", len(k.all), strings.Join(k.quorum, ","))
-	if k.active == "" {
-		b.WriteString("    mgr: no daemons active\n")
-	} else if len(k.standby) == 0 {
-		fmt.Fprintf(&b, "    mgr: %s(active, since 8s)\n", k.active)
-	} else {
-		fmt.Fprintf(&b, "    mgr: %s(active, since 8s), standbys: %s\n", k.active, strings.Join(k.standby, ", "))
+	managers, since := "no daemons active", ""
+	if k.active != "" {
+		managers = k.active + "(active, since 8s)"
 	}
-	since := ""
+	if k.active != "" && len(k.standby) > 0 {
+		managers += ", standbys: " + strings.Join(k.standby, ", ")
+	}
 	if len(s.OSDs) > 0 {
 		since = " (since 54s)"
 	}
+	fmt.Fprintf(&b, "    mgr: %s\n", managers)
 	fmt.Fprintf(&b, "    osd: %d osds: %d up%s, %d in%s\n \n", len(s.OSDs), k.up, since, k.in, since)
-	total := 0
-	for _, n := range k.pgs {
-		total += n
+	total, states := 0, []string{}
+	for _, name := range slices.Sorted(maps.Keys(k.pgs)) {
+		total += k.pgs[name]
+		states = append(states, fmt.Sprintf("%d %s\n", k.pgs[name], name))
 	}
 	fmt.Fprintf(&b, "  data:\n    pools:   %d pools, %d pgs\n    objects: %d objects, 0 B\n    usage:   0 B used, 0 B / 0 B avail\n", len(s.Pools), total, len(s.Objects))
-	b.WriteString("    pgs:     ")
-	first := true
-	var names []string
-	for n := range k.pgs {
-		names = append(names, n)
-	}
-	sort.Strings(names)
-	for _, n := range names {
-		if !first {
-			b.WriteString("             ")
-		}
-		fmt.Fprintf(&b, "%d %s\n", k.pgs[n], n)
-		first = false
-	}
-	if first {
-		b.WriteString("\n")
-	}
-	b.WriteString(" \n")
+	fmt.Fprintf(&b, "    pgs:     %s \n", cmp.Or(strings.Join(states, "             "), "\n"))
 	return b.String()
 }

@@ -12,7 +12,7 @@ import (
 // monDestroy takes a monitor out. The real one wants its directory on the node
 // where it is typed, also where the monitor was another node's
 // (PVE/API2/Ceph/MON.pm, assert_mon_can_remove).
-func monDestroy(c *sim.Call, words []string) int {
+func monDestroy(c *sim.Call, words []string, _ map[string]string) int {
 	id := words[len(words)-1]
 	conf, _ := ini(c)
 	section := conf["mon."+id]

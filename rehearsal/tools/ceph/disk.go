@@ -99,16 +99,8 @@ func Disks(m sim.Machine) []BlockDevice { return readDisks(m) }
 
 func findDisk(m sim.Machine, device string) (list []BlockDevice, d *BlockDevice) {
 	list = readDisks(m)
-	name := path.Base(device)
-	if strings.HasPrefix(device, "/dev/disk/by-id/") {
-		for i := range list {
-			if path.Base(byID(list[i])) == name {
-				return list, &list[i]
-			}
-		}
-	}
 	for i := range list {
-		if list[i].Name == name {
+		if byID(list[i]) == device || list[i].Name == path.Base(device) {
 			return list, &list[i]
 		}
 	}
@@ -253,17 +245,15 @@ func startOSD(c *sim.Call, d BlockDevice) {
 	})
 }
 
-func osdDestroy(c *sim.Call, words []string) int {
+func osdDestroy(c *sim.Call, words []string, _ map[string]string) int {
 	s, _, ok := OpenStore(c)
 	if !ok {
 		return c.Die("got timeout")
 	}
 	id := osdNumber(words[2])
 	for _, o := range s.OSDs {
-		if o.ID != id {
-			continue
-		}
 		switch {
+		case o.ID != id:
 		case !o.Out:
 			return c.Exit(255, "osd is in use (in == 1)")
 		case osdUp(c, o):
@@ -289,9 +279,7 @@ func listVolumes(c *sim.Call) int {
 		}
 	}
 	partRows(out, disks)
-	raw, _ := json.Marshal(out)
-	c.Outf("%s\n", raw)
-	return 0
+	return c.JSON(out)
 }
 
 // cephVolume knows lvm list, activate --all and zap --destroy.
@@ -344,10 +332,10 @@ func cephVolume(c *sim.Call) int {
 func cephMetadata(c *sim.Call, k *condition, words []string) (any, int) {
 	id := osdNumber(words[2])
 	for _, o := range k.store.OSDs {
-		if o.ID != id {
+		switch {
+		case o.ID != id:
 			continue
-		}
-		if o.Device == "" {
+		case o.Device == "":
 			return shell.Object{"id": id}, 0
 		}
 		name, _, _ := strings.Cut(o.Device, "=")

@@ -1,7 +1,6 @@
 package ceph
 
 import (
-	"encoding/json"
 	"fmt"
 	"path"
 	"slices"
@@ -186,9 +185,8 @@ func pvs(c *sim.Call) int {
 		row(v.Name, tags, fmt.Sprint(v.Bytes))
 	}
 	row("", "", "")
-	raw, _ := json.Marshal(shell.Object{"report": []any{shell.Object{"pvseg": rows}}})
-	c.Outf("  %s\n", raw)
-	return 0
+	c.Outf("  ")
+	return c.JSON(shell.Object{"report": []any{shell.Object{"pvseg": rows}}})
 }
 
 // lvremove knows --yes GROUP/VOLUME.

@@ -1,7 +1,6 @@
 package ceph
 
 import (
-	"encoding/json"
 	"fmt"
 	"path"
 	"slices"
@@ -181,9 +180,7 @@ func lsblk(c *sim.Call) int {
 	default:
 		node["fstype"], node["label"], node["mountpoints"] = d.Used, d.Label, mounts
 	}
-	raw, _ := json.Marshal(shell.Object{"blockdevices": []any{node}})
-	c.Outf("%s\n", raw)
-	return 0
+	return c.JSON(shell.Object{"blockdevices": []any{node}})
 }
 
 // onParts is the OSD that a partition of a disk carries, -1 for none.

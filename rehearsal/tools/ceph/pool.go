@@ -37,7 +37,7 @@ func poolCreate(c *sim.Call, words []string, opt map[string]string) int {
 
 // makePool makes the pool first and gives it its properties after that, one by one.
 func makePool(c *sim.Call, s *Store, name string, opt map[string]string) error {
-	pgs := shell.NumberOr(opt["pg_num"], 128)
+	pgs := shell.Number(opt["pg_num"], 128)
 	p := s.pool(name)
 	made := p == nil
 	if made {
@@ -123,11 +123,11 @@ func (p *pool) apply(set setting) bool {
 	before := *p
 	switch set.key {
 	case "size":
-		p.Size = shell.NumberOr(set.value, p.Size)
+		p.Size = shell.Number(set.value, p.Size)
 	case "min_size":
-		p.MinSize = shell.NumberOr(set.value, p.MinSize)
+		p.MinSize = shell.Number(set.value, p.MinSize)
 	case "pg_num":
-		p.PGs = shell.NumberOr(set.value, p.PGs)
+		p.PGs = shell.Number(set.value, p.PGs)
 	case "target_size_ratio":
 		if ratio, err := strconv.ParseFloat(set.value, 64); err == nil {
 			p.Ratio = ratio
@@ -150,13 +150,10 @@ func poolSet(c *sim.Call, words []string, opt map[string]string) int {
 			settings = append(settings, setting{k, v})
 		}
 	}
-	if err := setPool(c, words[2], settings); err != nil {
-		return c.Die("%v", err)
-	}
-	return 0
+	return c.Done(setPool(c, words[2], settings))
 }
 
-func fsCreate(c *sim.Call, opt map[string]string) int {
+func fsCreate(c *sim.Call, _ []string, opt map[string]string) int {
 	name := opt["name"]
 	if name == "" {
 		name = "cephfs"
@@ -175,7 +172,7 @@ func fsCreate(c *sim.Call, opt map[string]string) int {
 	case s.pool(name+"_data") != nil || s.pool(name+"_metadata") != nil:
 		return c.Die("ceph pools '%s_data' and/or '%s_metadata' already exist", name, name)
 	}
-	pgs := shell.NumberOr(opt["pg_num"], 128)
+	pgs := shell.Number(opt["pg_num"], 128)
 	c.Outf("creating data pool '%s_data'...\n", name)
 	if err := makePool(c, s, name+"_data", map[string]string{"pg_num": fmt.Sprint(pgs), "application": "cephfs", "pg_autoscale_mode": "on"}); err != nil {
 		return c.Exit(0, "%v", err)

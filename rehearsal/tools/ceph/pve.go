@@ -38,56 +38,41 @@ func pveceph(c *sim.Call) int {
 	if len(words) == 0 {
 		return c.Exit(255, "ERROR: no command specified")
 	}
-	switch strings.Join(words[:min(2, len(words))], " ") {
-	case "install":
-		return cephInstall(c, opt)
-	case "init":
-		return cephInit(c, opt)
-	case "status":
-		if missing := notInitialised(c); missing != "" {
-			return c.Exit(2, "pveceph configuration not initialized - missing %s", missing)
-		}
-		k, ok := judgeWithin(c, 10*time.Second)
-		if !ok {
-			return c.Die("got timeout")
-		}
-		c.Outf("%s", statusText(c, k))
-		return 0
-	case "mon create":
-		return setUpMon(c, opt)
-	case "mon destroy":
-		return monDestroy(c, words)
-	case "mgr create":
-		return mgrCreate(c)
-	case "mds create":
-		return mdsCreate(c)
-	case "mds destroy":
-		return mdsDestroy(c, words)
-	case "osd create":
-		return osdCreate(c, words, opt)
-	case "osd destroy":
-		return osdDestroy(c, words)
-	case "pool create":
-		return poolCreate(c, words, opt)
-	case "pool set":
-		return poolSet(c, words, opt)
-	case "fs create":
-		return fsCreate(c, opt)
+	verb := strings.Join(words[:min(2, len(words))], " ")
+	run := map[string]func(*sim.Call, []string, map[string]string) int{
+		"install": cephInstall, "init": cephInit, "status": pvecephStatus, "mon create": setUpMon, "mon destroy": monDestroy,
+		"mgr create": func(c *sim.Call, _ []string, _ map[string]string) int { return makeService(c, "mgr") }, "mds create": mdsCreate, "mds destroy": mdsDestroy,
+		"osd create": osdCreate, "osd destroy": osdDestroy, "pool create": poolCreate, "pool set": poolSet, "fs create": fsCreate,
+	}[verb]
+	if run == nil {
+		return c.Exit(255, "ERROR: unknown command 'pveceph %s'", strings.Join(words, " "))
 	}
-	return c.Exit(255, "ERROR: unknown command 'pveceph %s'", strings.Join(words, " "))
-}
-
-func notInitialised(m sim.Machine) string {
 	var missing []string
 	for _, p := range []string{cephConf, sim.EtcPVE + "/ceph"} {
-		if !shell.Exists(m, p) {
+		if !shell.Exists(c, p) {
 			missing = append(missing, "'"+p+"'")
 		}
 	}
-	return strings.Join(missing, ", missing ")
+	const text = "pveceph configuration not initialized - missing %s"
+	switch {
+	case len(missing) > 0 && verb == "status":
+		return c.Exit(2, text, strings.Join(missing, ", missing "))
+	case len(missing) > 0 && slices.Contains([]string{"mon create", "mgr create", "mds create", "mds destroy"}, verb):
+		return c.Die(text, strings.Join(missing, ", missing "))
+	}
+	return run(c, words, opt)
 }
 
-func cephInstall(c *sim.Call, opt map[string]string) int {
+func pvecephStatus(c *sim.Call, _ []string, _ map[string]string) int {
+	k, ok := judgeWithin(c, 10*time.Second)
+	if !ok {
+		return c.Die("got timeout")
+	}
+	c.Outf("%s", statusText(c, k))
+	return 0
+}
+
+func cephInstall(c *sim.Call, _ []string, opt map[string]string) int {
 	if code, refused := refusedCeph(c, opt); refused {
 		return code
 	}
@@ -157,7 +142,7 @@ func randomUUID(c *sim.Call) string {
 	return h[:8] + "-" + h[8:12] + "-4" + h[13:16] + "-a" + h[17:20] + "-" + h[20:]
 }
 
-func cephInit(c *sim.Call, opt map[string]string) int {
+func cephInit(c *sim.Call, _ []string, opt map[string]string) int {
 	if !shell.Exists(c, "/usr/bin/ceph-mon") || shell.Exists(c, cephFlag) {
 		return c.Die("binary not installed: /usr/bin/ceph-mon")
 	}
@@ -219,10 +204,7 @@ func addressIn(c *sim.Call, network string) (string, int) {
 	return "", c.Die("Multiple IPs for ceph public network '%s' detected on %s:\n%s\nuse 'mon-address' to specify one of them.", network, c.Name(), strings.Join(found, "\n"))
 }
 
-func setUpMon(c *sim.Call, opt map[string]string) int {
-	if missing := notInitialised(c); missing != "" {
-		return c.Die("pveceph configuration not initialized - missing %s", missing)
-	}
+func setUpMon(c *sim.Call, _ []string, opt map[string]string) int {
 	if !shell.Exists(c, "/usr/bin/ceph-mon") || shell.Exists(c, cephFlag) {
 		return c.Die("binary not installed: /usr/bin/ceph-mon")
 	}
@@ -303,13 +285,6 @@ func removeTree(c *sim.Call, dir string) {
 		_ = c.Remove(dir + "/" + e.Name())
 	}
 	_ = c.Remove(dir)
-}
-
-func mgrCreate(c *sim.Call) int {
-	if missing := notInitialised(c); missing != "" {
-		return c.Die("pveceph configuration not initialized - missing %s", missing)
-	}
-	return makeService(c, "mgr")
 }
 
 func makeService(c *sim.Call, kind string) int {

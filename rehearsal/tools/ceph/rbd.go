@@ -2,9 +2,9 @@ package ceph
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,8 +23,8 @@ func rbd(c *sim.Call) int {
 		return c.Exit(1, "rbd: couldn't connect to the cluster!")
 	}
 	s := k.store
-	missing := func(spec string) int {
-		return c.Exit(2, "rbd: error opening image %s: (2) No such file or directory", spec)
+	if len(words) > 1 && (words[0] == "export" || words[0] == "rm") && !has(s.Objects, words[1]) {
+		return c.Exit(2, "rbd: error opening image %s: (2) No such file or directory", words[1])
 	}
 	switch {
 	case len(words) == 3 && words[0] == "import":
@@ -35,8 +35,7 @@ func rbd(c *sim.Call) int {
 			return c.Exit(2, "rbd: error opening %s", words[1])
 		case s.pool(opt["dest-pool"]) == nil:
 			return c.Exit(2, "rbd: error opening pool '%s': (2) No such file or directory", opt["dest-pool"])
-		}
-		if _, exists := s.Objects[name]; exists {
+		case has(s.Objects, name):
 			return c.Exit(17, "rbd: image creation failed\nrbd: import failed: (17) File exists")
 		}
 		img := image{Bytes: int64(len(raw)), Blocks: map[int64][]byte{}}
@@ -50,12 +49,8 @@ func rbd(c *sim.Call) int {
 		Amend(c, func(s *Store) { s.Objects[name] = img })
 		return 0
 	case len(words) == 3 && words[0] == "export":
-		img, exists := s.Objects[words[1]]
-		if !exists {
-			return missing(words[1])
-		}
-		raw := make([]byte, img.Bytes)
-		for at, b := range img.Blocks {
+		raw := make([]byte, s.Objects[words[1]].Bytes)
+		for at, b := range s.Objects[words[1]].Blocks {
 			copy(raw[at:], b)
 		}
 		if err := c.WriteDirect(words[2], raw); err != nil {
@@ -64,19 +59,13 @@ func rbd(c *sim.Call) int {
 		return 0
 	case len(words) == 2 && words[0] == "ls":
 		names := []string{}
-		for n := range s.Objects {
+		for _, n := range slices.Sorted(maps.Keys(s.Objects)) {
 			if rest, ok := strings.CutPrefix(n, words[1]+"/"); ok {
 				names = append(names, rest)
 			}
 		}
-		sort.Strings(names)
-		raw, _ := json.Marshal(names)
-		c.Outf("%s\n", raw)
-		return 0
+		return c.JSON(names)
 	case len(words) == 2 && words[0] == "rm":
-		if _, exists := s.Objects[words[1]]; !exists {
-			return missing(words[1])
-		}
 		Amend(c, func(s *Store) { delete(s.Objects, words[1]) })
 		return 0
 	}
@@ -97,7 +86,7 @@ func rados(c *sim.Call) int {
 		if words[2] == "seq" && !has(s.Objects, mark) {
 			return c.Exit(1, "Must write data before running a read benchmark!\nerror during benchmark: (2) No such file or directory")
 		}
-		seconds := shell.NumberOr(words[1], 10)
+		seconds := shell.Number(words[1], 10)
 		if words[2] == "write" {
 			Amend(c, func(s *Store) { s.Objects[mark] = image{Bytes: 4 << 20} })
 		}
@@ -109,7 +98,7 @@ func rados(c *sim.Call) int {
 		return 0
 	case len(words) == 1 && words[0] == "cleanup":
 		Amend(c, func(s *Store) { delete(s.Objects, mark) })
-		c.Outf("Removed %d objects\n", shell.Digit(true))
+		c.Outf("Removed 1 objects\n")
 		return 0
 	}
 	return c.Exit(1, "rados: you must give an action. Try --help")
@@ -125,10 +114,9 @@ func Leftovers(m sim.Machine) []string {
 		return []string{"no storage to look at"}
 	}
 	var out []string
-	for n := range s.Objects {
-		out = append(out, fmt.Sprintf("object %s", n))
+	for _, n := range slices.Sorted(maps.Keys(s.Objects)) {
+		out = append(out, "object "+n)
 	}
-	sort.Strings(out)
 	return out
 }
 

@@ -4,7 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
-	"sort"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,22 +108,11 @@ func ini(m sim.Machine) (sections map[string]map[string]string, ok bool) {
 // writeINI writes ceph.conf as pveceph does: sections and keys sorted, global
 // first, a blank line after each.
 func writeINI(m sim.Machine, sections map[string]map[string]string) error {
-	var names []string
-	for n := range sections {
-		if n != "global" {
-			names = append(names, n)
-		}
-	}
-	sort.Strings(names)
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(sections)), func(n string) bool { return n == "global" })
 	var b strings.Builder
 	for _, n := range append([]string{"global"}, names...) {
 		fmt.Fprintf(&b, "[%s]\n", n)
-		var keys []string
-		for k := range sections[n] {
-			keys = append(keys, k)
-		}
-		sort.Strings(keys)
-		for _, k := range keys {
+		for _, k := range slices.Sorted(maps.Keys(sections[n])) {
 			fmt.Fprintf(&b, "\t%s = %s\n", k, sections[n][k])
 		}
 		b.WriteString("\n")
@@ -134,12 +124,11 @@ func writeINI(m sim.Machine, sections map[string]map[string]string) error {
 func Monitors(m sim.Machine) []string {
 	sections, _ := ini(m)
 	var out []string
-	for n := range sections {
+	for _, n := range slices.Sorted(maps.Keys(sections)) {
 		if id, ok := strings.CutPrefix(n, "mon."); ok {
 			out = append(out, id)
 		}
 	}
-	sort.Strings(out)
 	return out
 }
 

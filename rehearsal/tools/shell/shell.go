@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,13 +16,6 @@ func Remote(m sim.Machine, name string) sim.Machine {
 		return m
 	}
 	return m.Remote(name)
-}
-
-func NumberOr(text string, otherwise int) int {
-	if n, err := strconv.Atoi(text); err == nil {
-		return n
-	}
-	return otherwise
 }
 
 // Options are the command line after the verb: --name value or --name=value.
@@ -39,11 +33,7 @@ func Options(args []string, flags ...string) (positional []string, opt map[strin
 			opt[k] = v
 			continue
 		}
-		flag := false
-		for _, f := range flags {
-			flag = flag || f == name
-		}
-		if next := i + 1; next < len(args) && !(flag && !isBool(args[next])) {
+		if next := i + 1; next < len(args) && (!slices.Contains(flags, name) || args[next] == "0" || args[next] == "1") {
 			opt[name] = args[next]
 			i++
 		} else {
@@ -52,8 +42,6 @@ func Options(args []string, flags ...string) (positional []string, opt map[strin
 	}
 	return positional, opt
 }
-
-func isBool(s string) bool { return s == "0" || s == "1" }
 
 // Writable looks at the write bits, of the link and of the directory that it
 // leads to: a plain directory in place of pmxcfs has no bits on links.
