@@ -32,7 +32,6 @@ var larger = map[string]struct {
 	"rehearsal/tools/ceph":                 {2850, "one store, and the disks below it, that all stand-ins of Ceph share"},
 	"firstboot/pve":                        {3425, "the one door to Proxmox"},
 	"rehearsal/tools/ceph/pve.go:setUpMon": {68, "what pveceph mon create does, in its order"},
-	"rehearsal/tools/ha.go:haRule":         {70, "the words of one tool"},
 }
 
 // source is one parsed file of the house.

@@ -31,8 +31,7 @@ func makeAuthority(m sim.Machine, work func()) {
 			return
 		}
 		work()
-		raw, _ := x509.MarshalECPrivateKey(key)
-		_ = m.WriteDirect(caKeyFile, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: raw}))
+		writeKeyPEM(m, caKeyFile, key)
 	}
 	if _, err := m.ReadFile(caFile); err == nil {
 		return
@@ -49,7 +48,7 @@ func makeAuthority(m sim.Machine, work func()) {
 		return
 	}
 	work()
-	_ = m.WriteDirect(caFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	_ = writePEM(m, caFile, "CERTIFICATE", der)
 }
 
 // issueCertificate makes pve-ssl.pem of the node from the CA in /etc/pve.
@@ -76,9 +75,8 @@ func issueCertificate(m sim.Machine, force bool) bool {
 	if err != nil {
 		return false
 	}
-	raw, _ := x509.MarshalECPrivateKey(own)
-	_ = m.WriteDirect(dir+"/pve-ssl.key", pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: raw}))
-	if err := m.WriteDirect(dir+"/pve-ssl.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})); err != nil {
+	writeKeyPEM(m, dir+"/pve-ssl.key", own)
+	if err := writePEM(m, dir+"/pve-ssl.pem", "CERTIFICATE", der); err != nil {
 		return false
 	}
 	_ = m.WriteDirect(dir+"/ssh_known_hosts", fmt.Appendf(nil, "%s ssh-rsa AAAAB3NzaC1yc2E\n", m.Name()))
@@ -86,15 +84,7 @@ func issueCertificate(m sim.Machine, force bool) bool {
 }
 
 func authority(m sim.Machine) (*x509.Certificate, *ecdsa.PrivateKey, error) {
-	certPEM, err := m.ReadFile(caFile)
-	if err != nil {
-		return nil, nil, err
-	}
-	block, _ := pem.Decode(certPEM)
-	if block == nil {
-		return nil, nil, fmt.Errorf("%s holds no PEM", caFile)
-	}
-	cert, err := x509.ParseCertificate(block.Bytes)
+	cert, err := certificate(m, caFile)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -103,31 +93,47 @@ func authority(m sim.Machine) (*x509.Certificate, *ecdsa.PrivateKey, error) {
 }
 
 func authorityKey(m sim.Machine) (*ecdsa.PrivateKey, error) {
-	text, err := m.ReadFile(caKeyFile)
+	der, err := readPEM(m, caKeyFile)
+	if err != nil {
+		return nil, err
+	}
+	return x509.ParseECPrivateKey(der)
+}
+
+func certificate(m sim.Machine, file string) (*x509.Certificate, error) {
+	der, err := readPEM(m, file)
+	if err != nil {
+		return nil, err
+	}
+	return x509.ParseCertificate(der)
+}
+
+func readPEM(m sim.Machine, file string) ([]byte, error) {
+	text, err := m.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return nil, fmt.Errorf("%s holds no PEM", caKeyFile)
+		return nil, fmt.Errorf("%s holds no PEM", file)
 	}
-	return x509.ParseECPrivateKey(block.Bytes)
+	return block.Bytes, nil
+}
+
+func writePEM(m sim.Machine, file, kind string, der []byte) error {
+	return m.WriteDirect(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+}
+
+func writeKeyPEM(m sim.Machine, file string, key *ecdsa.PrivateKey) {
+	raw, _ := x509.MarshalECPrivateKey(key)
+	_ = writePEM(m, file, "EC PRIVATE KEY", raw)
 }
 
 // fingerprint is the SHA-256 of a node's certificate as the API shows it.
 func fingerprint(m sim.Machine, node string) string {
-	text, err := m.ReadFile(sim.EtcPVE + "/nodes/" + node + "/pve-ssl.pem")
+	der, err := readPEM(m, sim.EtcPVE+"/nodes/"+node+"/pve-ssl.pem")
 	if err != nil {
 		return ""
 	}
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return ""
-	}
-	sum := sha256.Sum256(block.Bytes)
-	var parts []string
-	for _, b := range sum {
-		parts = append(parts, fmt.Sprintf("%02X", b))
-	}
-	return strings.Join(parts, ":")
+	return strings.ReplaceAll(fmt.Sprintf("% X", sha256.Sum256(der)), " ", ":")
 }

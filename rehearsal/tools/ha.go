@@ -144,34 +144,17 @@ func haResource(c *sim.Call, words []string, opt map[string]string) int {
 	case words[0] == "remove":
 		list = slices.Delete(list, at, at+1)
 	default:
-		for k, v := range opt {
-			list[at].keys[k] = v
-		}
+		maps.Copy(list[at].keys, opt)
 	}
 	return shell.WithLock(c, "file-ha_resources", func() error { return writeSections(c, haResources, list) })
 }
 
 func haRule(c *sim.Call, words []string, opt map[string]string) int {
 	list := readSections(c, haRules)
-	fail := func(format string, args ...any) int {
-		c.Errf("create ha rule failed: "+format+"\n", args...)
-		return 255
-	}
+	fail := func(format string, args ...any) int { return c.Exit(255, "create ha rule failed: "+format, args...) }
 	switch {
 	case len(words) == 1 && words[0] == "list":
-		if len(list) == 0 {
-			return 0
-		}
-		wide := len("rule")
-		for _, s := range list {
-			wide = max(wide, len(s.id))
-		}
-		bar := strings.Repeat("─", wide+2)
-		c.Outf("┌%s┐\n│ %-*s │\n╞%s╡\n", bar, wide, "rule", strings.Repeat("═", wide+2))
-		for _, s := range list {
-			c.Outf("│ %-*s │\n", wide, s.id)
-		}
-		c.Outf("└%s┘\n", bar)
+		c.Outf("%s", ruleTable(list))
 		return 0
 	case len(words) == 1 && words[0] == "config":
 		return c.JSON(ruleList(c, true))
@@ -200,15 +183,10 @@ func haRule(c *sim.Call, words []string, opt map[string]string) int {
 		list = append(list, haSection{words[1], words[2], opt})
 	case len(words) == 3 && words[0] == "set":
 		for _, s := range list {
-			if s.id != words[2] {
-				continue
-			}
-			for k, v := range opt {
-				if k == "delete" {
-					delete(s.keys, v)
-				} else {
-					s.keys[k] = v
-				}
+			if s.id == words[2] {
+				maps.Copy(s.keys, opt)
+				delete(s.keys, opt["delete"])
+				delete(s.keys, "delete")
 			}
 		}
 	case len(words) == 2 && words[0] == "remove": // an unknown one is no error
@@ -219,24 +197,41 @@ func haRule(c *sim.Call, words []string, opt map[string]string) int {
 	return shell.WithLock(c, "file-ha_rules", func() error { return writeSections(c, haRules, list) })
 }
 
+func ruleTable(list []haSection) string {
+	if len(list) == 0 {
+		return ""
+	}
+	wide, rows := len("rule"), ""
+	for _, s := range list {
+		wide = max(wide, len(s.id))
+	}
+	for _, s := range list {
+		rows += fmt.Sprintf("│ %-*s │\n", wide, s.id)
+	}
+	bar := strings.Repeat("─", wide+2)
+	return fmt.Sprintf("┌%s┐\n│ %-*s │\n╞%s╡\n%s└%s┘\n", bar, wide, "rule", strings.Repeat("═", wide+2), rows, bar)
+}
+
 func ruleList(c *sim.Call, state bool) []any {
-	raw, _ := c.ReadFile(haRules)
-	sum := sha1.Sum(raw) //nolint:gosec // as the real tool
 	out := []any{}
 	for i, s := range readSections(c, haRules) {
-		o := shell.Object{"rule": s.id, "type": s.kind, "order": i + 1, "digest": hex.EncodeToString(sum[:])}
+		o := shell.Object{"rule": s.id, "type": s.kind, "order": i + 1, "digest": digest(c, haRules)}
 		for k, v := range s.keys {
 			o[k] = v
 		}
 		if state {
-			o["enabled"], o["state"] = 1, "in use"
-			if s.keys["disable"] != "" {
-				o["enabled"] = 0
-			}
+			o["enabled"], o["state"] = shell.Digit(s.keys["disable"] == ""), "in use"
 		}
 		out = append(out, o)
 	}
 	return out
+}
+
+// digest is what the API says of a file, so that nobody changes what another has changed.
+func digest(m sim.Machine, file string) string {
+	raw, _ := m.ReadFile(file)
+	sum := sha1.Sum(raw) //nolint:gosec // as the real tool
+	return hex.EncodeToString(sum[:])
 }
 
 const clockLayout = "Mon Jan _2 15:04:05 2006"
@@ -324,11 +319,9 @@ func getHACurrent(c *sim.Call, _ string, _ map[string]string) (any, int) {
 }
 
 func getHAResources(c *sim.Call, _ string, _ map[string]string) (any, int) {
-	raw, _ := c.ReadFile(haResources)
-	sum := sha1.Sum(raw) //nolint:gosec // as the real tool
 	out := []any{}
 	for _, s := range readSections(c, haResources) {
-		o := shell.Object{"sid": s.sid(), "type": s.kind, "digest": hex.EncodeToString(sum[:])}
+		o := shell.Object{"sid": s.sid(), "type": s.kind, "digest": digest(c, haResources)}
 		for k, v := range s.keys {
 			if k == "max_restart" || k == "max_relocate" {
 				o[k] = shell.Number(v, 1)

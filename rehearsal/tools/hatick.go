@@ -67,10 +67,8 @@ func readManager(m sim.Machine) manager {
 	var ms manager
 	raw, _ := m.ReadFile(haStatus)
 	_ = json.Unmarshal(raw, &ms)
-	for _, p := range []*map[string]string{&ms.Nodes} {
-		if *p == nil {
-			*p = map[string]string{}
-		}
+	if ms.Nodes == nil {
+		ms.Nodes = map[string]string{}
 	}
 	if ms.Services == nil {
 		ms.Services = map[string]service{}

@@ -1,8 +1,6 @@
 package tools
 
 import (
-	"crypto/x509"
-	"encoding/pem"
 	"time"
 
 	"ringboot/rehearsal/sim"
@@ -30,11 +28,6 @@ func Leap(w *sim.World, d time.Duration) {
 // endsSoon reports whether a node's certificate has less than two weeks left,
 // as pveupdate asks.
 func endsSoon(m sim.Machine) bool {
-	text, _ := m.ReadFile(sim.EtcPVE + "/nodes/" + m.Name() + "/pve-ssl.pem")
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return false
-	}
-	cert, err := x509.ParseCertificate(block.Bytes)
+	cert, err := certificate(m, sim.EtcPVE+"/nodes/"+m.Name()+"/pve-ssl.pem")
 	return err == nil && m.Now().AddDate(0, 0, 14).After(cert.NotAfter)
 }

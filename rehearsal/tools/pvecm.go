@@ -1,8 +1,10 @@
 package tools
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -81,10 +83,7 @@ var nodeName = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?$`)
 func pvecmCreate(c *sim.Call, args []string, refused int) int {
 	c.Work(200 * time.Millisecond)
 	pos, opt := shell.Options(args)
-	name := first(pos)
-	if opt["clustername"] != "" {
-		name = opt["clustername"]
-	}
+	name := cmp.Or(opt["clustername"], first(pos))
 	const usage = "pvecm create <clustername> [OPTIONS]"
 	if !nodeName.MatchString(name) {
 		return c.Usage("clustername", "invalid format - value does not look like a valid node name\n", usage)
@@ -117,11 +116,10 @@ func pvecmCreate(c *sim.Call, args []string, refused int) int {
 	c.Note("create", c.Name())
 	c.Outf("Restart corosync and cluster filesystem\n")
 	c.Work(500 * time.Millisecond)
-	if err := c.Unit("restart", "pve-cluster"); err != nil {
-		return c.Exit(0, "%v", err)
-	}
-	if err := c.Unit("restart", "corosync"); err != nil {
-		c.Errf("%v\n", err)
+	for _, unit := range []string{"pve-cluster", "corosync"} {
+		if err := c.Unit("restart", unit); err != nil {
+			return c.Exit(0, "%v", err)
+		}
 	}
 	return 0
 }
@@ -244,23 +242,12 @@ func addTo(c *sim.Call, name string, opt map[string]string) (sim.Conf, error) {
 }
 
 func drop(nodes []sim.ConfNode, name string) []sim.ConfNode {
-	var out []sim.ConfNode
-	for _, n := range nodes {
-		if n.Name != name {
-			out = append(out, n)
-		}
-	}
-	return out
+	return slices.DeleteFunc(nodes, func(n sim.ConfNode) bool { return n.Name == name })
 }
 
 func sameLinks(have, given []sim.ConfLink) error {
 	in := func(list []sim.ConfLink, n int) bool {
-		for _, l := range list {
-			if l.Number == n {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(list, func(l sim.ConfLink) bool { return l.Number == n })
 	}
 	for _, l := range have {
 		if !in(given, l.Number) {

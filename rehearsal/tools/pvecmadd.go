@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,16 +35,13 @@ func pvecmAdd(c *sim.Call, args []string) int {
 	if !joinChecks(c, opt) {
 		return 0
 	}
-	var key, text []byte
+	add := addByAPI
 	if _, ssh := opt["use_ssh"]; ssh {
-		key, text = addBySSH(c, host, opt)
-	} else {
-		key, text = addByAPI(c, host, opt)
+		add = addBySSH
 	}
-	if key == nil {
-		return 0
+	if key, text := add(c, host, opt); key != nil {
+		finishJoin(c, key, text)
 	}
-	finishJoin(c, key, text)
 	return 0
 }
 
@@ -62,12 +60,7 @@ func joinChecks(c *sim.Call, opt map[string]string) bool {
 		found = append(found, "corosync is already running, is this node already in a cluster?!")
 	}
 	for i := range 8 {
-		ip, _, _ := strings.Cut(opt[fmt.Sprintf("link%d", i)], ",")
-		own := ip == ""
-		for _, a := range c.Addresses() {
-			own = own || a == ip
-		}
-		if !own {
+		if ip, _, _ := strings.Cut(opt[fmt.Sprintf("link%d", i)], ","); ip != "" && !slices.Contains(c.Addresses(), ip) {
 			found = append(found, fmt.Sprintf("link%d: cannot use IP '%s', not found on local node!\n", i, ip))
 		}
 	}

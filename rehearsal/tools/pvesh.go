@@ -2,8 +2,6 @@ package tools
 
 import (
 	"cmp"
-	"crypto/sha1" //nolint:gosec // config_digest of the real tool
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"path"
@@ -162,8 +160,7 @@ func getConfigJoin(c *sim.Call, _ string, _ map[string]string) (any, int) {
 		o["pve_addr"], o["pve_fp"] = first(n.Addr), fingerprint(c, n.Name)
 		list = append(list, o)
 	}
-	sum := sha1.Sum(raw) //nolint:gosec // as the real tool
-	return shell.Object{"config_digest": hex.EncodeToString(sum[:]), "nodelist": shell.Shuffled(c, list), "preferred_node": c.Name(), "totem": totem(conf)}, 0
+	return shell.Object{"config_digest": digest(c, sim.EtcPVE+"/corosync.conf"), "nodelist": shell.Shuffled(c, list), "preferred_node": c.Name(), "totem": totem(conf)}, 0
 }
 
 // upid is the last line of a call that forked a worker.

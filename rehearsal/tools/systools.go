@@ -81,18 +81,18 @@ func systemctl(c *sim.Call) int {
 		}
 		return code
 	case "enable", "disable":
+		verbs := []string{verb}
+		if slices.Contains(c.Argv, "--now") {
+			verbs = append(verbs, map[string]string{"enable": "start", "disable": "stop"}[verb])
+		}
 		for _, u := range ordered(units) {
-			if !strings.Contains(u, "@") { // the others are enabled for good
-				continue
-			}
-			if err := c.Unit(verb, u); err != nil {
-				return c.Exit(1, "%v", err)
-			}
-			if !slices.Contains(c.Argv, "--now") {
-				continue
-			}
-			if err := c.Unit(map[string]string{"enable": "start", "disable": "stop"}[verb], u); err != nil {
-				return c.Exit(1, "%v", err)
+			for _, v := range verbs {
+				if !strings.Contains(u, "@") { // the others are enabled for good
+					continue
+				}
+				if err := c.Unit(v, u); err != nil {
+					return c.Exit(1, "%v", err)
+				}
 			}
 		}
 		return 0
@@ -102,17 +102,15 @@ func systemctl(c *sim.Call) int {
 	return c.Exit(1, "Unknown command verb '%s'.", verb)
 }
 
-func ordered(units []string) []string {
-	var head, tail []string
+func ordered(units []string) (out []string) {
 	for _, u := range units {
-		u = strings.TrimSuffix(u, ".service")
-		if u == "pve-cluster" {
-			head = append(head, u)
+		if u = strings.TrimSuffix(u, ".service"); u == "pve-cluster" {
+			out = slices.Insert(out, 0, u)
 		} else {
-			tail = append(tail, u)
+			out = append(out, u)
 		}
 	}
-	return append(head, tail...)
+	return out
 }
 
 func sqlite3(c *sim.Call) int {

@@ -91,7 +91,7 @@ func fullUpgrade(c *sim.Call, pins string, simulate bool) int {
 			c.Outf("Inst %s [%s] (%s Proxmox:stable [amd64])\n", name, have[name][0], to)
 			continue
 		}
-		setPackage(c, name, to+" "+half)
+		setPackage(c, name, to, half)
 		c.Work(4 * time.Second)
 		setPackage(c, name, to)
 	}
@@ -140,19 +140,10 @@ func sourceOf(name string) string {
 	return name
 }
 
-// setPackage writes one package down, and flushes it as dpkg does.
-func setPackage(c *sim.Call, name, state string) {
+func setPackage(c *sim.Call, name string, state ...string) {
 	names, have := shell.Table(c, PackagesFile)
-	var b strings.Builder
-	for _, n := range names {
-		text := strings.Join(have[n], " ")
-		if n == name {
-			text = state
-		}
-		b.WriteString(n + " " + text + "\n")
-	}
-	_ = c.WriteDirect(PackagesFile, []byte(b.String()))
-	_ = c.Sync()
+	have[name] = state
+	shell.SetPackages(c, names, have)
 }
 
 // configurePackages is dpkg --configure -a.
@@ -193,9 +184,8 @@ func ssh(c *sim.Call) int {
 	}
 	inner := &sim.Call{Machine: far, Argv: argv, Stdin: c.Stdin}
 	code := tool(inner)
-	stdout, stderr := inner.Stdout.Bytes(), inner.Stderr.Bytes()
-	c.Stdout.Write(stdout)
-	c.Stderr.Write(stderr)
+	c.Stdout.Write(inner.Stdout.Bytes())
+	c.Stderr.Write(inner.Stderr.Bytes())
 	return code
 }
 

@@ -91,13 +91,18 @@ func InstallCeph(c *sim.Call, config string) bool {
 		}
 		have[name] = []string{to}
 	}
+	SetPackages(c, names, have)
+	return true
+}
+
+// SetPackages writes down what is installed, and flushes it as dpkg does.
+func SetPackages(c *sim.Call, names []string, have map[string][]string) {
 	var b strings.Builder
 	for _, name := range names {
 		b.WriteString(name + " " + strings.Join(have[name], " ") + "\n")
 	}
 	_ = c.WriteDirect(PackagesFile, []byte(b.String()))
 	_ = c.Sync()
-	return true
 }
 
 // OfCeph reports whether a package is made of Ceph's source.
