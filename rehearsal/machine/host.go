@@ -1,12 +1,14 @@
 package machine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -222,10 +224,7 @@ func (h *host) Unit(verb, unit string) error {
 func (h *host) UnitState(unit string) string {
 	out, _, _ := h.n.run(h.ctx, "systemctl", "is-active", unit)
 	h.check()
-	if s := strings.TrimSpace(out); s != "" {
-		return s
-	}
-	return "inactive"
+	return cmp.Or(strings.TrimSpace(out), "inactive")
 }
 
 func (h *host) Corosync() (sim.Corosync, bool) { return h.n.corosync(h.ctx) }
@@ -235,17 +234,12 @@ func (h *host) Expect(votes int) {
 }
 
 func (h *host) Kill(id int) bool {
-	q, ok := h.Corosync()
-	if !ok {
+	q, _ := h.Corosync()
+	if !slices.Contains(q.Members, id) {
 		return false
 	}
-	for _, member := range q.Members {
-		if member == id {
-			_, code, err := h.n.run(h.ctx, "corosync-cfgtool", "-k", strconv.Itoa(id))
-			return err == nil && code == 0
-		}
-	}
-	return false
+	_, _, err := h.n.run(h.ctx, "corosync-cfgtool", "-k", strconv.Itoa(id))
+	return err == nil
 }
 
 func (h *host) Synced(node string) bool {

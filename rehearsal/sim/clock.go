@@ -131,17 +131,6 @@ func (s *Clock) rouse() {
 	}
 }
 
-func (s *Clock) sleep(d time.Duration) {
-	a := s.current
-	if a == nil { // the test itself, outside of any actor
-		s.RunFor(d)
-		return
-	}
-	s.After(d, func() { s.resume(a) })
-	s.parked <- struct{}{}
-	<-a.run
-}
-
 // Leap lets d pass in which nothing happens: what was to happen happens as much
 // later, and whoever sleeps sleeps on.
 func (s *Clock) Leap(d time.Duration) {

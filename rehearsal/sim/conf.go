@@ -3,7 +3,7 @@ package sim
 import (
 	"bufio"
 	"fmt"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -32,20 +32,17 @@ type ConfLink struct {
 
 // Node finds an entry by name.
 func (c Conf) Node(name string) (ConfNode, bool) {
-	for _, n := range c.Nodes {
-		if n.Name == name {
-			return n, true
-		}
-	}
-	return ConfNode{}, false
+	return c.find(func(n ConfNode) bool { return n.Name == name })
 }
 
 // ByID finds an entry by node id.
 func (c Conf) ByID(id int) (ConfNode, bool) {
-	for _, n := range c.Nodes {
-		if n.ID == id {
-			return n, true
-		}
+	return c.find(func(n ConfNode) bool { return n.ID == id })
+}
+
+func (c Conf) find(is func(ConfNode) bool) (ConfNode, bool) {
+	if i := slices.IndexFunc(c.Nodes, is); i >= 0 {
+		return c.Nodes[i], true
 	}
 	return ConfNode{}, false
 }
@@ -67,9 +64,7 @@ func (c Conf) DuplicateID() bool {
 func (c Conf) Text() []byte {
 	var b strings.Builder
 	b.WriteString("logging {\n  debug: off\n  to_syslog: yes\n}\n\nnodelist {\n")
-	nodes := append([]ConfNode(nil), c.Nodes...)
-	sort.Slice(nodes, func(i, j int) bool { return nodes[i].Name < nodes[j].Name })
-	for _, n := range nodes {
+	for _, n := range slices.SortedFunc(slices.Values(c.Nodes), func(a, b ConfNode) int { return strings.Compare(a.Name, b.Name) }) {
 		fmt.Fprintf(&b, "  node {\n    name: %s\n    nodeid: %d\n    quorum_votes: %d\n", n.Name, n.ID, n.Votes)
 		for i, a := range n.Addr {
 			if a != "" {

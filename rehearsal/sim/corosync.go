@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"time"
@@ -151,11 +152,7 @@ func (w *World) setView(ring []*Node) {
 		number = max(number, n.coro.ring)
 	}
 	for _, n := range ring {
-		same := len(view) == len(n.coro.view)
-		for name := range view {
-			same = same && n.coro.view[name]
-		}
-		if same {
+		if maps.Equal(view, n.coro.view) {
 			continue
 		}
 		joined := len(view) > len(n.coro.view)
@@ -170,20 +167,8 @@ func (w *World) setView(ring []*Node) {
 				n.coro.syncAt = at
 			}
 			w.kick(syncTime)
-		} else if n.pm.group != nil {
-			for name := range n.pm.group {
-				if !view[name] {
-					group := map[string]bool{}
-					for m := range n.pm.group {
-						if view[m] {
-							group[m] = true
-						}
-					}
-					n.pm.group = group
-					n.pm.version++
-					break
-				}
-			}
+		} else {
+			n.pm.narrow(func(name string) bool { return view[name] })
 		}
 	}
 }
@@ -195,13 +180,9 @@ func (w *World) together(a, b *Node) bool {
 	}
 	ea, ok1 := b.coro.conf.Node(a.name)
 	eb, ok2 := a.coro.conf.Node(b.name)
-	if !ok1 || !ok2 {
-		return false
-	}
-	if sa, _ := a.coro.conf.Node(a.name); sa.ID != ea.ID {
-		return false
-	}
-	if sb, _ := b.coro.conf.Node(b.name); sb.ID != eb.ID {
+	sa, _ := a.coro.conf.Node(a.name)
+	sb, _ := b.coro.conf.Node(b.name)
+	if !ok1 || !ok2 || sa.ID != ea.ID || sb.ID != eb.ID {
 		return false
 	}
 	// A node that starts with an old configuration never gets in; one that is

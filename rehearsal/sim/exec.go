@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -121,7 +122,7 @@ func (m *machine) Sleep(d time.Duration) {
 		if left := m.end.Sub(m.n.w.sim.now); !m.end.IsZero() {
 			part = min(part, max(left, 0))
 		}
-		m.n.w.sim.sleep(part)
+		_ = m.n.w.sim.Sleep(context.Background(), part)
 		m.check()
 		d -= part
 	}
@@ -215,24 +216,14 @@ func (m *machine) stop(unit string) {
 // leaveGroup takes a node out of the groups of the others.
 func (w *World) leaveGroup(gone *Node) {
 	for _, o := range w.order {
-		if o != gone && o.pm.group[gone.name] {
-			group := map[string]bool{}
-			for name := range o.pm.group {
-				if name != gone.name {
-					group[name] = true
-				}
-			}
-			o.pm.group = group
-			o.pm.version++
+		if o != gone {
+			o.pm.narrow(func(name string) bool { return name != gone.name })
 		}
 	}
 }
 
 func (m *machine) UnitState(unit string) string {
-	if s, ok := m.n.units[unit]; ok {
-		return s
-	}
-	return "inactive"
+	return cmp.Or(m.n.units[unit], "inactive")
 }
 
 func (m *machine) Corosync() (Corosync, bool) { return m.n.corosyncView() }
@@ -260,11 +251,7 @@ func (m *machine) Expect(votes int) {
 
 func (m *machine) Remote(host string) Machine {
 	for _, o := range m.n.w.order {
-		match := o.name == host
-		for _, a := range o.addrs {
-			match = match || a == host
-		}
-		if match && m.n.w.Reachable(m.n.name, o.name) {
+		if (o.name == host || o.owns(host)) && m.n.w.Reachable(m.n.name, o.name) {
 			return &machine{Disk: o.disk, n: o, ctx: m.ctx, end: m.end, boots: o.boots}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"slices"
 	"sort"
 	"strings"
 	"syscall"
@@ -169,12 +170,7 @@ func (p *pmxcfs) Children(rel string) []string {
 	}
 	names := disk.Children(p.tree, rel)
 	if rel == "" {
-		names = nil
-		for name := range p.tree {
-			if !strings.Contains(name, "/") {
-				names = append(names, name)
-			}
-		}
+		names = slices.DeleteFunc(slices.Collect(maps.Keys(p.tree)), func(name string) bool { return strings.Contains(name, "/") })
 		for name := range p.links() {
 			names = append(names, name)
 		}
@@ -288,9 +284,7 @@ func (p *pmxcfs) members() []byte {
 		return membersText(p.n.name, 0, "", 0, false, nil)
 	}
 	var list []Member
-	nodes := append([]ConfNode(nil), c.conf.Nodes...)
-	sort.Slice(nodes, func(i, j int) bool { return nodes[i].ID < nodes[j].ID })
-	for _, n := range nodes {
+	for _, n := range slices.SortedFunc(slices.Values(c.conf.Nodes), func(a, b ConfNode) int { return a.ID - b.ID }) {
 		m := Member{Name: n.Name, ID: n.ID, Online: p.group[n.Name]}
 		if p.seen[n.Name] && len(n.Addr) > 0 {
 			m.IP = n.Addr[0]
@@ -311,6 +305,16 @@ func (p *pmxcfs) last() time.Time {
 		}
 	}
 	return last
+}
+
+// narrow takes out of the group whom it does not keep.
+func (p *pmxcfs) narrow(keep func(name string) bool) {
+	group := maps.Clone(p.group)
+	maps.DeleteFunc(group, func(name string, _ bool) bool { return !keep(name) })
+	if len(group) < len(p.group) {
+		p.group = group
+		p.version++
+	}
 }
 
 // same reports whether two trees hold the same.
