@@ -54,11 +54,10 @@ func newApt(ctx context.Context, dir string) (*apt, error) {
 		}
 	}
 	source := fmt.Sprintf("deb [signed-by=%s] %s %s main\n", keyring, uri, suite)
-	if err := os.WriteFile(filepath.Join(dir, "etc/apt/sources.list"), []byte(source), 0o644); err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "status"), nil, 0o644); err != nil {
-		return nil, err
+	for name, text := range map[string]string{"etc/apt/sources.list": source, "status": ""} {
+		if err := put(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			return nil, err
+		}
 	}
 	a := &apt{dir}
 	_, err = a.get(ctx, "update")

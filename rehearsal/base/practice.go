@@ -220,14 +220,10 @@ func practicePackages(tree, root string, tools []byte, manager string) error {
 func installerSquash(ctx context.Context, dir, to string, installer []byte) error {
 	work := filepath.Join(dir, "installer")
 	defer os.RemoveAll(work)
-	if err := os.MkdirAll(filepath.Join(work, "usr/sbin"), 0o755); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(work, "usr/sbin/practice-installer"), installer, 0o755); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(work, "usr/sbin/practice-start"), startScript, 0o755); err != nil {
-		return err
+	for name, content := range map[string][]byte{"practice-installer": installer, "practice-start": startScript} {
+		if err := put(filepath.Join(work, "usr/sbin", name), content, 0o755); err != nil {
+			return err
+		}
 	}
 	return squash(ctx, work, to)
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -49,35 +48,16 @@ func buildRoot(ctx context.Context, dir string, kernel Kernel, report func(strin
 
 // addKernel puts the kernel, some of its modules and a small initrd into the root.
 func addKernel(ctx context.Context, root string, kernel Kernel) error {
-	boot := filepath.Join(root, "boot")
-	content, err := os.ReadFile(kernel.Image())
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(boot, "vmlinuz-"+kernel.Release), content, 0o644); err != nil {
-		return err
-	}
-	if content, err = os.ReadFile(filepath.Join(kernel.Dir, "config")); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(boot, "config-"+kernel.Release), content, 0o644); err != nil {
-		return err
-	}
 	dep, err := os.ReadFile(filepath.Join(kernel.Modules(), "modules.dep"))
 	if err != nil {
 		return err
 	}
-	modules := filepath.Join(root, "usr/lib/modules", kernel.Release)
-	names := append(loadOrder(string(dep), systemModules), "modules.order", "modules.builtin", "modules.builtin.modinfo")
-	for _, name := range slices.Compact(names) {
-		to := filepath.Join(modules, name)
-		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-			return err
-		}
-		if content, err = os.ReadFile(filepath.Join(kernel.Modules(), name)); err != nil {
-			return err
-		}
-		if err := os.WriteFile(to, content, 0o644); err != nil {
+	from := map[string]string{"boot/vmlinuz-" + kernel.Release: kernel.Image(), "boot/config-" + kernel.Release: filepath.Join(kernel.Dir, "config")}
+	for _, name := range append(loadOrder(string(dep), systemModules), "modules.order", "modules.builtin", "modules.builtin.modinfo") {
+		from[filepath.Join("usr/lib/modules", kernel.Release, name)] = filepath.Join(kernel.Modules(), name)
+	}
+	for to, file := range from {
+		if err := copyFile(file, filepath.Join(root, to)); err != nil {
 			return err
 		}
 	}
@@ -86,7 +66,7 @@ func addKernel(ctx context.Context, root string, kernel Kernel) error {
 		return err
 	}
 	files = append(files, initrdFile{"init", 0o755, systemInit})
-	return kernel.writeInitrd(ctx, filepath.Join(boot, "initrd.img-"+kernel.Release), bootModules, lateModules, files)
+	return kernel.writeInitrd(ctx, filepath.Join(root, "boot/initrd.img-"+kernel.Release), bootModules, lateModules, files)
 }
 
 // programFiles are programs of a root tree and the libraries that they need,

@@ -90,11 +90,7 @@ func skeletonInstaller(ctx context.Context, path string, o SkeletonOptions) erro
 		return err
 	}
 	defer os.RemoveAll(root)
-	list := filepath.Join(root, locale.List)
-	if err := os.MkdirAll(filepath.Dir(list), 0o755); err != nil {
-		return err
-	}
-	if err := os.WriteFile(list, []byte(o.Lists), 0o644); err != nil {
+	if err := put(filepath.Join(root, locale.List), []byte(o.Lists), 0o644); err != nil {
 		return err
 	}
 	_, err = tool(ctx, "mksquashfs", root, path, "-quiet", "-no-progress", "-comp", "zstd")
@@ -138,9 +134,21 @@ func linkOrCopy(from, to string) error {
 	if os.Link(from, to) == nil {
 		return nil
 	}
+	return copyFile(from, to)
+}
+
+func copyFile(from, to string) error {
 	content, err := os.ReadFile(from)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(to, content, 0o644)
+	return put(to, content, 0o644)
+}
+
+// put writes a file, into a directory that is made where it is missing.
+func put(path string, content []byte, mode os.FileMode) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, content, mode)
 }

@@ -1,6 +1,7 @@
 package base
 
 import (
+	"io/fs"
 	"maps"
 	"slices"
 	"time"
@@ -19,33 +20,32 @@ func toolsPackage(program []byte, manager string, at time.Time) deb.Package {
 		Description: "They imitate outputs and states for a rehearsal. They are not Proxmox VE.",
 		Entries:     []deb.Entry{{Path: tools.Program, Mode: 0o755, Content: program}},
 	}
+	link := func(path, target string) { p.Entries = append(p.Entries, deb.Entry{Path: path, Target: target}) }
+	file := func(path string, mode fs.FileMode, content []byte) {
+		p.Entries = append(p.Entries, deb.Entry{Path: path, Mode: mode, Content: content})
+	}
 	for _, name := range tools.Links() {
-		if name == sqlitePath {
-			continue
+		if name != sqlitePath {
+			link(name, tools.Program)
 		}
-		p.Entries = append(p.Entries, deb.Entry{Path: name, Target: tools.Program})
 	}
 	if manager != "" {
-		p.Entries = append(p.Entries, deb.Entry{Path: shell.VersionFile, Mode: 0o644, Content: []byte(manager + "\n")})
+		file(shell.VersionFile, 0o644, []byte(manager+"\n"))
 	}
 	units := tools.Units()
-	for _, path := range slices.Sorted(maps.Keys(units)) {
-		p.Entries = append(p.Entries, deb.Entry{Path: path, Mode: 0o644, Content: units[path]})
+	for path, text := range settledNetwork {
+		units[path] = []byte(text)
 	}
-	for _, path := range slices.Sorted(maps.Keys(settledNetwork)) {
-		p.Entries = append(p.Entries, deb.Entry{Path: path, Mode: 0o644, Content: []byte(settledNetwork[path])})
+	for _, path := range slices.Sorted(maps.Keys(units)) {
+		file(path, 0o644, units[path])
 	}
 	for _, unit := range []string{"systemd-binfmt.service", "proc-sys-fs-binfmt_misc.automount"} {
-		// The kernel here has no such module.
-		p.Entries = append(p.Entries, deb.Entry{Path: "/etc/systemd/system/" + unit, Target: "/dev/null"})
+		link("/etc/systemd/system/"+unit, "/dev/null") // the kernel here has no such module
 	}
-	p.Entries = append(p.Entries, deb.Entry{Path: "/usr/sbin/proxmox-boot-tool", Mode: 0o755, Content: bootTool})
-	p.Entries = append(p.Entries, deb.Entry{Path: "/usr/sbin/update-initramfs", Mode: 0o755, Content: []byte(updateInitramfs)})
+	file("/usr/sbin/proxmox-boot-tool", 0o755, bootTool)
+	file("/usr/sbin/update-initramfs", 0o755, []byte(updateInitramfs))
 	for _, service := range tools.Services {
-		p.Entries = append(p.Entries, deb.Entry{
-			Path:   "/etc/systemd/system/multi-user.target.wants/" + service + ".service",
-			Target: "/usr/lib/systemd/system/" + service + ".service",
-		})
+		link("/etc/systemd/system/multi-user.target.wants/"+service+".service", "/usr/lib/systemd/system/"+service+".service")
 	}
 	return p
 }
