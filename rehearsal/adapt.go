@@ -133,20 +133,14 @@ func installs(q *profiles.Profile, practice bool, changed func(string, ...any)) 
 	}
 }
 
-// besideDisks are those that take parts of the OSDs.
-func besideDisks(n *profiles.Node, changed func(string, ...any)) (out []DiskSpec) {
-	for j, d := range []*profiles.DiskName{&n.DBDisk, &n.WALDisk} {
-		if d.IsZero() {
-			continue
-		}
-		if d.Serial == "" || len(d.Serial) > maxSerial {
-			serial := made([]string{"RBDB", "RBWAL"}[j], n.Name)
-			changed("%s: a disk beside the OSDs is named by the serial %s, not as %s", n.Name, serial, diskName(*d))
-			*d = profiles.DiskName{Serial: serial}
-		}
-		out = append(out, DiskSpec{Serial: d.Serial, Bytes: osdSize})
+// named is the serial number of a disk, which gets one where its name is another.
+func named(n *profiles.Node, d *profiles.DiskName, prefix, what string, changed func(string, ...any)) string {
+	if d.Serial == "" || len(d.Serial) > maxSerial {
+		serial := made(prefix, n.Name)
+		changed("%s: %s is named by the serial %s, not as %s", n.Name, what, serial, diskName(*d))
+		*d = profiles.DiskName{Serial: serial}
 	}
-	return out
+	return d.Serial
 }
 
 // machine gives node i its hardware, and the profile the words for it.
@@ -163,29 +157,25 @@ func (plan *Plan) machine(i int, practice bool, changed func(string, ...any)) Ha
 		if j > 0 && d.IsZero() {
 			continue
 		}
-		if d.Serial == "" || len(d.Serial) > maxSerial {
-			serial := made([]string{"RBSYS", "RBTWIN"}[j], n.Name)
-			changed("%s: the disk to erase is named by the serial %s, not as %s", n.Name, serial, diskName(*d))
-			*d = profiles.DiskName{Serial: serial}
-		}
-		m.Disks = append(m.Disks, DiskSpec{Serial: d.Serial, Bytes: size, System: true})
+		serial := named(n, d, []string{"RBSYS", "RBTWIN"}[j], "the disk to erase", changed)
+		m.Disks = append(m.Disks, DiskSpec{Serial: serial, Bytes: size, System: true})
 	}
 	if n.OSDDisks == nil {
 		m.Disks = append(m.Disks, DiskSpec{Serial: made("RBOSD", n.Name), Bytes: osdSize})
 	}
-	for j, d := range n.OSDDisks {
+	for j := range n.OSDDisks {
+		d := &n.OSDDisks[j]
 		if d.Rest && !practice {
 			continue // the system's disk has room for it
 		}
-		s := d.Serial
-		if s == "" || len(s) > maxSerial {
-			s = made(fmt.Sprintf("RBOSD%d", j), n.Name)
-			changed("%s: a disk for Ceph is named by the serial %s, not as %s", n.Name, s, diskName(d))
-			n.OSDDisks[j] = profiles.DiskName{Serial: s}
-		}
-		m.Disks = append(m.Disks, DiskSpec{Serial: s, Bytes: osdSize})
+		m.Disks = append(m.Disks, DiskSpec{Serial: named(n, d, fmt.Sprintf("RBOSD%d", j), "a disk for Ceph", changed), Bytes: osdSize})
 	}
-	m.Disks = append(m.Disks, besideDisks(n, changed)...)
+	for j, d := range []*profiles.DiskName{&n.DBDisk, &n.WALDisk} {
+		if !d.IsZero() {
+			serial := named(n, d, []string{"RBDB", "RBWAL"}[j], "a disk beside the OSDs", changed)
+			m.Disks = append(m.Disks, DiskSpec{Serial: serial, Bytes: osdSize})
+		}
+	}
 	n.Ports, n.RingPorts = nil, nil
 	for j := range 2 {
 		nic := NIC{ID: fmt.Sprintf("lan%d", j), MAC: address(i, j)}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"ringboot/discovery"
 	"ringboot/imagebuilder"
 	"ringboot/profiles/fault"
 )
@@ -246,22 +247,14 @@ func (d *drilling) cablePulled(ctx context.Context) error {
 		return err
 	}
 	a, b := r.Nodes()[0], r.Nodes()[1]
-	between := func(node, peer, state string) bool {
+	joined := func(node, peer string) bool {
 		v := r.view(node)
-		if v.Record == nil {
-			return false
-		}
-		for _, n := range v.Record.Neighbours {
-			if n.Node == peer || n.Node == "" {
-				if n.State == state {
-					return true
-				}
-			}
-		}
-		return false
+		return v.Record != nil && slices.ContainsFunc(v.Record.Neighbours, func(n discovery.Neighbour) bool {
+			return (n.Node == peer || n.Node == "") && n.State == "up"
+		})
 	}
-	up := func([]View) bool { return between(a, b, "up") && between(b, a, "up") }
-	down := func([]View) bool { return !between(a, b, "up") && !between(b, a, "up") }
+	up := func([]View) bool { return joined(a, b) && joined(b, a) }
+	down := func([]View) bool { return !joined(a, b) && !joined(b, a) }
 	if err := r.Wait(ctx, "the trip to the ring", func(all []View) bool { return AllPast("ring")(all) && up(all) }); err != nil {
 		return err
 	}

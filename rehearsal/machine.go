@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"ringboot/rehearsal/machine"
@@ -144,20 +145,14 @@ func (r *Rehearsal) follow(node string, vm *qemu.VM) {
 			r.watch.note(node, "the boot menu counts too slowly here: what it would choose is chosen")
 		}
 		for {
-			end := -1
-			for i := read; i < len(text); i++ {
-				if text[i] == '\n' {
-					end = i
-					break
-				}
-			}
-			if end < 0 {
+			line, _, whole := strings.Cut(text[read:], "\n")
+			if !whole {
 				return
 			}
-			if r.watch.line(node, text[read:end]) {
+			if r.watch.line(node, line) {
 				r.again(node, vm)
 			}
-			read = end + 1
+			read += len(line) + 1
 		}
 	}
 	tick := time.NewTicker(followPause)
