@@ -153,6 +153,7 @@ var arrows = map[string]room{
 	"ringboot/firstboot/trust/bindings":     {"", "who is who rests on signatures and one file"},
 	"ringboot/firstboot/trust":              {"discovery/grant firstboot/status profiles/fault firstboot/trust/bindings", "the channel carries and does not decide"},
 	"ringboot/rehearsal":                    {"imagebuilder profiles discovery rehearsal", "the stand-ins know the tools, not the agent"},
+	"ringboot/rehearsal/trial":              {"firstboot/host firstboot/step firstboot/trust profiles rehearsal", "it runs the steps of a room that is handed to it, and knows none"},
 	"ringboot/rehearsal/nodetest":           {"firstboot/host rehearsal/crash rehearsal/disk", "a memory machine for the node's own steps"},
 	"ringboot/firstboot/pairing":            {"firstboot/host profiles/fault", "two machines and a cable need nothing else"},
 	"ringboot/cmd/ringkeeper":               {"cmd/cli firstboot/alone firstboot/host firstboot/ringreport firstboot/status imagebuilder/deb profiles/fault", "it keeps a ring and makes its own package: no cluster, no image"},
