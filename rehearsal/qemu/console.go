@@ -188,6 +188,18 @@ func (c *Console) Text() string {
 	return string(c.text)
 }
 
+// Silence is the longest time after since that the console said nothing.
+func (c *Console) Silence(since time.Time) (longest time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.pieces {
+		if p.at.After(since) {
+			longest, since = max(longest, p.at.Sub(since)), p.at
+		}
+	}
+	return longest
+}
+
 // Tail returns the last lines that are not empty.
 func (c *Console) Tail(lines int) string {
 	var kept []string

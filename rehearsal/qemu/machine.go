@@ -42,12 +42,12 @@ type Medium struct {
 
 // Drive is a fixed disk.
 type Drive struct {
-	Path      string
+	Path      string // or rbd:POOL/IMAGE:conf=FILE
 	Format    string // raw | qcow2; empty: raw
 	Serial    string // at most 20 characters
 	Bus       string // sata | nvme | virtio; empty: sata
 	BootIndex int
-	Durable   bool // flushes reach the host's disk; off: as fast as it goes
+	Durable   bool // what is acknowledged lies on the disk below; off: as fast as it goes
 }
 
 // NIC is a network card at the end of a cable: a pair of unix datagram
@@ -76,6 +76,8 @@ type Machine struct {
 	Serial    string // number that the firmware says of the machine; empty: none
 	// Port is a serial port of virtio that leads to a unix socket of the host.
 	Port, Socket string
+	Under        []string // a program that becomes QEMU, with its words: what starts it in another network
+	Incoming     bool     // it waits for another machine to move into it
 }
 
 // OVMF's files, as Debian's package ovmf installs them.
@@ -120,9 +122,6 @@ func (m Machine) Args(dir string) ([]string, error) {
 		"-device", "virtio-rng-pci",
 		"-device", "qemu-xhci,id=usb",
 	}
-	if m.NoReboot {
-		args = append(args, "-no-reboot")
-	}
 	if m.Serial != "" {
 		args = append(args, "-smbios", "type=1,serial="+escape(m.Serial))
 	}
@@ -131,7 +130,7 @@ func (m Machine) Args(dir string) ([]string, error) {
 			"-drive", "if=pflash,format=raw,unit=0,readonly=on,file="+ovmfCode,
 			"-drive", "if=pflash,format=raw,unit=1,file="+escape(filepath.Join(dir, varsFile)))
 	}
-	args = append(args, m.kernelArgs()...)
+	args = append(args, m.startArgs()...)
 	port := 0
 	for i, medium := range m.Media {
 		args = append(args, mediumArgs(i, medium, &port)...)
@@ -150,7 +149,13 @@ func (m Machine) Args(dir string) ([]string, error) {
 	return args, nil
 }
 
-func (m Machine) kernelArgs() (args []string) {
+func (m Machine) startArgs() (args []string) {
+	if m.Incoming {
+		args = append(args, "-incoming", "defer")
+	}
+	if m.NoReboot {
+		args = append(args, "-no-reboot")
+	}
 	if m.Kernel != "" {
 		args = append(args, "-kernel", m.Kernel, "-append", m.Append)
 	}
@@ -217,7 +222,7 @@ func diskArgs(i int, d Drive, port *int) []string {
 	}
 	cache := "unsafe"
 	if d.Durable {
-		cache = "writeback"
+		cache = "none"
 	}
 	drive := fmt.Sprintf("if=none,id=%s-image,format=%s,cache=%s,discard=unmap,detect-zeroes=unmap,file=%s", id, format, cache, escape(d.Path))
 	var device string

@@ -27,7 +27,7 @@ func TestArgsOfAMachine(t *testing.T) {
 		"file=/i,,mages/a.iso -device usb-storage,bus=usb.0,id=medium0,drive=medium0-image,removable=on,bootindex=2",
 		"file=b.iso,readonly=on,media=cdrom -device ide-cd,bus=ide.0,id=medium1,drive=medium1-image",
 		"cache=unsafe,discard=unmap,detect-zeroes=unmap,file=root.img -device ide-hd,bus=ide.1,id=disk0,drive=disk0-image,serial=ROOT1,bootindex=1",
-		"cache=writeback,discard=unmap,detect-zeroes=unmap,file=osd.img -device nvme,id=disk1,drive=disk1-image,serial=OSD1",
+		"cache=none,discard=unmap,detect-zeroes=unmap,file=osd.img -device nvme,id=disk1,drive=disk1-image,serial=OSD1",
 		"-netdev dgram,id=mgmt-end,local.type=unix,local.path=/r/a,remote.type=unix,remote.path=/r/b",
 	} {
 		if !strings.Contains(line, want) {

@@ -16,6 +16,7 @@ import (
 type monitor struct {
 	conn net.Conn
 	read *bufio.Reader
+	kept []answer // events that came while an answer was waited for
 }
 
 // monitorPause is how long to wait before a socket that is not there yet is tried again.
@@ -31,7 +32,8 @@ func dialMonitor(ctx context.Context, path string) (*monitor, error) {
 				conn.Close()
 				return nil, err
 			}
-			return m, m.run(ctx, "qmp_capabilities", nil)
+			_, err = m.run(ctx, "qmp_capabilities", nil)
+			return m, err
 		}
 		if !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED) {
 			return nil, err
@@ -47,7 +49,11 @@ func dialMonitor(ctx context.Context, path string) (*monitor, error) {
 // answer is one line from QEMU. Events have neither Return nor Error.
 type answer struct {
 	Return json.RawMessage `json:"return"`
-	Error  *struct {
+	Event  string          `json:"event"`
+	Data   struct {
+		Status string `json:"status"`
+	} `json:"data"`
+	Error *struct {
 		Class, Desc string
 	} `json:"error"`
 }
@@ -66,28 +72,44 @@ func (m *monitor) next(ctx context.Context) (answer, error) {
 	return a, json.Unmarshal(line, &a)
 }
 
-// run sends one command and waits for its answer; events in between are dropped.
-func (m *monitor) run(ctx context.Context, name string, arguments map[string]any) error {
+// run sends one command and waits for its answer.
+func (m *monitor) run(ctx context.Context, name string, arguments map[string]any) (json.RawMessage, error) {
 	request := map[string]any{"execute": name}
 	if arguments != nil {
 		request["arguments"] = arguments
 	}
 	text, err := json.Marshal(request)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := m.conn.Write(append(text, '\n')); err != nil {
-		return fmt.Errorf("write to the monitor: %w", err)
+		return nil, fmt.Errorf("write to the monitor: %w", err)
 	}
 	for {
 		a, err := m.next(ctx)
 		switch {
 		case err != nil:
-			return err
+			return nil, err
 		case a.Error != nil:
-			return errors.New(a.Error.Desc)
+			return nil, errors.New(a.Error.Desc)
 		case a.Return != nil:
-			return nil
+			return a.Return, nil
+		}
+		m.kept = append(m.kept, a)
+	}
+}
+
+// await waits for an event, and returns the status that it tells.
+func (m *monitor) await(ctx context.Context, event string) (status string, err error) {
+	for {
+		var a answer
+		if len(m.kept) > 0 {
+			a, m.kept = m.kept[0], m.kept[1:]
+		} else if a, err = m.next(ctx); err != nil {
+			return "", fmt.Errorf("wait for %s: %w", event, err)
+		}
+		if a.Event == event {
+			return a.Data.Status, nil
 		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -66,7 +68,8 @@ func Start(ctx context.Context, m Machine, dir string) (*VM, error) {
 		return nil, err
 	}
 	defer messages.Close()
-	cmd := exec.CommandContext(ctx, program, args...)
+	argv := slices.Concat(m.Under, []string{program}, args)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Stderr = messages
 	ownGroup(cmd)
 	input, err := cmd.StdinPipe()
@@ -79,24 +82,37 @@ func Start(ctx context.Context, m Machine, dir string) (*VM, error) {
 		return nil, err
 	}
 	cmd.Stdout = writer
-	err = cmd.Start()
+	vm := &VM{Machine: m, Dir: dir, done: make(chan struct{})}
+	err = vm.run(cmd)
 	writer.Close()
 	if err != nil {
 		output.Close()
 		return nil, fmt.Errorf("start machine %s: %w: apt install qemu-system-x86", m.Name, err)
 	}
-	vm := &VM{Machine: m, Dir: dir, process: cmd.Process, done: make(chan struct{})}
 	vm.Console, err = newConsole(output, input, filepath.Join(dir, consoleFile))
 	if err != nil {
 		cmd.Process.Kill() //nolint:errcheck // the error before it is the one to report
-		cmd.Wait()         //nolint:errcheck
+		<-vm.done
 		return nil, err
 	}
-	go func() {
-		vm.err = cmd.Wait()
-		close(vm.done)
-	}()
 	return vm, nil
+}
+
+// run starts the process and waits for its end.
+func (vm *VM) run(cmd *exec.Cmd) error {
+	started := make(chan error)
+	go func() {
+		// The kernel ends the machine with the thread that started it, so that one stays.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		vm.process = cmd.Process
+		if started <- err; err == nil {
+			vm.err = cmd.Wait()
+			close(vm.done)
+		}
+	}()
+	return <-started
 }
 
 // maxSocketPath is the room in sockaddr_un (108 bytes with the final zero).
@@ -104,6 +120,9 @@ const maxSocketPath = 107
 
 // Done is closed when the machine has ended.
 func (vm *VM) Done() <-chan struct{} { return vm.done }
+
+// Process is the number of the machine's process.
+func (vm *VM) Process() int { return vm.process.Pid }
 
 // Running reports whether the machine is still on.
 func (vm *VM) Running() bool {
@@ -132,12 +151,13 @@ func (vm *VM) Wait(ctx context.Context) error {
 	}
 	vm.closeMonitor()
 	if vm.err != nil {
-		return fmt.Errorf("machine %s: %w: %s", vm.Machine.Name, vm.err, vm.message())
+		return fmt.Errorf("machine %s: %w: %s", vm.Machine.Name, vm.err, vm.Message())
 	}
 	return nil
 }
 
-func (vm *VM) message() string {
+// Message is the last line of what QEMU itself had to say.
+func (vm *VM) Message() string {
 	text, err := os.ReadFile(filepath.Join(vm.Dir, messageFile))
 	if err != nil {
 		return "it left no message"
@@ -155,6 +175,14 @@ func (vm *VM) SetLink(ctx context.Context, nic string, up bool) error {
 }
 
 func (vm *VM) command(ctx context.Context, name string, arguments map[string]any) error {
+	return vm.monitored(ctx, name, func(m *monitor) error {
+		_, err := m.run(ctx, name, arguments)
+		return err
+	})
+}
+
+// monitored does something with the monitor, which it opens where it must.
+func (vm *VM) monitored(ctx context.Context, what string, do func(*monitor) error) error {
 	vm.qmpOnce.Lock()
 	defer vm.qmpOnce.Unlock()
 	if vm.qmp == nil {
@@ -164,8 +192,8 @@ func (vm *VM) command(ctx context.Context, name string, arguments map[string]any
 		}
 		vm.qmp = m
 	}
-	if err := vm.qmp.run(ctx, name, arguments); err != nil {
-		return fmt.Errorf("machine %s: %s: %w", vm.Machine.Name, name, err)
+	if err := do(vm.qmp); err != nil {
+		return fmt.Errorf("machine %s: %s: %w", vm.Machine.Name, what, err)
 	}
 	return nil
 }

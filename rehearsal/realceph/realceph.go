@@ -31,15 +31,9 @@ var Tools = []string{"ceph:ceph-common", "rbd:ceph-common", "rados:ceph-common",
 type Place struct {
 	Name string
 	Addr netip.Addr
-	// Start begins a program on the machine; nil: beside the test.
-	Start func(*exec.Cmd) error
-}
-
-func (m Place) start(cmd *exec.Cmd) error {
-	if m.Start == nil {
-		return cmd.Start()
-	}
-	return m.Start(cmd)
+	// Under is a program that becomes another in the network of the machine, with
+	// its words; none: beside the test.
+	Under []string
 }
 
 // Cluster is a Ceph of one monitor, manager and OSD on each machine.
@@ -96,6 +90,9 @@ func (c *Cluster) Stop(program, id string) error {
 	return nil
 }
 
+// Conf is the path of ceph.conf, which names the key of client.admin too.
+func (c *Cluster) Conf() string { return c.path("ceph.conf") }
+
 func (c *Cluster) path(parts ...string) string {
 	return filepath.Join(append([]string{c.dir}, parts...)...)
 }
@@ -129,7 +126,7 @@ func (c *Cluster) write(ctx context.Context) error {
 			return err
 		}
 	}
-	return os.WriteFile(c.path("ceph.conf"), []byte(b.String()), 0o600)
+	return os.WriteFile(c.Conf(), []byte(b.String()), 0o600)
 }
 
 func monitorAddr(m Place) string { return fmt.Sprintf("[v2:%s:3300,v1:%s:6789]", m.Addr, m.Addr) }
@@ -227,7 +224,8 @@ func (c *Cluster) keyring(ctx context.Context, name string, caps ...string) erro
 // daemon starts a daemon. It ends when its standard input does, so that none
 // outlives the test.
 func (c *Cluster) daemon(m Place, program, id string) error {
-	cmd := exec.Command("sh", "-c", `"$@" & cat >/dev/null; kill -KILL $!`, program, program, "-f", "-i", id, "-c", c.path("ceph.conf"))
+	argv := slices.Concat(m.Under, []string{"sh", "-c", `"$@" & cat >/dev/null; kill -KILL $!`, program, program, "-f", "-i", id, "-c", c.Conf()})
+	cmd := exec.Command(argv[0], argv[1:]...)
 	out, err := os.Create(c.path("log", program+"."+id+".out"))
 	if err != nil {
 		return err
@@ -238,7 +236,7 @@ func (c *Cluster) daemon(m Place, program, id string) error {
 	if err != nil {
 		return err
 	}
-	if err := m.start(cmd); err != nil {
+	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s of %s: %w", program, m.Name, err)
 	}
 	c.daemons = append(c.daemons, daemon{program, id, cmd, stdin})
@@ -321,17 +319,18 @@ type Result struct {
 // Exec runs a program of Ceph's on a machine. It fails only where the program
 // could not be run to its end.
 func (c *Cluster) Exec(ctx context.Context, m Place, argv []string, stdin []byte) (Result, error) {
+	argv = slices.Concat(m.Under, argv)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), "CEPH_CONF="+c.path("ceph.conf"))
+	cmd.Env = append(os.Environ(), "CEPH_CONF="+c.Conf())
 	var out, said bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), &out, &said
-	if err := m.start(cmd); err != nil {
-		return Result{}, err
-	}
-	err := cmd.Wait()
+	err := cmd.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && ctx.Err() == nil {
 		err = nil
+	}
+	if cmd.ProcessState == nil {
+		return Result{}, err
 	}
 	return Result{out.Bytes(), said.Bytes(), cmd.ProcessState.ExitCode()}, err
 }
