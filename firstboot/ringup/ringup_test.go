@@ -227,6 +227,9 @@ func TestRingVerdicts(t *testing.T) {
 			Ports: []status.RingPort{port("en05", "russell", true), port("en06", "wittgenstein", false)}}}, step.Waiting, "packets of 65520 bytes do not pass", 0},
 		{"one lane is a risk", fakeKeeper{ready: true, view: status.RingView{Whole: true, Verdict: "one lane",
 			Ports: []status.RingPort{narrow, port("en06", "wittgenstein", true)}}}, step.Done, "one lane", 1},
+		{"one lane, and full size not tried yet", fakeKeeper{ready: true, view: status.RingView{Whole: true, Verdict: whole,
+			Ports: []status.RingPort{narrow, port("en06", "wittgenstein", false)}}}, step.Waiting, whole, 0},
+		{"a slow port that is dead", fakeKeeper{ready: true, view: status.RingView{Verdict: "no answer", Ports: []status.RingPort{{Name: "en05", Slow: true}}}}, step.Waiting, "no answer", 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			m := ringMachine()
@@ -240,6 +243,16 @@ func TestRingVerdicts(t *testing.T) {
 				t.Errorf("%s %q %v (%v), want %s %q", v.State, v.Reason, v.Risks, err, row.state, row.reason)
 			}
 		})
+	}
+	// On a switch the keeper's words are others.
+	for words, c := range map[string]struct {
+		whole bool
+		want  string
+	}{"russell does not answer over stor0": {false, "russell does not answer over stor0"}, "all answer": {true, "all links are alive; a packet of 9000 bytes is being tried both ways"}} {
+		s := New(ringMachine().Host(), onSwitch(t, nil), &fakeKeeper{ready: true, view: status.RingView{Whole: c.whole, Verdict: words}})
+		if v := s.judge(); v.State != step.Waiting || v.Reason != c.want {
+			t.Errorf("%s %q", v.State, v.Reason)
+		}
 	}
 }
 
