@@ -146,6 +146,30 @@ func TestGate(t *testing.T) {
 			"the two ends of a ring link disagree: frege finds en05 of wittgenstein at en06, and wittgenstein does not say so; wittgenstein finds en05 of frege at en05, and frege does not say so"},
 		{"no ring", func(w *gateWorld) { *w.rings["russell"] = status.RingView{Verdict: "the ring is not looked at yet"} }, step.Waiting,
 			"the ring is not proven: russell says nothing of its ring (the ring is not looked at yet)"},
+		{"a clock too far", func(w *gateWorld) { w.facts["russell"].Time = w.clock.Add(50*time.Millisecond + 100*time.Microsecond) }, step.Waiting,
+			"the clock of russell is 50.1 ms ahead of that of frege (measured to 0 ms), want at most 50 ms: wait for time synchronisation, or check its time servers"},
+		{"a clock ten seconds behind", func(w *gateWorld) { w.facts["russell"].Time = w.clock.Add(-10 * time.Second) }, step.Waiting,
+			"the clock of russell is 10 s behind that of frege (measured to 0 ms), want at most 50 ms: wait for time synchronisation, or check its time servers"},
+		{"one guest", func(w *gateWorld) { w.facts["frege"].Guests = 1 }, step.Stopped,
+			"frege holds 1 guests, and a join would hide them: move them away, or install it anew"},
+		{"one step to do", func(w *gateWorld) { w.facts["frege"].Ready = []string{"identity"} }, step.Waiting, "all are here, but frege has not done ring"},
+		{"one end says more than the other", func(w *gateWorld) {
+			w.rings["frege"].Ports = append(w.rings["frege"].Ports, status.RingPort{Name: "en07", Peer: "russell", PeerPort: "en09", Proven: true})
+		}, step.Waiting, "the two ends of a ring link disagree: frege finds en09 of russell at en07, and russell does not say so"},
+		{"a packet that not all have", func(w *gateWorld) { w.facts["russell"].Versions["ceph"] = "19.2.1" }, step.Done,
+			"3/3 present and trusted, same plan 8f14e45f, same versions, clocks within 0 ms, ring proven from both ends"},
+		{"this one has not looked yet, and one is a member", func(w *gateWorld) {
+			w.facts["russell"].Cluster = "principia"
+			w.step.o.Packages = &packages{first: true}
+		}, step.Done, "3/3 present and trusted, same plan 8f14e45f, same versions, clocks within 0 ms, ring proven from both ends"},
+		{"the only member has the older one", func(w *gateWorld) {
+			w.facts["russell"].Cluster, w.facts["russell"].Versions["corosync"] = "principia", "3.1.9-pve1"
+			w.facts["frege"].Versions["pve-manager"] = "9.2.9"
+		}, step.Waiting, "versions differ: pve-manager want 9.2.11 (russell), have 9.2.9 (frege): frege is to bring its packages up to date"},
+		{"four packages", func(w *gateWorld) { spread(w, "qemu-server", "pve-ha-manager") }, step.Waiting,
+			"versions differ: corosync want 9 (frege), have 8 (russell); pve-ha-manager want 9 (frege), have 8 (russell); pve-manager want 9 (frege), have 8 (russell); qemu-server want 9 (frege), have 8 (russell): russell is to bring its packages up to date"},
+		{"five packages", func(w *gateWorld) { spread(w, "qemu-server", "pve-ha-manager", "zfs") }, step.Waiting,
+			"versions differ: corosync want 9 (frege), have 8 (russell); pve-ha-manager want 9 (frege), have 8 (russell); pve-manager want 9 (frege), have 8 (russell); qemu-server want 9 (frege), have 8 (russell) and 1 more: russell is to bring its packages up to date"},
 	} {
 		w := newGateWorld()
 		c.spoil(w)
@@ -156,6 +180,18 @@ func TestGate(t *testing.T) {
 		}
 		if v.State != c.state || v.Reason != c.want {
 			t.Errorf("%s:\ngot  %s: %s\nwant %s: %s", c.name, v.State, v.Reason, c.state, c.want)
+		}
+	}
+}
+
+// spread has russell be behind with these packages and those that all compare.
+func spread(w *gateWorld, names ...string) {
+	for _, name := range append(names, "pve-manager", "corosync") {
+		for node, f := range w.facts {
+			f.Versions[name] = "9"
+			if node == "russell" {
+				f.Versions[name] = "8"
+			}
 		}
 	}
 }
@@ -252,7 +288,7 @@ func TestVersionsAreKeptForAWhile(t *testing.T) {
 	for i, c := range []struct {
 		after time.Duration
 		want  string
-	}{{0, "9.2.0"}, {versionsKeep, "9.2.0"}, {time.Second, "9.2.2"}, {-time.Hour, "9.2.3"}} {
+	}{{0, "9.2.0"}, {20 * time.Second, "9.2.0"}, {time.Second, "9.2.2"}, {-time.Hour, "9.2.3"}} {
 		says["pveversion"] = fmt.Sprintf("pve-manager: 9.2.%d (running version: 9.2.%[1]d/0)\n", i)
 		clock.now = clock.now.Add(c.after)
 		got, err := f.readVersions(t.Context())
