@@ -50,7 +50,7 @@ func stored(t *testing.T, p *profiles.Profile, runs string) *tried {
 	})
 	c.runs = "storage"
 	c.Resets(4 * time.Minute)
-	if err := c.Furnish(); err != nil {
+	if err := c.Furnish(c.World.Names()...); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Cluster(); err != nil {

@@ -40,7 +40,7 @@ func stored(t *testing.T, p *profiles.Profile, runs string, r *acceptance.Record
 			t.Error(err)
 		}
 	})
-	if err := c.Furnish(); err != nil {
+	if err := c.Furnish(c.World.Names()...); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Cluster(); err != nil {

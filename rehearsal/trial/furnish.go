@@ -34,9 +34,9 @@ func Disks(node string) []ceph.BlockDevice {
 	}
 }
 
-// Furnish gives all machines disks, and what they say of themselves.
-func (t *Trial) Furnish() error {
-	for _, node := range t.World.Names() {
+// Furnish gives machines disks, and what they say of themselves.
+func (t *Trial) Furnish(nodes ...string) error {
+	for _, node := range nodes {
 		ceph.SetDisks(t.World.Node(node).Machine(), Disks(node)...)
 		for path, text := range map[string]string{
 			"/sys/class/watchdog/watchdog0/identity": "Software Watchdog\n", "/sys/class/dmi/id/sys_vendor": "Micro Computer (HK)\n",

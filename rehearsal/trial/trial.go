@@ -200,23 +200,37 @@ func (t *Trial) conf() []byte {
 
 // Cluster makes one cluster of all nodes, as a hand does it that knows how.
 func (t *Trial) Cluster() error {
-	conf := t.conf()
 	names := t.World.Names()
 	first := t.World.Node(names[0]).Files() // what it has in /etc/pve becomes the cluster's
-	if err := first.WriteDirect(sim.EtcPVE+"/corosync.conf", conf); err != nil {
+	if err := first.WriteDirect(sim.EtcPVE+"/corosync.conf", t.conf()); err != nil {
 		return err
 	}
-	for i, name := range names {
+	return t.enter(names[0], names...)
+}
+
+// Return puts another machine into the place of a member, as Replace does, and
+// makes it a member. Its agent does not run yet.
+func (t *Trial) Return(name string) error {
+	t.machines[name].End()
+	t.World.PowerCut(name, sim.Lost)
+	t.World.Reinstall(name)
+	return t.enter("", name)
+}
+
+// enter starts nodes with the cluster's configuration and key, in place of the
+// /etc/pve that they have; keeps keeps its own.
+func (t *Trial) enter(keeps string, names ...string) error {
+	for _, name := range names {
 		if _, err := t.Type(name, "systemctl stop pve-cluster"); err != nil {
 			return err
 		}
 		files := t.World.Node(name).Files()
-		for path, text := range map[string][]byte{sim.HostConf: conf, sim.KeyFile: make([]byte, 256)} {
+		for path, text := range map[string][]byte{sim.HostConf: t.conf(), sim.KeyFile: make([]byte, 256)} {
 			if err := files.WriteFile(path, text, 0o400); err != nil {
 				return err
 			}
 		}
-		if i == 0 {
+		if name == keeps {
 			continue
 		}
 		if err := files.Remove(sim.Database); err != nil {
@@ -228,20 +242,7 @@ func (t *Trial) Cluster() error {
 			return err
 		}
 	}
-	whole := func() bool {
-		for _, name := range names {
-			files := t.World.Node(name).Files()
-			members, err := files.ReadFile(sim.EtcPVE + "/.members")
-			if err != nil || strings.Count(string(members), `"ip"`) != len(names) {
-				return false
-			}
-			if dir, err := files.Stat(sim.EtcPVE + "/nodes"); err != nil || dir.Mode()&0o200 == 0 {
-				return false
-			}
-		}
-		return true
-	}
-	if !t.Until(5*time.Minute, whole) {
+	if !t.Until(5*time.Minute, t.together) {
 		return fmt.Errorf("the nodes do not become a cluster")
 	}
 	for _, name := range names {
@@ -253,6 +254,21 @@ func (t *Trial) Cluster() error {
 		}
 	}
 	return nil
+}
+
+// together reports whether all nodes share an /etc/pve that takes writes.
+func (t *Trial) together() bool {
+	for _, name := range t.World.Names() {
+		files := t.World.Node(name).Files()
+		members, err := files.ReadFile(sim.EtcPVE + "/.members")
+		if err != nil || strings.Count(string(members), `"ip"`) != len(t.machines) {
+			return false
+		}
+		if dir, err := files.Stat(sim.EtcPVE + "/nodes"); err != nil || dir.Mode()&0o200 == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // Host is the machine as the present agent sees it.
