@@ -28,6 +28,7 @@ type tried struct {
 	*trial.Trial
 	t        *testing.T
 	profile  *profiles.Profile // of an agent that starts
+	idle     bool              // the agents answer, and do nothing by themselves
 	clusters map[string]*Cluster
 	proofs   map[string]*Proof
 }
@@ -41,6 +42,9 @@ func try(t *testing.T, p *profiles.Profile) *tried {
 		c.Register(m.Answers())
 		proof.Register(m.Answers())
 		out.clusters[m.Name], out.proofs[m.Name] = c, proof
+		if out.idle {
+			return nil
+		}
 		return []step.Step{c, proof}
 	})
 	t.Cleanup(func() {

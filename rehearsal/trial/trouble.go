@@ -73,7 +73,7 @@ func (t *Trouble) quiet(told func(word string) bool) string {
 		if words := strings.Fields(what); words[0] == "run" {
 			what = strings.Join(words[:min(3, len(words))], " ")
 		}
-		out = append(out, f.node+": "+what)
+		out = append(out, moment.ReplaceAllString(f.node+": "+what, "-TIME"))
 	}
 	slices.Sort(out)
 	var b strings.Builder
@@ -102,4 +102,21 @@ func (t *Trial) Sweep(do func() error) (quiet string, last error) {
 		}
 	}
 	return "", errors.New("it fails without end")
+}
+
+// Less is quiet failures without those of which another list tells, whichever
+// node's they are.
+func Less(quiet, than string) string {
+	known := map[string]bool{}
+	for line := range strings.Lines(than) {
+		_, what, _ := strings.Cut(line, ": ")
+		known[what] = true
+	}
+	var b strings.Builder
+	for line := range strings.Lines(quiet) {
+		if _, what, _ := strings.Cut(line, ": "); !known[what] {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }
