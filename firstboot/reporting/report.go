@@ -87,9 +87,10 @@ func (s *Report) Register(r trust.Registry) {
 // reportState is what is there already.
 type reportState struct {
 	record *acceptance.Record
-	whole  bool // all three forms, of this run
-	noted  bool // the datacenter's page tells of it
-	closed bool // leftovers gone
+	report *report.Report // nil: none that can be read
+	whole  bool           // all three forms, of this run
+	noted  bool           // the datacenter's page tells of it
+	closed bool           // leftovers gone
 }
 
 func (s *Report) look(ctx context.Context) (reportState, error) {
@@ -102,7 +103,7 @@ func (s *Report) look(ctx context.Context) (reportState, error) {
 	if err != nil {
 		return st, err
 	}
-	st.whole = have != nil && have.Run == st.record.Run
+	st.report, st.whole = have, have != nil && have.Run == st.record.Run
 	for _, file := range []string{acceptance.ReportMarkdown, acceptance.ReportHTML} {
 		if _, err := s.o.Host.Files.Lstat(file); err != nil {
 			st.whole = false
@@ -172,11 +173,7 @@ func (s *Report) Check(ctx context.Context) (step.Verdict, error) {
 	case !st.closed:
 		return step.Do("provisioning is to be ended", step.Change{Object: "seed and key of the installation", Want: "wiped"}), nil
 	}
-	have, err := s.read()
-	if err != nil || have == nil {
-		return step.Wait("the report cannot be read"), err
-	}
-	return step.IsDone(have.Verdict.Sentence), nil
+	return step.IsDone(st.report.Verdict.Sentence), nil
 }
 
 func (s *Report) fetch(ctx context.Context, c string) (*report.Report, error) {
