@@ -235,6 +235,7 @@ var doors = map[string][]string{
 	"github.com/hashicorp/mdns":      {"ringboot/discovery"},
 	"github.com/miekg/dns":           {"ringboot/discovery"},
 	"github.com/vishvananda/netlink": {"ringboot/firstboot/ring"},
+	"github.com/gopacket/gopacket":   {"ringboot/rehearsal/cable"},
 	"github.com/google/go-tpm":       {"ringboot/firstboot/seal"},
 	"github.com/coreos/go-systemd":   {"ringboot/firstboot/host"},
 	"github.com/diskfs/go-diskfs":    {"ringboot/imagebuilder/inspect", "ringboot/imagebuilder/locale", "ringboot/firstboot/look"},

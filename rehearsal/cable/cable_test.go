@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
 	"golang.org/x/net/dns/dnsmessage"
 )
 
@@ -78,6 +80,21 @@ func dir(t *testing.T) string {
 	return d
 }
 
+// checksum is the Internet's (RFC 1071); over what holds its own it is 0.
+func checksum(b []byte) uint16 {
+	var sum uint32
+	for i := 0; i < len(b); i += 2 {
+		sum += uint32(b[i]) << 8
+		if i+1 < len(b) {
+			sum += uint32(b[i+1])
+		}
+	}
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	return ^uint16(sum)
+}
+
 func TestSwitchLearnsAndFloods(t *testing.T) {
 	s := NewSwitch(dir(t))
 	a, b, c := plug(t, s, "a", 1), plug(t, s, "b", 2), plug(t, s, "c", 3)
@@ -119,6 +136,7 @@ func TestRouterAnswers(t *testing.T) {
 	run(t, s)
 
 	g, o := gateway.As4(), own.As4()
+	const typeARP = 0x0806
 	arp := append(append(append([]byte{}, broadcast[:]...), a.mac[:]...), 8, 6, 0, 1, 8, 0, 6, 4, 0, 1)
 	arp = append(append(arp, a.mac[:]...), o[:]...)
 	arp = append(append(arp, make([]byte, 6)...), g[:]...)
@@ -130,10 +148,25 @@ func TestRouterAnswers(t *testing.T) {
 
 	echo := []byte{8, 0, 0, 0, 0, 1, 0, 2, 'x'}
 	binary.BigEndian.PutUint16(echo[2:], checksum(echo))
-	a.send(frameIPv4(routerMAC, a.mac, packet{proto: protoICMP, from: own, to: gateway, payload: echo}))
-	p, ok := ipv4(a.receive()[headerSize:])
-	if !ok || p.payload[0] != 0 || p.from != gateway || !bytes.Equal(p.payload[4:], echo[4:]) || checksum(p.payload) != 0 {
-		t.Fatalf("echo answer %+v", p)
+	ask := func(protocol layers.IPProtocol, rest ...gopacket.SerializableLayer) {
+		head := []gopacket.SerializableLayer{&layers.Ethernet{SrcMAC: a.mac[:], DstMAC: routerMAC[:], EthernetType: layers.EthernetTypeIPv4},
+			&layers.IPv4{Version: 4, TTL: 64, Protocol: protocol, SrcIP: o[:], DstIP: g[:]}}
+		frame, err := pack(append(head, rest...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.send(frame)
+	}
+	ask(layers.IPProtocolICMPv4, gopacket.Payload(echo))
+	ip := a.receive()[headerSize:]
+	ip = ip[:binary.BigEndian.Uint16(ip[2:])]
+	if said := ip[20:]; ip[9] != 1 || !bytes.Equal(ip[12:16], g[:]) || checksum(ip[:20]) != 0 || said[0] != 0 || !bytes.Equal(said[4:], echo[4:]) || checksum(said) != 0 {
+		t.Fatalf("echo answer % x", ip)
+	}
+	askUDP := func(from, to layers.UDPPort, question []byte) {
+		head := &layers.UDP{SrcPort: from, DstPort: to}
+		head.SetNetworkLayerForChecksum(&layers.IPv4{Protocol: layers.IPProtocolUDP, SrcIP: o[:], DstIP: g[:]})
+		ask(layers.IPProtocolUDP, head, gopacket.Payload(question))
 	}
 
 	for name, want := range map[string]int{"2.debian.pool.ntp.org.": 1, "time.example.org.": 1, "deb.example.org.": 0} {
@@ -144,7 +177,7 @@ func TestRouterAnswers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a.send(frameUDP(routerMAC, a.mac, datagram{from: own, to: gateway, fromPort: 4000, toPort: portDNS, payload: question}))
+		askUDP(4000, portDNS, question)
 		d, ok := udp(a.receive())
 		var answer dnsmessage.Message
 		if !ok || d.toPort != 4000 || answer.Unpack(d.payload) != nil || answer.ID != 7 || len(answer.Answers) != want {
@@ -159,7 +192,7 @@ func TestRouterAnswers(t *testing.T) {
 	question[0] = 4<<3 | 3
 	copy(question[40:], "12345678")
 	before := time.Now()
-	a.send(frameUDP(routerMAC, a.mac, datagram{from: own, to: gateway, fromPort: 4001, toPort: portNTP, payload: question}))
+	askUDP(4001, portNTP, question)
 	d, ok := udp(a.receive())
 	if !ok || len(d.payload) != 48 || d.payload[0]&7 != 4 || string(d.payload[24:32]) != "12345678" {
 		t.Fatalf("time answer % x", d.payload)
@@ -186,8 +219,13 @@ func TestAnnouncements(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	frame := frameUDP(mac{1, 0, 0x5e, 0, 0, 0xfb}, mac{2}, datagram{
-		from: netip.MustParseAddr("10.203.3.11"), to: netip.MustParseAddr("224.0.0.251"), fromPort: portMDNS, toPort: portMDNS, payload: payload})
+	ip := &layers.IPv4{Version: 4, TTL: 255, Protocol: layers.IPProtocolUDP, SrcIP: []byte{10, 203, 3, 11}, DstIP: []byte{224, 0, 0, 251}}
+	head := &layers.UDP{SrcPort: portMDNS, DstPort: portMDNS}
+	head.SetNetworkLayerForChecksum(ip)
+	frame, err := pack(&layers.Ethernet{SrcMAC: []byte{2, 0, 0, 0, 0, 0}, DstMAC: []byte{1, 0, 0x5e, 0, 0, 0xfb}, EthernetType: layers.EthernetTypeIPv4}, ip, head, gopacket.Payload(payload))
+	if err != nil {
+		t.Fatal(err)
+	}
 	if got := Announcements(frame); len(got) != 1 || len(got[0]) != 2 || got[0][1] != "n=frege" {
 		t.Errorf("got %q", got)
 	}

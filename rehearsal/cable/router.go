@@ -1,10 +1,11 @@
 package cable
 
 import (
-	"encoding/binary"
 	"net/netip"
 	"time"
 
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
 	"golang.org/x/net/dns/dnsmessage"
 )
 
@@ -32,72 +33,56 @@ func (s *Switch) AddRouter(addr netip.Addr, names []string) {
 }
 
 func (r *router) receive(frame []byte) {
-	switch binary.BigEndian.Uint16(frame[12:14]) {
-	case typeARP:
-		r.arp(frame)
-	case typeIPv4:
-		p, ok := ipv4(frame[headerSize:])
-		if !ok || p.to != r.addr {
-			return
-		}
-		if p.proto == protoICMP {
-			r.ping(mac(frame[6:12]), p)
-			return
-		}
-		d, ok := udp(frame)
-		if !ok {
-			return
-		}
-		var answer []byte
-		switch d.toPort {
-		case portDNS:
-			answer = r.dns(d.payload)
-		case portNTP:
-			answer = r.ntp(d.payload)
-		}
-		if answer != nil {
-			r.send(frameUDP(d.source, routerMAC, datagram{from: r.addr, to: d.from, fromPort: d.toPort, toPort: d.fromPort, payload: answer}))
-		}
+	p := gopacket.NewPacket(frame, layers.LayerTypeEthernet, gopacket.DecodeOptions{Lazy: true})
+	eth, ok := p.LinkLayer().(*layers.Ethernet)
+	answer := append(r.arp(p), r.ip(p)...)
+	if !ok || len(answer) == 0 {
+		return
+	}
+	head := &layers.Ethernet{SrcMAC: routerMAC[:], DstMAC: eth.SrcMAC, EthernetType: eth.EthernetType}
+	if out, err := pack(append([]gopacket.SerializableLayer{head}, answer...)...); err == nil {
+		r.send(out)
 	}
 }
 
 // arp answers who-has the gateway's address (RFC 826).
-func (r *router) arp(frame []byte) {
-	const size = 28
-	body := frame[headerSize:]
-	const request, reply = 1, 2
-	if len(body) < size || binary.BigEndian.Uint16(body[6:8]) != request || netip.AddrFrom4([4]byte(body[24:28])) != r.addr {
-		return
+func (r *router) arp(p gopacket.Packet) []gopacket.SerializableLayer {
+	a, ok := p.Layer(layers.LayerTypeARP).(*layers.ARP)
+	if !ok || a.Operation != layers.ARPRequest || address(a.DstProtAddress) != r.addr {
+		return nil
 	}
-	out := make([]byte, headerSize+size)
-	copy(out[0:6], frame[6:12])
-	copy(out[6:12], routerMAC[:])
-	binary.BigEndian.PutUint16(out[12:14], typeARP)
-	answer := out[headerSize:]
-	copy(answer[0:6], body[0:6]) // hardware and protocol types and sizes
-	binary.BigEndian.PutUint16(answer[6:8], reply)
-	copy(answer[8:14], routerMAC[:])
-	copy(answer[14:18], body[24:28])
-	copy(answer[18:28], body[8:18]) // the asking one
-	r.send(out)
+	return []gopacket.SerializableLayer{&layers.ARP{AddrType: a.AddrType, Protocol: a.Protocol, Operation: layers.ARPReply,
+		SourceHwAddress: routerMAC[:], SourceProtAddress: a.DstProtAddress, DstHwAddress: a.SourceHwAddress, DstProtAddress: a.SourceProtAddress}}
 }
 
-// ping answers an echo request (RFC 792).
-func (r *router) ping(to mac, p packet) {
-	const request, reply = 8, 0
-	if len(p.payload) < 8 || p.payload[0] != request {
-		return
+// ip answers an echo request (RFC 792), and questions for names and the time.
+func (r *router) ip(p gopacket.Packet) []gopacket.SerializableLayer {
+	ip, ok := p.Layer(layers.LayerTypeIPv4).(*layers.IPv4)
+	if !ok || address(ip.DstIP) != r.addr {
+		return nil
 	}
-	out := append([]byte(nil), p.payload...)
-	out[0] = reply
-	out[2], out[3] = 0, 0
-	binary.BigEndian.PutUint16(out[2:4], checksum(out))
-	r.send(frameIPv4(to, routerMAC, packet{proto: protoICMP, from: r.addr, to: p.from, payload: out}))
+	back := &layers.IPv4{Version: 4, TTL: 64, Protocol: ip.Protocol, SrcIP: ip.DstIP, DstIP: ip.SrcIP}
+	echo, ok := p.Layer(layers.LayerTypeICMPv4).(*layers.ICMPv4)
+	if ok && echo.TypeCode.Type() == layers.ICMPv4TypeEchoRequest {
+		return []gopacket.SerializableLayer{back, &layers.ICMPv4{TypeCode: layers.ICMPv4TypeEchoReply << 8, Id: echo.Id, Seq: echo.Seq}, gopacket.Payload(echo.Payload)}
+	}
+	d, _ := udp(p.Data())
+	serve := map[uint16]func([]byte) gopacket.SerializableLayer{portDNS: r.dns, portNTP: r.ntp}[d.toPort]
+	if serve == nil {
+		return nil
+	}
+	answer := serve(d.payload)
+	if answer == nil {
+		return nil
+	}
+	head := &layers.UDP{SrcPort: layers.UDPPort(d.toPort), DstPort: layers.UDPPort(d.fromPort)}
+	_ = head.SetNetworkLayerForChecksum(back) // it takes IPv4
+	return []gopacket.SerializableLayer{back, head, answer}
 }
 
 // dns answers questions for time servers with the router itself, and all
 // others with "no such name": nothing of the world is here.
-func (r *router) dns(question []byte) []byte {
+func (r *router) dns(question []byte) gopacket.SerializableLayer {
 	var m dnsmessage.Message
 	if m.Unpack(question) != nil || m.Response || len(m.Questions) != 1 {
 		return nil
@@ -122,31 +107,21 @@ func (r *router) dns(question []byte) []byte {
 	if err != nil {
 		return nil
 	}
-	return out
+	return gopacket.Payload(out)
 }
 
 // ntpEpoch is the beginning of NTP's time, 1900-01-01, in seconds before Unix's.
 const ntpEpoch = 2208988800
 
 // ntp answers a client with the host's time (RFC 5905 7.3).
-func (r *router) ntp(question []byte) []byte {
-	const size, client, server = 48, 3, 4
-	if len(question) < size || question[0]&7 != client {
+func (r *router) ntp(question []byte) gopacket.SerializableLayer {
+	const client, server, local = 3, 4, 127<<24 | 127<<16 | 1<<8 // 127.127.1.0, the local clock
+	var q layers.NTP
+	if q.DecodeFromBytes(question, gopacket.NilDecodeFeedback) != nil || q.Mode != client {
 		return nil
 	}
 	now := r.now()
-	out := make([]byte, size)
-	out[0] = question[0]&0x38 | server // the client's version
-	out[1] = 2                         // stratum
-	out[2] = question[2]
-	out[3] = 0xec                             // precision: 2^-20 s
-	binary.BigEndian.PutUint32(out[4:], 0x10) // root delay
-	binary.BigEndian.PutUint32(out[8:], 0x10) // root dispersion
-	copy(out[12:16], []byte{127, 127, 1, 0})  // reference: the local clock
-	copy(out[24:32], question[40:48])         // originate: the client's transmit
-	for _, at := range []int{16, 32, 40} {    // reference, receive, transmit
-		binary.BigEndian.PutUint32(out[at:], uint32(now.Unix()+ntpEpoch))
-		binary.BigEndian.PutUint32(out[at+4:], uint32((uint64(now.Nanosecond())<<32)/1e9))
-	}
-	return out
+	at := layers.NTPTimestamp(uint64(now.Unix()+ntpEpoch)<<32 | uint64(now.Nanosecond())<<32/1e9)
+	return &layers.NTP{Version: q.Version, Mode: server, Stratum: 2, Poll: q.Poll, Precision: -20, RootDelay: 0x10, RootDispersion: 0x10,
+		ReferenceID: local, ReferenceTimestamp: at, OriginTimestamp: q.TransmitTimestamp, ReceiveTimestamp: at, TransmitTimestamp: at}
 }
