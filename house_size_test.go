@@ -27,7 +27,6 @@ var larger = map[string]struct {
 	"profiles/change/table.go:Rows":        {110, "one table: a row for each key of a profile"},
 	"firstboot/ring":                       {2800, "one keeper: its core, the hellos, the kernel and the wires, all of which change together"},
 	"profiles":                             {4000, "validation and the tables that it reads"},
-	"rehearsal/tools":                      {2700, "one function for each stand-in"},
 	"imagebuilder/iso9660":                 {2600, "reader, plan and writer of one format"},
 	"rehearsal/tools/ceph":                 {2850, "one store, and the disks below it, that all stand-ins of Ceph share"},
 	"firstboot/pve":                        {3425, "the one door to Proxmox"},

@@ -81,7 +81,7 @@ func (n *Node) startCorosync() error {
 		wait = foundTime
 	}
 	n.coro = &corosync{n: n, conf: conf, key: key, view: map[string]bool{n.name: true}, ring: 5,
-		readyAt: w.sim.now.Add(w.scaled(wait)), syncAt: w.sim.now.Add(w.scaled(wait + syncTime))}
+		readyAt: w.sim.now.Add(wait), syncAt: w.sim.now.Add(wait + syncTime)}
 	n.units["corosync"] = "active"
 	for _, o := range w.order { // a node of the same cluster is quorate with a newer configuration
 		if o != n && o.coro != nil && o.coro.conf.Name == conf.Name && o.coro.conf.Version > conf.Version && bytes.Equal(o.coro.key, key) {
@@ -105,7 +105,7 @@ func (w *World) kick(d time.Duration) {
 	if w.outside {
 		return
 	}
-	w.sim.After(w.scaled(d), w.evaluate)
+	w.sim.After(d, w.evaluate)
 }
 
 // evaluate forms the memberships that are due now.
@@ -162,7 +162,7 @@ func (w *World) setView(ring []*Node) {
 		}
 		if joined {
 			// the file systems follow the membership
-			at := w.sim.now.Add(w.scaled(syncTime))
+			at := w.sim.now.Add(syncTime)
 			if at.After(n.coro.syncAt) {
 				n.coro.syncAt = at
 			}

@@ -114,7 +114,7 @@ func (w *World) secondFounder(n *Node) {
 
 func (m *machine) Synced(n string) bool { return m.n.w.synced[n] }
 
-func (m *machine) Work(d time.Duration) { m.Sleep(m.n.w.scaled(d)) }
+func (m *machine) Work(d time.Duration) { m.Sleep(d) }
 
 func (m *machine) Sleep(d time.Duration) {
 	for d > 0 {
@@ -139,9 +139,6 @@ func (m *machine) Lock(path string) (func(), bool) {
 
 func (m *machine) Unit(verb, unit string) error {
 	n := m.n
-	if n.w.OnUnit != nil {
-		n.w.OnUnit(n.name, verb, unit)
-	}
 	if _, _, ok := n.w.daemon(unit); ok {
 		return m.instance(verb, unit)
 	}

@@ -15,7 +15,6 @@ func (n *Node) install() {
 		"pve-ha-crm": "active", "pve-ha-lrm": "active", "pvestatd": "active", "chrony": "active"}
 	n.powered, n.failures, n.coro = true, 0, nil
 	n.locks, n.deaf = map[string]time.Time{}, map[string]bool{}
-	n.APILevel = "1"
 	n.Versions = []string{"proxmox-ve: 9.2.0 (running kernel: 6.17.2-1-pve)", "pve-manager: 9.2.11 (running version: 9.2.11/0000000000000000)",
 		"corosync: 3.1.10-pve3", "libknet1: 1.31-pve1", "pve-cluster: 9.1.6", "pve-ha-manager: 5.2.0"}
 	if n.w.Versions != nil {

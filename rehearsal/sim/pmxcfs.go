@@ -214,7 +214,7 @@ func (p *pmxcfs) confChanged() {
 		return
 	}
 	// corosync reloads about a second later; on all nodes at once
-	w.sim.After(w.scaled(time.Second), func() { w.reload() })
+	w.sim.After(time.Second, func() { w.reload() })
 }
 
 func (p *pmxcfs) Write(rel string, n disk.Inode) error {

@@ -13,7 +13,7 @@ import (
 type Machine interface {
 	Name() string
 	Now() time.Time
-	// Work is time that the tool needs: it follows the scale of the driver.
+	// Work is time that the tool needs: on a real machine it follows its speed.
 	Work(d time.Duration)
 	// Sleep waits; it does not return when the command is killed.
 	Sleep(d time.Duration)

@@ -17,21 +17,17 @@ type World struct {
 	tools    map[string]Tool
 	software Software
 	rnd      *rand.Rand
-	// Scale stretches what tools and services take: 1 is as observed, 0 is at once.
-	Scale  float64
-	cuts   map[cable]time.Time // link between two nodes is dead since
-	backs  map[cable]time.Time // and was restored at
-	notes  map[string][]string
-	rounds map[string]bool // what runs again and again on every node, by name
-	synced map[string]bool // nodes that were once synchronised with another
+	cuts     map[cable]time.Time // link between two nodes is dead since
+	backs    map[cable]time.Time // and was restored at
+	notes    map[string][]string
+	rounds   map[string]bool // what runs again and again on every node, by name
+	synced   map[string]bool // nodes that were once synchronised with another
 	// Versions are what an installation leaves, as pveversion -v says it; nil: the newest.
 	Versions []string
 	// OnReset, if set, hears of a node that reset itself, in place of its boot.
 	OnReset func(node string)
 	// outside: systemd, corosync and time are those of real machines.
 	outside bool
-	// OnUnit, if set, hears each verb of systemctl that reached a node.
-	OnUnit func(node, verb, unit string)
 }
 
 type cable struct {
@@ -53,7 +49,6 @@ type Node struct {
 	boots    int
 	locks    map[string]time.Time
 	Versions []string // what pveversion -v says, line by line
-	APILevel string   // pvecm apiver
 	blocked  bool     // UDP to and from it is dropped
 	deaf     map[string]bool
 	pid      int
@@ -87,7 +82,7 @@ type Daemon struct {
 // The same seed gives the same world.
 func New(seed int64, software Software, specs ...NodeSpec) *World {
 	start := time.Date(2026, 11, 23, 0, 28, 0, 0, time.UTC)
-	w := &World{sim: NewClock(start), nodes: map[string]*Node{}, tools: maps.Clone(software.Tools), software: software, rnd: rand.New(rand.NewSource(seed)), Scale: 1,
+	w := &World{sim: NewClock(start), nodes: map[string]*Node{}, tools: maps.Clone(software.Tools), software: software, rnd: rand.New(rand.NewSource(seed)),
 		cuts: map[cable]time.Time{}, backs: map[cable]time.Time{}, notes: map[string][]string{}, rounds: map[string]bool{}, synced: map[string]bool{}}
 	for _, s := range specs {
 		n := &Node{w: w, name: s.Name, addrs: s.Addresses}
@@ -113,8 +108,6 @@ func (w *World) Names() []string {
 	}
 	return names
 }
-
-func (w *World) scaled(d time.Duration) time.Duration { return time.Duration(float64(d) * w.Scale) }
 
 func (w *World) note(kind, text string) { w.notes[kind] = append(w.notes[kind], text) }
 
@@ -197,10 +190,10 @@ func (w *World) linkAlive(a, b *Node, link int, after time.Duration) bool {
 	}
 	c := pair(a, b, link)
 	if since, dead := w.cuts[c]; dead {
-		return w.sim.now.Sub(since) < w.scaled(after)
+		return w.sim.now.Sub(since) < after
 	}
 	back, was := w.backs[c]
-	return !was || w.sim.now.Sub(back) >= w.scaled(linkUp)
+	return !was || w.sim.now.Sub(back) >= linkUp
 }
 
 // Rounds runs round again and again on every powered node on which the unit is

@@ -3,7 +3,6 @@ package tools
 import (
 	"crypto/sha1" //nolint:gosec // digest of the real tool
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -80,14 +79,14 @@ func runMark(id string) string { return "/run/qemu-server/" + id + ".pid" }
 // HATick do them.
 func haManager(c *sim.Call) int {
 	c.Work(700 * time.Millisecond)
-	words, opt := shell.Options(c.Argv[1:], "verbose")
+	words, opt := shell.Options(c.Argv[1:])
 	if len(words) == 0 {
 		return c.Exit(255, "ERROR: no command specified")
 	}
 	startTicks(c.Machine)
 	switch words[0] {
 	case "status":
-		c.Outf("%s", haStatusText(c, opt["verbose"] != ""))
+		c.Outf("%s", haStatusText(c))
 		return 0
 	case "config":
 		for _, s := range readSections(c, haResources) {
@@ -100,7 +99,7 @@ func haManager(c *sim.Call) int {
 			c.Outf("\n")
 		}
 		return 0
-	case "add", "remove", "set":
+	case "add", "remove":
 		return haResource(c, words, opt)
 	case "migrate", "relocate":
 		return haQueue(c, strings.Join(words, " "))
@@ -108,9 +107,6 @@ func haManager(c *sim.Call) int {
 		return haQueue(c, strings.Join(words[1:], " "))
 	case "rules":
 		return haRule(c, words[1:], opt)
-	case "groupadd", "groupset", "groupremove":
-		c.Errf("cannot create group: ha groups have been migrated to rules\n")
-		return []int{2, 17}[c.Random(2)]
 	}
 	return c.Exit(255, "ERROR: unknown command 'ha-manager %s'", words[0])
 }
@@ -141,10 +137,8 @@ func haResource(c *sim.Call, words []string, opt map[string]string) int {
 		return c.Exit(255, "resource '%s:%s' does not exist in cluster", kind, id)
 	case words[0] == "add":
 		list = append(list, haSection{kind, id, opt})
-	case words[0] == "remove":
-		list = slices.Delete(list, at, at+1)
 	default:
-		maps.Copy(list[at].keys, opt)
+		list = slices.Delete(list, at, at+1)
 	}
 	return shell.WithLock(c, "file-ha_resources", func() error { return writeSections(c, haResources, list) })
 }
@@ -157,7 +151,7 @@ func haRule(c *sim.Call, words []string, opt map[string]string) int {
 		c.Outf("%s", ruleTable(list))
 		return 0
 	case len(words) == 1 && words[0] == "config":
-		return c.JSON(ruleList(c, true))
+		return c.JSON(ruleList(c))
 	case len(words) == 3 && words[0] == "add":
 		if slices.ContainsFunc(list, func(s haSection) bool { return s.id == words[2] }) {
 			return fail("HA rule '%s' already defined", words[2])
@@ -181,14 +175,6 @@ func haRule(c *sim.Call, words []string, opt map[string]string) int {
 			}
 		}
 		list = append(list, haSection{words[1], words[2], opt})
-	case len(words) == 3 && words[0] == "set":
-		for _, s := range list {
-			if s.id == words[2] {
-				maps.Copy(s.keys, opt)
-				delete(s.keys, opt["delete"])
-				delete(s.keys, "delete")
-			}
-		}
 	case len(words) == 2 && words[0] == "remove": // an unknown one is no error
 		list = slices.DeleteFunc(list, func(s haSection) bool { return s.id == words[1] })
 	default:
@@ -212,15 +198,12 @@ func ruleTable(list []haSection) string {
 	return fmt.Sprintf("┌%s┐\n│ %-*s │\n╞%s╡\n%s└%s┘\n", bar, wide, "rule", strings.Repeat("═", wide+2), rows, bar)
 }
 
-func ruleList(c *sim.Call, state bool) []any {
+func ruleList(c *sim.Call) []any {
 	out := []any{}
 	for i, s := range readSections(c, haRules) {
-		o := shell.Object{"rule": s.id, "type": s.kind, "order": i + 1, "digest": digest(c, haRules)}
+		o := shell.Object{"rule": s.id, "type": s.kind, "order": i + 1, "digest": digest(c, haRules), "enabled": 1, "state": "in use"}
 		for k, v := range s.keys {
 			o[k] = v
-		}
-		if state {
-			o["enabled"], o["state"] = shell.Digit(s.keys["disable"] == ""), "in use"
 		}
 		out = append(out, o)
 	}
@@ -237,7 +220,7 @@ func digest(m sim.Machine, file string) string {
 const clockLayout = "Mon Jan _2 15:04:05 2006"
 
 // haStatusText is ha-manager status.
-func haStatusText(c *sim.Call, verbose bool) string {
+func haStatusText(c *sim.Call) string {
 	if !shell.Writable(c) {
 		return fmt.Sprintf("quorum No quorum on node '%s'!\n", c.Name())
 	}
@@ -274,10 +257,6 @@ func haStatusText(c *sim.Call, verbose bool) string {
 	for _, sid := range slices.Sorted(maps.Keys(ms.Services)) {
 		fmt.Fprintf(&b, "service %s (%s, %s)\n", sid, ms.Services[sid].Node, shownState(c, ms.Services[sid], sid))
 	}
-	if verbose {
-		raw, _ := json.MarshalIndent(ms, "", "   ")
-		fmt.Fprintf(&b, "full cluster state:\n%s\n", raw)
-	}
 	return b.String()
 }
 
@@ -291,47 +270,3 @@ func shownState(m sim.Machine, s service, sid string) string {
 	}
 	return s.State
 }
-
-// getHACurrent is GET /cluster/ha/status/current.
-func getHACurrent(c *sim.Call, _ string, _ map[string]string) (any, int) {
-	out := []any{shell.Object{"id": "quorum", "node": c.Name(), "quorate": shell.Digit(shell.Writable(c)), "status": "OK", "type": "quorum"}}
-	ms := readManager(c)
-	fencing := func(o shell.Object) []any {
-		if shell.ReleaseOf(c.Machine).HA == profiles.HAFencing {
-			return []any{o}
-		}
-		return nil
-	}
-	if ms.Master == "" {
-		return append(out, fencing(shell.Object{"armed-state": "standby", "id": "fencing", "status": "standby (CRM watchdog standby)", "type": "fencing"})...), 0
-	}
-	out = append(out, shell.Object{"id": "master", "node": ms.Master, "timestamp": ms.Timestamp, "type": "master"})
-	out = append(out, fencing(shell.Object{"armed-state": "armed", "id": "fencing", "node": ms.Master, "status": "armed (CRM watchdog active)", "type": "fencing"})...)
-	for _, n := range haNodes(c) {
-		out = append(out, shell.Object{"id": "lrm:" + n, "node": n, "timestamp": readLRM(c, n).Timestamp, "type": "lrm"})
-	}
-	for _, sid := range slices.Sorted(maps.Keys(ms.Services)) {
-		s := ms.Services[sid]
-		out = append(out, shell.Object{"id": "service:" + sid, "sid": sid, "node": s.Node, "crm_state": s.State, "state": shownState(c, s, sid), "request_state": "started", "failback": 1, "max_restart": 1, "max_relocate": 1,
-			"status": fmt.Sprintf("%s (%s, %s)", sid, s.Node, s.State), "type": "service"})
-	}
-	return out, 0
-}
-
-func getHAResources(c *sim.Call, _ string, _ map[string]string) (any, int) {
-	out := []any{}
-	for _, s := range readSections(c, haResources) {
-		o := shell.Object{"sid": s.sid(), "type": s.kind, "digest": digest(c, haResources)}
-		for k, v := range s.keys {
-			if k == "max_restart" || k == "max_relocate" {
-				o[k] = shell.Number(v, 1)
-				continue
-			}
-			o[k] = v
-		}
-		out = append(out, o)
-	}
-	return out, 0
-}
-
-func getHARules(c *sim.Call, _ string, _ map[string]string) (any, int) { return ruleList(c, false), 0 }

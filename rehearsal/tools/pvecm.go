@@ -33,14 +33,6 @@ func pvecm(c *sim.Call) int {
 		return pvecmShow(c)
 	case "updatecerts":
 		return pvecmUpdatecerts(c, args)
-	case "apiver":
-		c.Work(250 * time.Millisecond)
-		level := "1"
-		if n := sim.NodeOf(c.Machine); n != nil {
-			level = n.APILevel
-		}
-		c.Outf("%s\n", level)
-		return 0
 	}
 	return c.Exit(255, "ERROR: unknown command 'pvecm %s'", c.Argv[1])
 }

@@ -38,9 +38,6 @@ func Methods() map[string]Method {
 		"create /cluster/config/join":    createJoin,
 		"get /nodes/*/disks/list":        ceph.GetDisks,
 		"get /cluster/nextid":            getNextID,
-		"get /cluster/ha/status/current": getHACurrent,
-		"get /cluster/ha/resources":      getHAResources,
-		"get /cluster/ha/rules":          getHARules,
 	}
 }
 

@@ -38,10 +38,6 @@ func qm(c *sim.Call) int {
 		return qmCreate(c, id, opt)
 	case "set":
 		return qmSet(c, conf, opt)
-	case "config":
-		raw, _ := c.ReadFile(conf)
-		c.Outf("%s", raw)
-		return 0
 	case "status":
 		state := "stopped"
 		if shell.Exists(c, runMark(id)) {

@@ -67,9 +67,8 @@ func cephCommands() []cephCommand {
 		{"mgr dump", cephManagers},
 		{"osd tree", cephTree}, {"osd pool ls detail", cephPools},
 		{"fs ls", cephFSList}, {"fs new * * *", cephFSNew},
-		{"df", cephDF}, {"crash ls-new", cephCrashes}, {"crash archive *", cephArchive},
+		{"df", cephDF}, {"crash ls-new", func(*sim.Call, *condition, []string) (any, int) { return []any{}, 0 }}, // nothing crashes here
 		{"osd safe-to-destroy *", cephSafe}, {"osd metadata *", cephMetadata}, {"osd purge *", cephPurge}, {"osd out *", cephOut}, {"osd in *", cephOut},
-		{"mon remove *", func(*sim.Call, *condition, []string) (any, int) { return nil, 0 }},
 		{"config set * * *", cephConfigSet}, {"config set */* * *", cephConfigSet}, {"config dump", cephConfigDump},
 		{"osd set *", cephFlags}, {"osd unset *", cephFlags},
 	}
@@ -231,27 +230,6 @@ func cephDF(_ *sim.Call, k *condition, _ []string) (any, int) {
 		pools = append(pools, shell.Object{"name": p.Name, "id": p.ID, "stats": shell.Object{"stored": 0, "bytes_used": 0, "max_avail": k.store.raw() * 95 / 100 / int64(p.Size)}})
 	}
 	return shell.Object{"stats": shell.Object{"total_bytes": k.store.raw(), "total_avail_bytes": k.store.raw() * 99 / 100, "total_used_raw_bytes": k.store.raw() / 100}, "pools": pools}, 0
-}
-
-func cephCrashes(_ *sim.Call, k *condition, _ []string) (any, int) {
-	list := []any{}
-	for _, c := range k.store.Crashes {
-		if c.Archived == "" {
-			list = append(list, c)
-		}
-	}
-	return list, 0
-}
-
-func cephArchive(c *sim.Call, _ *condition, words []string) (any, int) {
-	Amend(c, func(s *Store) {
-		for i := range s.Crashes {
-			if s.Crashes[i].ID == words[2] {
-				s.Crashes[i].Archived = c.Now().Format(time.RFC3339)
-			}
-		}
-	})
-	return nil, 0
 }
 
 func osdNumber(word string) int { return shell.Number(strings.TrimPrefix(word, "osd."), -1) }

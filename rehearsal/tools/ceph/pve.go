@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -227,7 +226,7 @@ func setUpMon(c *sim.Call, _ []string, opt map[string]string) int {
 		return c.Die("monitor '%s' already exists", id)
 	}
 	dir := daemonDir("mon", id)
-	if shell.Exists(c, dir) || c.Now().Before(monitorSeenUntil(c, id)) {
+	if shell.Exists(c, dir) {
 		return c.Die("monitor filesystem '%s' already exist", dir)
 	}
 	others := Monitors(c)
@@ -266,17 +265,6 @@ func setUpMon(c *sim.Call, _ []string, opt map[string]string) int {
 		return makeService(c, "mgr")
 	}
 	return 0
-}
-
-// monitorSeenUntil is until when pvestatd still broadcasts a directory that
-// was removed: its rounds are ten seconds.
-func monitorSeenUntil(c *sim.Call, id string) time.Time {
-	raw, err := c.ReadFile("/run/ceph/mon-seen-" + id)
-	if err != nil {
-		return time.Time{}
-	}
-	n, _ := strconv.ParseInt(strings.TrimSpace(string(raw)), 10, 64)
-	return time.Unix(n, 0)
 }
 
 func removeTree(c *sim.Call, dir string) {

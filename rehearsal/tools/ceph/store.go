@@ -42,10 +42,9 @@ type Store struct {
 	Pools    []pool
 	FS       []string
 	NextPool int
-	Objects  map[string]image // by pool/name
-	Since    map[string]int64 // when something came up, by daemon
-	LastDown int64            // when an OSD was last seen down
-	Crashes  []crashReport
+	Objects  map[string]image  // by pool/name
+	Since    map[string]int64  // when something came up, by daemon
+	LastDown int64             // when an OSD was last seen down
 	Flags    []string          // noout and the like
 	Config   map[string]string `json:",omitempty"` // by "who option"
 }
@@ -73,14 +72,6 @@ type pool struct {
 type image struct {
 	Bytes  int64
 	Blocks map[int64][]byte `json:",omitempty"`
-}
-
-type crashReport struct {
-	ID       string `json:"crash_id"`
-	Host     string `json:"utsname_hostname"`
-	Time     string `json:"timestamp"`
-	Entity   string `json:"entity_name"`
-	Archived string `json:"archived,omitempty"`
 }
 
 // ini reads ceph.conf into its sections.
@@ -299,11 +290,6 @@ func judge(m sim.Machine) (*condition, bool) {
 	for _, id := range q {
 		if r := daemonAt(m, id, "mon", id); r != nil && shell.Exists(r, skewMark) {
 			k.warn("MON_CLOCK_SKEW", "clock skew detected on mon.%s", id)
-		}
-	}
-	for _, c := range s.Crashes {
-		if c.Archived == "" {
-			k.warn("RECENT_CRASH", "1 daemons have recently crashed")
 		}
 	}
 	k.placement(m, down, carry, hold)
