@@ -84,16 +84,26 @@ func New(o Options) (*Machine, error) {
 		files["/var/lib/dpkg/status"] += p + " installed\n"
 	}
 	for path, text := range files {
-		if err := m.Program(path, text); err != nil {
-			return nil, err
-		}
+		m.put(path, text)
 	}
 	for _, dir := range []string{"/run/sshd", "/etc/ssh/sshd_config.d", "/etc/sudoers.d", "/etc/network/interfaces.d", "/etc/systemd/system/multi-user.target.wants", "/home", "/tmp"} {
-		if err := m.MkdirAll(dir, 0o755); err != nil {
-			return nil, err
-		}
+		m.need(m.MkdirAll(dir, 0o755))
 	}
-	return m, m.boot()
+	m.boot()
+	if len(m.Failures) > 0 {
+		return nil, fmt.Errorf("installation: %q", m.Failures)
+	}
+	return m, nil
+}
+
+// put writes a file as a program does.
+func (m *Machine) put(path, text string) { m.need(m.Program(path, text)) }
+
+// need remembers what the disk should never refuse.
+func (m *Machine) need(err error) {
+	if err != nil {
+		m.fail(err.Error())
+	}
 }
 
 func (m *Machine) read(path string) string {
@@ -140,9 +150,7 @@ func (m *Machine) Reboot() {
 			m.fail("restore at boot: " + err.Error())
 		}
 	}
-	if err := m.boot(); err != nil {
-		m.fail(err.Error())
-	}
+	m.boot()
 }
 
 func (m *Machine) there(path string) bool { return host.Exists(m.Disk, path) }
@@ -150,22 +158,18 @@ func (m *Machine) there(path string) bool { return host.Exists(m.Disk, path) }
 func (m *Machine) fail(text string) { m.Failures = append(m.Failures, text) }
 
 // boot starts what is enabled and brings the network up.
-func (m *Machine) boot() error {
-	if err := m.MkdirAll("/run/sshd", 0o755); err != nil {
-		return err
-	}
+func (m *Machine) boot() {
+	m.need(m.MkdirAll("/run/sshd", 0o755))
 	m.RemoveAll("/sys/class/net")
 	for _, n := range m.o.NICs {
-		if err := m.plug(n); err != nil {
-			return err
-		}
+		m.plug(n)
 	}
 	m.startService("ssh")
 	m.startService("postfix")
 	if m.there(chronyWanted) {
 		m.startService("chrony")
 	}
-	return m.bringUp(1)
+	m.bringUp(1)
 }
 
 const chronyWanted = "/etc/systemd/system/multi-user.target.wants/chrony.service"

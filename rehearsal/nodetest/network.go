@@ -2,26 +2,20 @@ package nodetest
 
 import (
 	"cmp"
-	"errors"
 	"slices"
 	"strings"
 )
 
 // plug makes the sysfs entries of a port.
-func (m *Machine) plug(n NIC) error {
+func (m *Machine) plug(n NIC) {
 	device := "/sys/devices/pci0000:00/" + n.PCI
-	dir := device + "/net/" + n.Name
-	if err := m.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
+	dir := n.dir()
 	carrier := "0\n"
 	if n.Carrier {
 		carrier = "1\n"
 	}
 	for name, text := range map[string]string{"address": n.MAC + "\n", "carrier": carrier, "speed": "2500\n", "ifindex": "2\n"} {
-		if err := m.Program(dir+"/"+name, text); err != nil {
-			return err
-		}
+		m.put(dir+"/"+name, text)
 	}
 	m.Remove(dir + "/master")
 	m.RemoveAll(dir + "/bonding_slave")
@@ -30,22 +24,21 @@ func (m *Machine) plug(n NIC) error {
 		dir + "/device":            "../../../" + n.PCI,
 		device + "/driver":         "../../../bus/pci/drivers/" + n.Driver,
 	} {
-		if err := m.link(target, path); err != nil {
-			return err
-		}
+		m.link(target, path)
 	}
 	if n.Master != "" {
-		return m.link("../"+n.Master, dir+"/master")
+		m.link("../"+n.Master, dir+"/master")
 	}
-	return nil
 }
 
-func (m *Machine) link(target, path string) error {
-	if old, err := m.Readlink(path); err == nil && old == target {
-		return nil
+// dir is where the kernel shows a port.
+func (n NIC) dir() string { return "/sys/devices/pci0000:00/" + n.PCI + "/net/" + n.Name }
+
+func (m *Machine) link(target, path string) {
+	if old, err := m.Readlink(path); err != nil || old != target {
+		m.Remove(path)
+		m.need(m.Symlink(target, path))
 	}
-	m.Remove(path)
-	return m.Symlink(target, path)
 }
 
 // stanzas reads the interfaces file as ifupdown2 does, far enough for a bond
@@ -78,24 +71,20 @@ func (m *Machine) stanzas() map[string]map[string]string {
 
 // bringUp applies the interfaces file to the kernel, or with part below 1 only
 // its first half.
-func (m *Machine) bringUp(part float64) error {
+func (m *Machine) bringUp(part float64) {
 	want := m.stanzas()
 	for _, name := range []string{"bond0", "vmbr0"} {
 		m.RemoveAll("/sys/class/net/" + name)
 	}
 	for _, n := range m.o.NICs {
 		n.Master = strings.TrimSuffix(n.Master, "vmbr0")
-		if err := m.plug(n); err != nil {
-			return err
-		}
+		m.plug(n)
 	}
 	bond, isBond := want["bond0"]
 	if isBond {
-		if err := m.Program("/sys/class/net/bond0/bonding/mode", bond["bond-mode"]+" 1\n"); err != nil {
-			return err
-		}
+		m.put("/sys/class/net/bond0/bonding/mode", bond["bond-mode"]+" 1\n")
 		if part < 1 {
-			return nil // the bridge has gone and the bond has no ports yet
+			return // the bridge has gone and the bond has no ports yet
 		}
 		var slaves []string
 		for _, name := range strings.Fields(bond["bond-slaves"]) {
@@ -104,36 +93,25 @@ func (m *Machine) bringUp(part float64) error {
 				continue // ifupdown2 warns and goes on
 			}
 			n := m.o.NICs[i]
-			dir := "/sys/devices/pci0000:00/" + n.PCI + "/net/" + n.Name
-			if err := m.link("../bond0", dir+"/master"); err != nil {
-				return err
-			}
-			if err := m.Program(dir+"/bonding_slave/perm_hwaddr", n.MAC+"\n"); err != nil {
-				return err
-			}
+			m.link("../bond0", n.dir()+"/master")
+			m.put(n.dir()+"/bonding_slave/perm_hwaddr", n.MAC+"\n")
 			slaves = append(slaves, name)
 		}
-		if err := m.Program("/sys/class/net/bond0/bonding/slaves", strings.Join(slaves, " ")+"\n"); err != nil {
-			return err
-		}
+		m.put("/sys/class/net/bond0/bonding/slaves", strings.Join(slaves, " ")+"\n")
 	}
 	bridge, ok := want["vmbr0"]
 	if !ok || part < 1 {
-		return nil
+		return
 	}
 	for _, port := range strings.Fields(bridge["bridge-ports"]) {
-		if err := m.Program("/sys/class/net/vmbr0/brif/"+port+"/state", "3\n"); err != nil {
-			return err
-		}
+		m.put("/sys/class/net/vmbr0/brif/"+port+"/state", "3\n")
 		if i := slices.IndexFunc(m.o.NICs, func(n NIC) bool { return n.Name == port }); i >= 0 {
-			n := m.o.NICs[i]
-			if err := m.link("../vmbr0", "/sys/devices/pci0000:00/"+n.PCI+"/net/"+n.Name+"/master"); err != nil {
-				return err
-			}
+			m.link("../vmbr0", m.o.NICs[i].dir()+"/master")
 		}
 	}
-	return errors.Join(m.Program("/sys/class/net/vmbr0/mtu", cmp.Or(bridge["mtu"], "1500")+"\n"),
-		m.Program("/sys/class/net/vmbr0/.address6", bridge["address6"]), m.Program("/sys/class/net/vmbr0/.address", bridge["address"]))
+	m.put("/sys/class/net/vmbr0/mtu", cmp.Or(bridge["mtu"], "1500")+"\n")
+	m.put("/sys/class/net/vmbr0/.address6", bridge["address6"])
+	m.put("/sys/class/net/vmbr0/.address", bridge["address"])
 }
 
 // wired reports whether anything leaves the bridge towards the management network.

@@ -83,7 +83,7 @@ func (m *Machine) dpkgQuery(cmd host.Cmd, _ float64) host.Result {
 }
 
 func (m *Machine) dpkg(host.Cmd, float64) host.Result {
-	m.Program(statusFile, strings.ReplaceAll(m.read(statusFile), " half-configured", " installed"))
+	m.put(statusFile, strings.ReplaceAll(m.read(statusFile), " half-configured", " installed"))
 	if strings.Contains(m.read(statusFile), "chrony installed") {
 		m.link("/usr/lib/systemd/system/chrony.service", chronyWanted)
 		m.startService("chrony")
@@ -114,7 +114,7 @@ func (m *Machine) apt(cmd host.Cmd, part float64) host.Result {
 			status = " half-configured\n"
 		}
 		if !strings.Contains(m.read(statusFile), name+" ") {
-			m.Program(statusFile, m.read(statusFile)+name+status)
+			m.put(statusFile, m.read(statusFile)+name+status)
 		}
 		if part < 1 && i == 0 {
 			return ok("")
@@ -149,13 +149,13 @@ func (m *Machine) useradd(cmd host.Cmd, part float64) host.Result {
 	if i := slices.Index(cmd.Argv, "--comment"); i > 0 {
 		comment = cmd.Argv[i+1]
 	}
-	m.Program("/etc/passwd", m.read("/etc/passwd")+fmt.Sprintf("%s:x:%d:%d:%s:/home/%s:/bin/bash\n", name, uid, uid, comment, name))
+	m.put("/etc/passwd", m.read("/etc/passwd")+fmt.Sprintf("%s:x:%d:%d:%s:/home/%s:/bin/bash\n", name, uid, uid, comment, name))
 	if part < 1 {
 		return ok("") // no shadow entry, no group, no home
 	}
-	m.Program("/etc/shadow", m.read("/etc/shadow")+name+":!:20000:0:99999:7:::\n")
+	m.put("/etc/shadow", m.read("/etc/shadow")+name+":!:20000:0:99999:7:::\n")
 	if !m.has("/etc/group", name) {
-		m.Program("/etc/group", m.read("/etc/group")+fmt.Sprintf("%s:x:%d:\n", name, uid))
+		m.put("/etc/group", m.read("/etc/group")+fmt.Sprintf("%s:x:%d:\n", name, uid))
 	}
 	m.MkdirAll("/home/"+name, 0o700)
 	m.Chown("/home/"+name, uid, uid)
@@ -167,7 +167,7 @@ func (m *Machine) groupadd(cmd host.Cmd, _ float64) host.Result {
 	if m.has("/etc/group", name) {
 		return bad(9, "groupadd: group '"+name+"' already exists")
 	}
-	m.Program("/etc/group", m.read("/etc/group")+name+":x:"+cmd.Argv[2]+":\n")
+	m.put("/etc/group", m.read("/etc/group")+name+":x:"+cmd.Argv[2]+":\n")
 	return ok("")
 }
 
@@ -186,7 +186,7 @@ func (m *Machine) chpasswd(cmd host.Cmd, part float64) host.Result {
 		}
 	}
 	out.WriteString(name + ":" + hash + ":20000:0:99999:7:::\n")
-	m.Program("/etc/shadow", out.String())
+	m.put("/etc/shadow", out.String())
 	return ok("")
 }
 
@@ -330,9 +330,7 @@ func (m *Machine) ifreload(_ host.Cmd, part float64) host.Result {
 	if m.o.Broken && bond {
 		part = 0.5
 	}
-	if err := m.bringUp(part); err != nil {
-		return bad(1, err.Error())
-	}
+	m.bringUp(part)
 	if bond && (m.o.Broken || m.o.Grumbles) {
 		return bad(1, "error: vmbr0: cmd '/sbin/brctl stp vmbr0 off' failed\nwarning: /sbin/brctl: missing")
 	}

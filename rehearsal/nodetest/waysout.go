@@ -23,7 +23,7 @@ func (m *Machine) postconf(cmd host.Cmd, part float64) host.Result {
 	case cmd.Argv[1] != "-e" || !set:
 		return bad(1, "postconf: fatal: missing '=' after attribute name: "+cmd.Argv[2])
 	case part >= 1: // it replaces the file in one
-		m.Program(mailConf, line.ReplaceAllString(m.read(mailConf), name+" = "+value))
+		m.put(mailConf, line.ReplaceAllString(m.read(mailConf), name+" = "+value))
 	}
 	return ok("")
 }
@@ -41,10 +41,10 @@ func (m *Machine) pvesubscription(cmd host.Cmd, part float64) host.Result {
 	case strings.HasPrefix(cmd.Argv[2], "pve0"):
 		return bad(255, "wrong number of sockets (0 < 1)")
 	case part < 1 || !m.o.Online:
-		m.Program(keyFile, cmd.Argv[2]+" New\n")
+		m.put(keyFile, cmd.Argv[2]+" New\n")
 		return bad(255, "error sending HTTP request - Connection failed")
 	}
-	m.Program(keyFile, cmd.Argv[2]+" "+keyIsActive+"\n")
+	m.put(keyFile, cmd.Argv[2]+" "+keyIsActive+"\n")
 	return ok("")
 }
 
