@@ -140,7 +140,7 @@ var arrows = map[string]room{
 	"ringboot/firstboot/host":               {"", "the machine knows nothing of us"},
 	"ringboot/rehearsal/crash":              {"firstboot/host rehearsal/disk", "a machine that is cut off"},
 	"ringboot/rehearsal/disk":               {"", "a disk knows no machine"},
-	"ringboot/firstboot/inventory":          {"firstboot/host", "it looks and decides nothing"},
+	"ringboot/firstboot/inventory":          {"firstboot/host profiles", "it looks and decides nothing"},
 	"ringboot/firstboot/journal":            {"firstboot/host", "it keeps lines and knows no step"},
 	"ringboot/firstboot/report":             {"firstboot/throughput profiles", "a report is a value and its pages"},
 	"ringboot/firstboot/ring/layout":        {"profiles", "what should be follows from the plan and from what is there: nothing is asked or changed"},

@@ -8,7 +8,19 @@ type FileSystem struct {
 	Single  bool   // takes one disk: the first that fits any line of a filter
 	Options string // table of an answer with its options
 	Raid    []Raid // levels it can have, the one for one disk first; none: no such key
+	Storage string // what the installer makes on it for guests
+	Members Members
 }
+
+// Members says which devices a mount of a file system lies on.
+type Members string
+
+// Kinds of members.
+const (
+	MembersMount Members = "the mount's"  // it names the one device, or what the kernel made of several
+	MembersSys   Members = "the kernel's" // it names one of those that the kernel lists below /sys/fs/NAME
+	MembersPool  Members = "the pool's"   // it names a pool, of which zpool knows the devices
+)
 
 // Raid is one level of redundancy.
 type Raid struct {
@@ -21,10 +33,10 @@ type Raid struct {
 func FileSystems() []FileSystem {
 	raid0, raid1, raid10 := Raid{"raid0", 1, false}, Raid{"raid1", 2, false}, Raid{"raid10", 4, true}
 	return []FileSystem{
-		{Name: "ext4", Single: true, Options: "lvm"},
-		{Name: "xfs", Single: true, Options: "lvm"},
-		{Name: "zfs", Options: "zfs", Raid: []Raid{raid0, raid1, raid10, {"raidz-1", 3, false}, {"raidz-2", 4, false}, {"raidz-3", 5, false}}},
-		{Name: "btrfs", Options: "btrfs", Raid: []Raid{raid0, raid1, raid10}},
+		{Name: "ext4", Single: true, Options: "lvm", Storage: "local-lvm", Members: MembersMount},
+		{Name: "xfs", Single: true, Options: "lvm", Storage: "local-lvm", Members: MembersMount},
+		{Name: "zfs", Options: "zfs", Storage: "local-zfs", Members: MembersPool, Raid: []Raid{raid0, raid1, raid10, {"raidz-1", 3, false}, {"raidz-2", 4, false}, {"raidz-3", 5, false}}},
+		{Name: "btrfs", Options: "btrfs", Storage: "local-btrfs", Members: MembersSys, Raid: []Raid{raid0, raid1, raid10}},
 	}
 }
 

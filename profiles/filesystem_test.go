@@ -3,6 +3,8 @@ package profiles
 import (
 	"slices"
 	"testing"
+
+	"ringboot/profiles/spelling"
 )
 
 // A file system that lacks a column would be written into an answer without
@@ -14,6 +16,12 @@ func TestEveryFileSystemIsAWholeRow(t *testing.T) {
 			t.Errorf("the row of %q lacks its name or the table of its options, or is a second one", f.Name)
 		}
 		seen[f.Name] = true
+		if f.Storage == "" || spelling.Pool(f.Storage) == "" {
+			t.Errorf("%s: the installer's storage %q is none, or a name that a pool can have: spelling/names.go knows those that are taken", f.Name, f.Storage)
+		}
+		if !slices.Contains([]Members{MembersMount, MembersSys, MembersPool}, f.Members) {
+			t.Errorf("%s: how the disks below a mount are found (%q) is nothing that firstboot/ticket and firstboot/inventory can do", f.Name, f.Members)
+		}
 		if f.Single != (len(f.Raid) == 0) {
 			t.Errorf("%s takes one disk and has levels of redundancy, or neither", f.Name)
 		}

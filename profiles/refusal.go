@@ -1,5 +1,7 @@
 package profiles
 
+import "strings"
+
 // refusals are keys that people look for and a profile does not have: each with
 // the reason, and with what to do instead. A key that comes to be leaves it.
 func refusals() map[string]string {
@@ -10,7 +12,7 @@ func refusals() map[string]string {
 		"proxmox.subscription": "a subscription key belongs to one machine; write it as subscription of each node",
 		"cluster.relay":        "is written as cluster.smarthost",
 		"proxmox.apt_proxy":    "is written as proxmox.proxy",
-		"install.raid":         "is written as install.filesystem: zfs (raid1) or btrfs (raid1), with mirror_disk of each node; other levels are not made",
+		"install.raid":         "is written as install.filesystem: " + strings.Join(layoutNames(Layout.Mirror), " or ") + ", with mirror_disk of each node; other levels are not made",
 		"install.hdsize":       "is written as install.size",
 		"install.maxroot":      "how the installer divides the system's disk is left to it; write install.size for how much of the disk it has",
 		"ceph.db_disks":        "is written as db_disk of each node, with ceph.db_size",

@@ -3,7 +3,9 @@ package profiles
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"ringboot/profiles/spelling"
@@ -63,5 +65,33 @@ func TestDisksThatCannotBeHad(t *testing.T) {
 		if got != want {
 			t.Errorf("%s: got\n%s\nwant\n%s", value, got, want)
 		}
+	}
+}
+
+// A line of the template that lists the words of its key lists all of them:
+// whoever fills it in reads no other list.
+func TestTheTemplateNamesEveryWord(t *testing.T) {
+	section, seen := "", 0
+	for line := range strings.Lines(string(DefaultText())) {
+		if m := regexp.MustCompile(`^([a-z_]+):`).FindStringSubmatch(line); m != nil {
+			section = m[1]
+		}
+		m := regexp.MustCompile(`^  ([a-z_]+): .*# (.* \| .*)$`).FindStringSubmatch(strings.TrimRight(line, "\n"))
+		if m == nil {
+			continue
+		}
+		k, ok := keyTable()[section+"."+m[1]]
+		if !ok {
+			t.Errorf("%q is of no key", line)
+		}
+		for _, word := range k.enum {
+			seen++
+			if !regexp.MustCompile(`(^|[ ;|])` + regexp.QuoteMeta(word) + `($|[ :;|\n])`).MatchString(line) {
+				t.Errorf("philosophers.yaml, %s.%s: the comment lists the words and lacks %q", section, m[1], word)
+			}
+		}
+	}
+	if seen < 20 {
+		t.Errorf("only %d words were looked for", seen)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ringboot/firstboot/host"
+	"ringboot/profiles"
 )
 
 // Disk is one whole disk.
@@ -131,13 +132,14 @@ func (r reader) mounts() map[string][]string {
 }
 
 // members are the devices of the file system that is mounted from one of them:
-// btrfs may have several, and a mount names only one.
+// it may have several, and a mount names only one.
 func (r reader) members(fstype, key string) []string {
-	if fstype != "btrfs" {
+	if f, _ := profiles.FileSystemOf(fstype); f.Members != profiles.MembersSys {
 		return []string{key}
 	}
-	for _, id := range r.names("/sys/fs/btrfs") {
-		devices := "/sys/fs/btrfs/" + id + "/devices"
+	all := path.Join("/sys/fs", fstype)
+	for _, id := range r.names(all) {
+		devices := path.Join(all, id, "devices")
 		if all := r.names(devices); slices.Contains(all, key) {
 			return all
 		}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -194,4 +195,14 @@ func FuzzHolds(f *testing.F) {
 			t.Error("a disk that is not zero is called blank")
 		}
 	})
+}
+
+// A disk that another of our installations wrote is told by name.
+func TestEveryFileSystemOfAnInstallationIsKnown(t *testing.T) {
+	for _, f := range profiles.FileSystems() {
+		known := f.Name == "zfs" || slices.ContainsFunc(signatures, func(s signature) bool { return s.kind == f.Name })
+		if !known {
+			t.Errorf("signature.go has no mark of %s: preflight would show such a disk as one of no known content", f.Name)
+		}
+	}
 }

@@ -7,6 +7,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"ringboot/profiles"
 )
 
 // Foreign lists what lies in /etc/pve of a node that is in no cluster and was
@@ -138,12 +140,11 @@ func storageLine(l string) string {
 		return "" // an option of the storage above
 	}
 	_, id, _ := strings.Cut(l, ":")
-	switch id = strings.TrimSpace(id); id {
-	case "local", "local-lvm", "local-zfs", "local-btrfs":
+	id = strings.TrimSpace(id)
+	if id == "local" || slices.ContainsFunc(profiles.FileSystems(), func(f profiles.FileSystem) bool { return f.Storage == id }) {
 		return ""
-	default:
-		return "storage " + id
 	}
+	return "storage " + id
 }
 
 // cronLine: pmxcfs makes the file with comments and a path.

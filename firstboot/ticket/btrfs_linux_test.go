@@ -51,7 +51,7 @@ func TestAllDisksOfABtrfsMirrorAreFound(t *testing.T) {
 	if err := unix.Stat(devices[0], &stat); err != nil {
 		t.Fatal(err)
 	}
-	members, err := btrfsMembers("/sys", fmt.Sprintf("%d:%d", unix.Major(stat.Rdev), unix.Minor(stat.Rdev)))
+	members, err := sysMembers("/sys", "btrfs", fmt.Sprintf("%d:%d", unix.Major(stat.Rdev), unix.Minor(stat.Rdev)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,14 +74,14 @@ func poolDevices(text []byte) []string {
 	return devices
 }
 
-// btrfsMembers returns the numbers of all devices of the btrfs file system that
-// one of them belongs to: a mount names only one.
-func btrfsMembers(sys, number string) ([]string, error) {
+// sysMembers returns the numbers of all devices of the file system that one of
+// them belongs to, where the kernel lists them: a mount names only one.
+func sysMembers(sys, fs, number string) ([]string, error) {
 	dir, err := filepath.EvalSymlinks(filepath.Join(sys, "dev", "block", number))
 	if err != nil {
 		return nil, fmt.Errorf("find block device %s: %w", number, err)
 	}
-	found, err := filepath.Glob(filepath.Join(sys, "fs", "btrfs", "*", "devices", filepath.Base(dir)))
+	found, err := filepath.Glob(filepath.Join(sys, "fs", fs, "*", "devices", filepath.Base(dir)))
 	if err != nil || len(found) == 0 {
 		return []string{number}, err
 	}

@@ -147,7 +147,8 @@ func rootDisks(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	devices := []string{source}
-	if fstype == "zfs" {
+	fs, _ := profiles.FileSystemOf(fstype) // one that the installer does not make lies where its mount says
+	if fs.Members == profiles.MembersPool {
 		pool, _, _ := strings.Cut(source, "/")
 		ctx, cancel := context.WithTimeout(ctx, poolTimeout)
 		defer cancel()
@@ -165,8 +166,8 @@ func rootDisks(ctx context.Context) ([]string, error) {
 		}
 		number := fmt.Sprintf("%d:%d", unix.Major(stat.Rdev), unix.Minor(stat.Rdev))
 		members := []string{number}
-		if fstype == "btrfs" {
-			if members, err = btrfsMembers("/sys", number); err != nil {
+		if fs.Members == profiles.MembersSys {
+			if members, err = sysMembers("/sys", fs.Name, number); err != nil {
 				return nil, err
 			}
 		}
