@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"ringboot/profiles"
 	"ringboot/profiles/medium"
 	"ringboot/rehearsal/need"
 )

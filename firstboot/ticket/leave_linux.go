@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"ringboot/profiles"
 	"ringboot/profiles/medium"
 
 	"golang.org/x/sys/unix"
