@@ -190,6 +190,16 @@ func (s *session) settle(ctx context.Context) error {
 	)
 }
 
+// onVolume are the file systems that lie on LVM: how each is made, mounted by
+// the installer, and named in fstab.
+var onVolume = map[string]struct {
+	mkfs         []string
+	mount, fstab string
+}{
+	"ext4": {[]string{"mkfs.ext4", "-q", "-F"}, "noatime,nobarrier", "errors=remount-ro"},
+	"xfs":  {[]string{"mkfs.xfs", "-q", "-f"}, "noatime", "defaults"},
+}
+
 // makeFilesystems formats and mounts what lies on LVM.
 func (s *session) makeFilesystems(ctx context.Context) error {
 	var steps [][]string
@@ -197,14 +207,9 @@ func (s *session) makeFilesystems(ctx context.Context) error {
 		steps = append(steps, []string{"mkswap", "-f", s.swap})
 	}
 	steps = append(steps, []string{"mkfs.vfat", "-F32", s.boot[0].esp})
-	options := "noatime"
-	if s.answer.Filesystem == "ext4" {
-		steps = append(steps, []string{"mkfs.ext4", "-q", "-F", s.root})
-		options += ",nobarrier"
-	} else {
-		steps = append(steps, []string{"mkfs.xfs", "-q", "-f", s.root})
-	}
-	steps = append(steps, []string{"mkdir", "-p", target}, []string{"mount", "-n", s.root, "-o", options, target})
+	made := onVolume[s.answer.Filesystem]
+	steps = append(steps, append(made.mkfs[:len(made.mkfs):len(made.mkfs)], s.root))
+	steps = append(steps, []string{"mkdir", "-p", target}, []string{"mount", "-n", s.root, "-o", made.mount, target})
 	return s.all(ctx, steps...)
 }
 

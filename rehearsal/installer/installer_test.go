@@ -103,6 +103,12 @@ func TestEveryFileSystemIsTaken(t *testing.T) {
 		if a.Filesystem != l.FileSystem.Name || a.Raid != l.Level.Name {
 			t.Errorf("%s is taken as %s %s", l.Name, a.Filesystem, a.Raid)
 		}
+		if made := onVolume[l.FileSystem.Name]; l.Single && (len(made.mkfs) == 0 || made.mount == "" || made.fstab == "") {
+			t.Errorf("%s is taken and never made: say in disk.go how it is", l.Name)
+		}
+		if !l.Single && l.FileSystem.Name != "btrfs" && l.FileSystem.Name != "zfs" {
+			t.Errorf("%s is taken as several disks, of which btrfs alone is made here: make it in disk.go, devices.go, boot.go and target.go, or refuse it as zfs is, there and in rehearsal/adapt.go", l.Name)
+		}
 	}
 }
 

@@ -77,8 +77,7 @@ func (s *session) fstab(ctx context.Context) (string, error) {
 		}
 		text += "UUID=" + id + " / btrfs defaults 0 1\n"
 	} else {
-		options := map[string]string{"ext4": "errors=remount-ro", "xfs": "defaults"}[s.answer.Filesystem]
-		text += s.root + " / " + s.answer.Filesystem + " " + options + " 0 1\n"
+		text += s.root + " / " + s.answer.Filesystem + " " + onVolume[s.answer.Filesystem].fstab + " 0 1\n"
 		if s.platform.efi {
 			id, err := s.blkid(ctx, "UUID", s.boot[0].esp)
 			if err != nil {
