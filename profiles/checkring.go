@@ -127,7 +127,7 @@ func (c *checker) ringPorts(path string, ports []RingPort) {
 		}
 		c.exactlyOne(at, map[string]string{"path": p.Path, "mac": p.MAC, "interface": p.Interface}, "path, mac, interface")
 		if p.Port != 0 && (p.Path == "" || t.Controllers == ControllersNone) {
-			c.at(at+".port", "tells the ports of one Thunderbolt controller apart; it goes with path, and with ring.transport: thunderbolt")
+			c.at(at+".port", "tells the ports of one Thunderbolt controller apart; it goes with path, and with ring.transport: %s", transportsThat(func(t Transport) bool { return t.Controllers == ControllersUSB4 }))
 		}
 		if p.MAC != "" && !t.Finds("mac") {
 			c.at(at+".mac", "%s addresses change with every boot; name the port by %s", t.Label, t.FindBy[0])

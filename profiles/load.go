@@ -92,7 +92,7 @@ func LoadRing(name string, text []byte) (*Profile, error) {
 	return load(name, text, keys, func(c *checker) {
 		switch t, nodes := c.p.Transport(), c.p.Nodes; {
 		case t.Shape != ShapeRing && !c.broken("ring.transport"):
-			c.at("ring.transport", "%s is no ring of cables; write thunderbolt or ethernet", t.Name)
+			c.at("ring.transport", "%s is no ring of cables; write %s", t.Name, transportsThat(func(t Transport) bool { return t.Shape == ShapeRing }))
 		case c.broken("nodes"):
 		case len(nodes) != 1 || nodes[0].Name == "":
 			c.at("nodes", "names this machine and no other here; write one entry with name and ring")

@@ -193,6 +193,17 @@ func transportNames() []string {
 	return out
 }
 
+// transportsThat lists those of which it holds, for messages.
+func transportsThat(holds func(Transport) bool) string {
+	var out []string
+	for _, t := range Transports() {
+		if holds(t) {
+			out = append(out, t.Name)
+		}
+	}
+	return strings.Join(out, " or ")
+}
+
 // transportTitles is the list for the reference: `name` (what it is), ...
 func transportTitles() string {
 	var out []string

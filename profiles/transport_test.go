@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -44,6 +45,21 @@ func TestEveryTransportSaysEverything(t *testing.T) {
 		seen[row.Name] = true
 		if r, ok := TransportOf(row.Rehearsed); !ok || r.Rehearsed != r.Name {
 			t.Errorf("transport %q is rehearsed as %q, which is none that machines without hardware have", row.Name, row.Rehearsed)
+		}
+		if !slices.Contains([]Shape{ShapeRing, ShapeMesh, ShapeSwitch, ShapeNone}, row.Shape) {
+			t.Errorf("transport %q has the shape %q: teach it to firstboot/ring/layout, firstboot/status/draw and rehearsal/adapt.go, and name it here", row.Name, row.Shape)
+		}
+		if row.Shape == ShapeRing && (row.MinNodes != 3 || row.MaxNodes != 3 || row.Ports != 2) {
+			t.Errorf("transport %q is a ring of %d to %d nodes: firstboot/ring/layout knows one of three, in which the third node is the way round of each cable", row.Name, row.MinNodes, row.MaxNodes)
+		}
+		if !slices.Contains([]Address{AddressBurnt, AddressDriver}, row.Address) || !slices.Contains([]Controllers{ControllersNone, ControllersUSB4}, row.Controllers) {
+			t.Errorf("transport %q has addresses %q and controllers %q: teach them to firstboot/ring/layout/floor.go and firstboot/ring/usb4, and name them here", row.Name, row.Address, row.Controllers)
+		}
+		if usb4 := []string{"thunderbolt", "thunderbolt_net"}; (row.Controllers == ControllersUSB4) != slices.Equal(row.Modules, usb4) {
+			t.Errorf("transport %q has controllers %q and the modules %v: of %q, firstboot/ring/usb4, ring/verdict.go and ring/layout/floor.go speak of %v; give others a kind of their own", row.Name, row.Controllers, row.Modules, ControllersUSB4, usb4)
+		}
+		if most := keyTable()["ring.mtu"].max; row.MaxMTU > most {
+			t.Errorf("transport %q carries an MTU of %d, and key.go lets ring.mtu be %d at most", row.Name, row.MaxMTU, most)
 		}
 		if row.MTU > row.MaxMTU || row.MinNodes > row.MaxNodes || row.Limits.Fail >= row.Limits.Accept {
 			t.Errorf("the row of transport %q contradicts itself: %+v", row.Name, row)

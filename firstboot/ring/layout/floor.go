@@ -181,7 +181,7 @@ const ModuleFile = "/etc/modprobe.d/ringboot-ring.conf"
 // Triggers are the devices of the transport that udev looks at again when the
 // rules were written: they were there before.
 func Triggers(cfg Config) [][]string {
-	if len(cfg.Transport.Modules) == 0 {
+	if cfg.Transport.Controllers != profiles.ControllersUSB4 {
 		return nil
 	}
 	return [][]string{
@@ -195,7 +195,7 @@ func Triggers(cfg Config) [][]string {
 func udevFile(cfg Config) string {
 	b := strings.Builder{}
 	b.WriteString(written)
-	if len(cfg.Transport.Modules) > 0 {
+	if cfg.Transport.Controllers == profiles.ControllersUSB4 {
 		b.WriteString(awake)
 	}
 	for _, p := range cfg.finders() {
