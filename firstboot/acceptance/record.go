@@ -11,6 +11,7 @@ import (
 	"ringboot/firstboot/host"
 	"ringboot/firstboot/pve"
 	"ringboot/firstboot/report"
+	"ringboot/profiles"
 	"ringboot/profiles/fault"
 )
 
@@ -156,7 +157,7 @@ func (s *Accept) takeOver(ctx context.Context, coordinator string) error {
 // doubt has this node look at the acceptance and its report again.
 func (s *Accept) doubt() {
 	if s.o.Doubt != nil {
-		s.o.Doubt("accept", "report")
+		s.o.Doubt(profiles.StepAccept, profiles.StepReport)
 	}
 }
 

@@ -74,7 +74,7 @@ func New(o Options) *Cluster {
 }
 
 // Name implements Step.
-func (s *Cluster) Name() string { return "cluster" }
+func (s *Cluster) Name() string { return profiles.StepCluster }
 
 // Recheck says how long the verdict of a whole cluster keeps.
 func (s *Cluster) Recheck() time.Duration { return time.Minute }

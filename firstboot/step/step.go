@@ -60,8 +60,7 @@ type Change struct {
 
 // Step is one step of the plan.
 type Step interface {
-	// Name is short, stable and lower case: identity, base, management, ring,
-	// peers, cluster, proof, ceph, ha, accept, report.
+	// Name is short, stable and lower case, and one of profiles.Steps.
 	Name() string
 	// Check changes nothing.
 	Check(ctx context.Context) (Verdict, error)
