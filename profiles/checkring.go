@@ -22,12 +22,13 @@ func (c *checker) ring() {
 		at := fmt.Sprintf("nodes[%d].ring_ports", i)
 		if len(n.RingPorts) > 0 {
 			own++
-			c.ringPorts(at, n.RingPorts)
+			c.ringPorts(at, n.RingPorts, c.p.portSpan(n.Name))
 		}
 	}
 	if own < len(c.p.Nodes) || own == 0 {
-		c.ringPorts("ring.ports", r.Ports)
+		c.ringPorts("ring.ports", r.Ports, c.p.sharedSpan())
 	}
+	c.chain()
 	if r.KeepHost && t.Controllers == ControllersNone {
 		c.at("ring.keep_host", "is for Thunderbolt controllers, and ring.transport is %s; take it out", t.Name)
 	}
@@ -91,29 +92,34 @@ func otherTransport(nodes int) string {
 }
 
 // portCount is what is wrong with the number of ports, or "".
-func (t Transport) portCount(have, nodes int) string {
-	want := t.PortsFor(nodes)
-	if have >= want && have <= want+t.Spare {
+func (p *Profile) portCount(have int, want portSpan) string {
+	if want.holds(have) {
 		return ""
 	}
-	text := fmt.Sprintf("has %d", have)
+	text, t := fmt.Sprintf("has %d", have), p.Transport()
 	if have == 1 {
 		text = "has one port"
 	} else {
 		text += " ports"
 	}
-	if want == 0 {
+	switch {
+	case want.most == 0:
 		return text + fmt.Sprintf("; with %s the ring has none: take them out", t.Name)
+	case p.Ring.Chain != "" && want.least == want.most:
+		return text + fmt.Sprintf("; %s, the middle of the chain, needs %d", p.Ring.Chain, want.least)
+	case want.least < want.most:
+		return text + fmt.Sprintf("; %s needs %d to %d on each node", t.Noun, want.least, want.most)
 	}
-	if t.Spare > 0 {
-		return text + fmt.Sprintf("; %s needs %d to %d on each node", t.Noun, want, want+t.Spare)
+	text += fmt.Sprintf("; %s needs %d on each node", t.Noun, want.least)
+	if have == 1 && t.Shape == ShapeRing {
+		text += chainHint
 	}
-	return text + fmt.Sprintf("; %s needs %d on each node", t.Noun, want)
+	return text
 }
 
-func (c *checker) ringPorts(path string, ports []RingPort) {
+func (c *checker) ringPorts(path string, ports []RingPort, want portSpan) {
 	names, t := map[string]int{}, c.p.Transport()
-	if wrong := t.portCount(len(ports), len(c.p.Nodes)); wrong != "" && !c.broken(path) && !c.broken("nodes") {
+	if wrong := c.p.portCount(len(ports), want); wrong != "" && !c.broken(path) && !c.broken("nodes") {
 		c.at(path, "%s", wrong)
 	}
 	if t.Ports == NoPorts {

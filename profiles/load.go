@@ -93,6 +93,8 @@ func LoadRing(name string, text []byte) (*Profile, error) {
 		switch t, nodes := c.p.Transport(), c.p.Nodes; {
 		case t.Shape != ShapeRing && !c.broken("ring.transport"):
 			c.at("ring.transport", "%s is no ring of cables; write %s", t.Name, transportsThat(func(t Transport) bool { return t.Shape == ShapeRing }))
+		case c.p.Ring.Chain != "" && !c.broken("ring.chain"):
+			c.at("ring.chain", "is for the nodes of a cluster; a ring by itself has three cables, take it out")
 		case c.broken("nodes"):
 		case len(nodes) != 1 || nodes[0].Name == "":
 			c.at("nodes", "names this machine and no other here; write one entry with name and ring")

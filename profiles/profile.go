@@ -85,14 +85,15 @@ type Management struct {
 
 // Ring is the network of cables between the nodes.
 type Ring struct {
-	Transport string       `yaml:"transport" json:"transport"` // name of a row of Transports
-	Prefix    netip.Prefix `yaml:"prefix" json:"prefix"`       // 10.203.4.0/24; each node has one address of it
-	MTU       int          `yaml:"mtu" json:"mtu"`             // bytes, 1280 to 65520
-	Routing   string       `yaml:"routing" json:"routing"`     // static | openfabric
-	KeepHost  bool         `yaml:"keep_host" json:"keep_host"` // thunderbolt.host_reset=0
-	VLAN      int          `yaml:"vlan" json:"vlan"`           // on a switch: tag, 1 to 4094; 0: untagged
-	Bond      string       `yaml:"bond" json:"bond"`           // on a switch, of two ports: active-backup | 802.3ad
-	Ports     []RingPort   `yaml:"ports" json:"ports"`         // of each node, unless the node says otherwise
+	Transport string       `yaml:"transport" json:"transport"`             // name of a row of Transports
+	Prefix    netip.Prefix `yaml:"prefix" json:"prefix"`                   // 10.203.4.0/24; each node has one address of it
+	MTU       int          `yaml:"mtu" json:"mtu"`                         // bytes, 1280 to 65520
+	Routing   string       `yaml:"routing" json:"routing"`                 // static | openfabric
+	KeepHost  bool         `yaml:"keep_host" json:"keep_host"`             // thunderbolt.host_reset=0
+	VLAN      int          `yaml:"vlan" json:"vlan"`                       // on a switch: tag, 1 to 4094; 0: untagged
+	Bond      string       `yaml:"bond" json:"bond"`                       // on a switch, of two ports: active-backup | 802.3ad
+	Chain     string       `yaml:"chain,omitempty" json:"chain,omitempty"` // consent to two cables: the node that has both; empty: a ring
+	Ports     []RingPort   `yaml:"ports" json:"ports"`                     // of each node, unless the node says otherwise
 }
 
 // RingPort names one port of the ring by what does not change at a reboot.
@@ -339,6 +340,15 @@ func (p *Profile) NodeID(name string) int {
 	return 0
 }
 
+// NodeNames are the names of the nodes, in the order of the profile.
+func (p *Profile) NodeNames() []string {
+	var out []string
+	for _, n := range p.Nodes {
+		out = append(out, n.Name)
+	}
+	return out
+}
+
 // Links are a node's addresses for corosync, by the number of the link: on the
 // management network, and on the ring where that is a network of its own.
 func (p *Profile) Links(n Node) []netip.Addr {
@@ -346,23 +356,6 @@ func (p *Profile) Links(n Node) []netip.Addr {
 		return []netip.Addr{n.Address}
 	}
 	return []netip.Addr{n.Address, n.Ring}
-}
-
-// Cables are the pairs of nodes between which the ring is measured: those that a
-// cable joins; on a switch each node with the next one, so that each port is
-// measured in both directions.
-func (p *Profile) Cables() [][2]Node {
-	var out [][2]Node
-	for i, a := range p.Nodes {
-		if p.Transport().Shape != ShapeMesh {
-			out = append(out, [2]Node{a, p.Nodes[(i+1)%len(p.Nodes)]})
-			continue
-		}
-		for _, b := range p.Nodes[i+1:] {
-			out = append(out, [2]Node{a, b})
-		}
-	}
-	return out
 }
 
 // Monitors are the nodes that get a monitor and a manager of Ceph, the founder

@@ -24,6 +24,7 @@ func TestARingWithoutACluster(t *testing.T) {
 		"ring: {mut: 9000}\n" + node:                                                   "did you mean mtu?",
 		"ring: {transport: switch}\n" + node:                                           "switch is no ring of cables; write thunderbolt or ethernet",
 		"ring: {transport: ethernet, ports: [{name: en05, interface: en05}]}\n" + node: "a ring needs 2 on each node",
+		"ring: {chain: frege}\n" + node:                                                "ring.chain: is for the nodes of a cluster; a ring by itself has three cables, take it out",
 		"ring: {transport: ethernet}\n" + node:                                         "is more than Ethernet ports carry",
 	} {
 		if p, err := LoadRing("x", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {

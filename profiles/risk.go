@@ -47,15 +47,26 @@ func (p *Profile) Risks(node string) []string {
 	if len(n.Wipe) > 0 {
 		out = append(out, fmt.Sprintf("%s: used disks may be erased for Ceph, by your consent: serials %v", n.Name, n.Wipe))
 	}
-	if p.Ring.KeepHost {
-		out = append(out, fmt.Sprintf("%s: the Thunderbolt controllers are not reset when their driver is loaded, so a link may take two minutes to return after a restart: take ring.keep_host out if ports do not stay dead without it", n.Name))
-	}
-	if !p.Transport().Shape.Apart() {
-		out = append(out, fmt.Sprintf("%s: corosync, Ceph and migration share the management network and end with it, and a busy Ceph can make corosync late: write ring.transport: %s, with a port for it", n.Name, TransportSwitch))
+	for _, r := range p.RingRisks() {
+		out = append(out, fmt.Sprintf("%s: %s", n.Name, r))
 	}
 	out = append(out, p.storageRisks(n)...)
 	if n.Replace {
 		out = append(out, fmt.Sprintf("%s: replace is not asked for any more, firstboot admit alone lets a new machine in: take it out", n.Name))
+	}
+	return out
+}
+
+// RingRisks are those of the network that all nodes share. The report names them, too.
+func (p *Profile) RingRisks() (out []string) {
+	if p.Ring.KeepHost {
+		out = append(out, "the Thunderbolt controllers are not reset when their driver is loaded, so a link may take two minutes to return after a restart: take ring.keep_host out if ports do not stay dead without it")
+	}
+	if p.Ring.Chain != "" {
+		out = append(out, p.chainRisk())
+	}
+	if !p.Transport().Shape.Apart() {
+		out = append(out, fmt.Sprintf("corosync, Ceph and migration share the management network and end with it, and a busy Ceph can make corosync late: write ring.transport: %s, with a port for it", TransportSwitch))
 	}
 	return out
 }

@@ -176,24 +176,38 @@ func (plan *Plan) machine(i int, practice bool, changed func(string, ...any)) Ha
 			m.Disks = append(m.Disks, DiskSpec{Serial: serial, Bytes: osdSize})
 		}
 	}
+	ports := p.PortsOf(*n)
 	n.Ports, n.RingPorts = nil, nil
 	for j := range 2 {
 		nic := NIC{ID: fmt.Sprintf("lan%d", j), MAC: address(i, j)}
 		m.NICs = append(m.NICs, nic)
 		n.Ports = append(n.Ports, profiles.Port{MAC: nic.MAC})
 	}
-	count := len(p.Nodes)
-	for j, port := range p.Ring.Ports[:2] {
-		// Port 0 leads to the next node's port 1.
-		peer, to := (i+1)%count, "ring1"
-		if j == 1 {
-			peer, to = (i+count-1)%count, "ring0"
-		}
-		nic := NIC{ID: fmt.Sprintf("ring%d", j), MAC: address(i, 8+j), Ring: true, Peer: p.Nodes[peer].Name, To: to}
+	for j, nic := range ringCards(p, i) {
+		nic.ID, nic.MAC, nic.Ring = fmt.Sprintf("ring%d", j), address(i, 8+j), true
 		m.NICs = append(m.NICs, nic)
-		n.RingPorts = append(n.RingPorts, profiles.RingPort{Name: port.Name, MAC: nic.MAC})
+		n.RingPorts = append(n.RingPorts, profiles.RingPort{Name: ports[j].Name, MAC: nic.MAC})
 	}
 	return m
+}
+
+// ringCards are the cards of node i that have a cable: the first leads to the
+// second of the next node. In a chain each end has one.
+func ringCards(p *profiles.Profile, i int) []NIC {
+	count, middle := len(p.Nodes), p.Ring.Chain
+	if middle == "" {
+		return []NIC{{Peer: p.Nodes[(i+1)%count].Name, To: "ring1"}, {Peer: p.Nodes[(i+count-1)%count].Name, To: "ring0"}}
+	}
+	var out []NIC
+	for j, end := range p.Others(middle) {
+		switch p.Nodes[i].Name {
+		case middle:
+			out = append(out, NIC{Peer: end.Name, To: "ring0"})
+		case end.Name:
+			return []NIC{{Peer: middle, To: fmt.Sprintf("ring%d", j)}}
+		}
+	}
+	return out
 }
 
 // maxSerial is what a disk's serial number has room for.

@@ -246,7 +246,8 @@ func (d *drilling) cablePulled(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a, b := r.Nodes()[0], r.Nodes()[1]
+	cable := d.o.Profile.Cables()[0]
+	a, b := cable[0].Name, cable[1].Name
 	joined := func(node, peer string) bool {
 		v := r.view(node)
 		return v.Record != nil && slices.ContainsFunc(v.Record.Neighbours, func(n discovery.Neighbour) bool {

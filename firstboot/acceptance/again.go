@@ -97,6 +97,9 @@ func (s *Accept) sensible(a Again) error {
 	if _, ok := s.o.Profile.Node(a.Victim); !ok {
 		return fault.Usage.Errorf("%q is no node of %s", a.Victim, s.o.Profile.Cluster.Name)
 	}
+	if a.Victim == s.o.Profile.Ring.Chain {
+		return fault.Refused.Errorf("%s is the middle of the chain: while it is down the others reach no storage, and no guest comes back; name an end of it", a.Victim)
+	}
 	if a.Victim == s.o.Node {
 		return fault.Refused.Errorf("%s watches the power cut and is not the one that is cut: name another node, or set acceptance.victim: %[1]s and run firstboot accept on the next one", s.o.Node)
 	}

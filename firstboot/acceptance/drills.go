@@ -69,12 +69,14 @@ func (d drill) outcome(r report.Drill) report.Drill {
 	return r
 }
 
-// victimOf is the node whose power is cut: the profile's, or the last one.
+// victimOf is the node whose power is cut: the profile's, or the last one that is
+// not the middle of a chain, without which the others have no storage.
 func victimOf(p *profiles.Profile) string {
 	if v := p.Acceptance.Victim; v != "" {
 		return v
 	}
-	return p.Nodes[len(p.Nodes)-1].Name
+	ends := p.Others(p.Ring.Chain)
+	return ends[len(ends)-1].Name
 }
 
 // CoordinatorOf is the node that runs the drills: the first one that is not the victim.

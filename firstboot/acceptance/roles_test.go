@@ -7,22 +7,41 @@ import (
 	"testing"
 
 	"ringboot/firstboot/step"
+	"ringboot/firstboot/storage"
 	"ringboot/firstboot/throughput"
 	"ringboot/profiles"
+	"ringboot/profiles/fault"
 )
 
 // The drills run on a node that is not cut.
 func TestWhoseTurnItIs(t *testing.T) {
-	for _, c := range []struct{ victim, cut, runs string }{
-		{"", "wittgenstein", "frege"},
-		{"frege", "frege", "russell"},
-		{"russell", "russell", "frege"},
+	for _, c := range []struct{ victim, cut, runs, chain string }{
+		{"", "wittgenstein", "frege", ""},
+		{"frege", "frege", "russell", ""},
+		{"russell", "russell", "frege", ""},
+		{"", "wittgenstein", "frege", "russell"},
+		{"", "russell", "frege", "wittgenstein"}, // without the middle of a chain nobody has storage
+		{"frege", "frege", "russell", "wittgenstein"},
 	} {
 		p := &profiles.Profile{Nodes: []profiles.Node{{Name: "frege"}, {Name: "russell"}, {Name: "wittgenstein"}}}
-		p.Acceptance.Victim = c.victim
+		p.Acceptance.Victim, p.Ring.Chain = c.victim, c.chain
 		if v, r := victimOf(p), CoordinatorOf(p); v != c.cut || r != c.runs {
 			t.Errorf("victim %q: %s is cut and %s runs the drills, want %s and %s", c.victim, v, r, c.cut, c.runs)
 		}
+	}
+}
+
+// Nobody tries what would take the storage away from all.
+func TestTheMiddleOfAChainIsNotCut(t *testing.T) {
+	p := &profiles.Profile{Nodes: []profiles.Node{{Name: "frege"}, {Name: "russell"}, {Name: "wittgenstein"}}, Ceph: profiles.Ceph{Enabled: true}, HA: profiles.HA{Enabled: true}}
+	p.Ring.Chain = "russell"
+	s := &Accept{o: storage.Options{Profile: p, Node: "frege"}}
+	const want = "russell is the middle of the chain: while it is down the others reach no storage, and no guest comes back; name an end of it"
+	if err := s.sensible(Again{Drills: []string{PowerCut}, Victim: "russell"}); fault.Of(err) != fault.Refused || err.Error() != want {
+		t.Errorf("the middle: %v", err)
+	}
+	if err := s.sensible(Again{Drills: []string{PowerCut}, Victim: "wittgenstein"}); err != nil {
+		t.Errorf("an end: %v", err)
 	}
 }
 

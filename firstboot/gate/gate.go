@@ -298,7 +298,7 @@ func ringDoubt(all []told) string {
 		}
 		bad := !t.ring.Whole
 		for _, p := range t.ring.Ports {
-			bad = bad || !p.Proven
+			bad = bad || !p.Proven && !p.Free
 		}
 		if bad {
 			wrong = append(wrong, fmt.Sprintf("%s: %s", t.node, ringWords(t.ring)))
@@ -309,7 +309,7 @@ func ringDoubt(all []told) string {
 	}
 	for _, t := range all {
 		for _, p := range t.ring.Ports {
-			if !agrees(all, t.node, p) {
+			if !p.Free && !agrees(all, t.node, p) {
 				wrong = append(wrong, fmt.Sprintf("%s finds %s of %s at %s, and %s does not say so", t.node, p.PeerPort, p.Peer, p.Name, p.Peer))
 			}
 		}

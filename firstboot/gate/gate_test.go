@@ -66,6 +66,15 @@ func newGateWorld() *gateWorld {
 	return w
 }
 
+// chain takes the cable between frege and wittgenstein out, by consent.
+func (w *gateWorld) chain() {
+	w.rings["frege"].Ports[1] = status.RingPort{Name: "en06", Free: true}
+	w.rings["wittgenstein"].Ports[0] = status.RingPort{Name: "en05", Free: true}
+	for _, r := range w.rings {
+		r.Chain = "russell"
+	}
+}
+
 func TestGate(t *testing.T) {
 	yes := status.State{OK: true}
 	for _, c := range []struct {
@@ -144,6 +153,9 @@ func TestGate(t *testing.T) {
 			"the ring is not proven: frege: all links are alive, and a packet of full size has not passed both ways yet"},
 		{"the ends disagree", func(w *gateWorld) { w.rings["wittgenstein"].Ports[0].PeerPort = "en05" }, step.Waiting,
 			"the two ends of a ring link disagree: frege finds en05 of wittgenstein at en06, and wittgenstein does not say so; wittgenstein finds en05 of frege at en05, and frege does not say so"},
+		{"a chain", func(w *gateWorld) { w.chain() }, step.Done, "3/3 present and trusted, same plan 8f14e45f, same versions, clocks within 0 ms, ring proven from both ends"},
+		{"a chain whose end is not proven", func(w *gateWorld) { w.chain(); w.rings["wittgenstein"].Ports[1].Proven = false }, step.Waiting,
+			"the ring is not proven: wittgenstein: all links are alive, and a packet of full size has not passed both ways yet"},
 		{"no ring", func(w *gateWorld) { *w.rings["russell"] = status.RingView{Verdict: "the ring is not looked at yet"} }, step.Waiting,
 			"the ring is not proven: russell says nothing of its ring (the ring is not looked at yet)"},
 		{"a clock too far", func(w *gateWorld) { w.facts["russell"].Time = w.clock.Add(50*time.Millisecond + 100*time.Microsecond) }, step.Waiting,

@@ -295,6 +295,9 @@ func (c *Resident) record() discovery.Record {
 		Port: c.o.Profile.Agent.Port, Grant: c.id.Grants[grant.Record], Fingerprint: c.id.Fingerprint(), Plan: s.Plan, Addresses: c.ownAddresses(),
 	}
 	for _, port := range s.Ring.Ports {
+		if port.Free {
+			continue
+		}
 		n := discovery.Neighbour{Port: port.Name, Node: port.Peer, State: "down", Mbit: port.SpeedMbit}
 		switch {
 		case port.Proven:

@@ -28,6 +28,9 @@ func families(s status.Status, t Told) []family {
 	one := func(v float64) []sample { return []sample{{nil, v}} }
 	port := func(value func(status.RingPort) float64) (out []sample) {
 		for _, p := range s.Ring.Ports {
+			if p.Free {
+				continue // nobody wants to be called for it
+			}
 			out = append(out, sample{[]string{"port", p.Name, "peer", p.Peer}, value(p)})
 		}
 		return out

@@ -47,6 +47,9 @@ func newWatch() *watch {
 func (w *watch) look(s status.Status, now time.Time) (out []string) {
 	tell := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	for _, p := range s.Ring.Ports {
+		if p.Free {
+			continue
+		}
 		if _, known := w.links[p.Name]; !known {
 			w.links[p.Name] = p.Alive
 		}

@@ -157,6 +157,9 @@ func (s *Report) compose(ctx context.Context, rec *acceptance.Record) (*report.R
 			r.Risks = append(r.Risks, report.Risk{Node: n.Name, Text: risk})
 		}
 	}
+	for _, risk := range p.RingRisks() {
+		r.Risks = append(r.Risks, report.Risk{Text: risk})
+	}
 	if !began.IsZero() && r.Made.After(began) {
 		r.Seconds = r.Made.Sub(began).Round(time.Second).Seconds()
 	}
@@ -181,7 +184,7 @@ func (s *Report) compose(ctx context.Context, rec *acceptance.Record) (*report.R
 			return nil, err
 		}
 	}
-	r.Untested = untested(rec, len(s.o.Profile.Nodes))
+	r.Untested = untested(rec, s.o.Profile)
 	r.Conclude()
 	r.NextSteps = nextSteps(r)
 	if len(rec.Links) == 0 { // not measured: the drawing still shows the ring
@@ -309,8 +312,8 @@ func (s *Report) holdings(ctx context.Context, c *report.Ceph) error {
 func tooMany(nodes int) int { return nodes - nodes/2 }
 
 // untested says what nobody has seen to work, and why.
-func untested(rec *acceptance.Record, nodes int) []report.Untested {
-	out := []report.Untested{}
+func untested(rec *acceptance.Record, p *profiles.Profile) []report.Untested {
+	out, nodes := []report.Untested{}, len(p.Nodes)
 	for _, d := range rec.Drills {
 		if d.Outcome == report.Untried {
 			out = append(out, report.Untested{What: d.Name, Why: d.Sentence})
@@ -318,6 +321,9 @@ func untested(rec *acceptance.Record, nodes int) []report.Untested {
 	}
 	if rec.Cut != nil && !slices.ContainsFunc(rec.TimeLine, func(m report.Moment) bool { return strings.HasPrefix(m.Text, acceptance.TextRecovered) }) {
 		out = append(out, report.Untested{What: "recovery of a guest on another node", Why: rec.Cut.Victim + " was back before the cluster gave it up; leave a node switched off for three minutes to see it"})
+	}
+	if middle := p.Ring.Chain; middle != "" {
+		out = append(out, report.Untested{What: "a cable or a middle that fails", Why: fmt.Sprintf("the nodes are joined in a chain through %s, by the profile's consent, and it knows no way round: who is cut off stands still until it is back", middle)})
 	}
 	return append(out,
 		report.Untested{What: fmt.Sprintf("%d nodes lost at once", tooMany(nodes)), Why: fmt.Sprintf("a cluster of %d stops by design; docs/recovery.md says what to do", nodes)},

@@ -29,8 +29,9 @@ func (k *Keeper) recall() {
 		return // worth a second of probing, no more
 	}
 	for i, p := range k.opt.Config.Ports {
-		if _, ok := k.opt.Config.Peer(was.Peers[p.Name]); ok {
-			k.peers[i] = was.Peers[p.Name]
+		node, told := was.Peers[p.Name]
+		if _, ok := k.opt.Config.Peer(node); ok || told && node == "" && k.opt.Config.End() {
+			k.peers[i] = node
 		}
 	}
 }
@@ -42,7 +43,7 @@ func (r *run) remember() {
 	}
 	now := remembered{Version: 1, Peers: map[string]string{}}
 	for i, p := range r.opt.Config.Ports {
-		if !r.core.links[i].alive {
+		if !r.core.links[i].alive && !r.core.free(i) {
 			return // half a picture would be worse than the old one
 		}
 		now.Peers[p.Name] = r.core.peerAt(i)

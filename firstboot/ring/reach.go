@@ -48,6 +48,21 @@ func (c *core) othersReach(i int, peer string) bool {
 	return false
 }
 
+// free reports whether a port of the end of a chain needs no cable: another one
+// leads to the middle.
+func (c *core) free(i int) bool {
+	return c.cfg.End() && !c.links[i].alive && slices.ContainsFunc(c.links, func(o *link) bool { return o.alive && o.peer.Node == c.cfg.Chain })
+}
+
+// endPeer is who is taken to be at a port of the end of a chain that nobody says
+// hello to: the middle, or nobody where it was at another port last.
+func (c *core) endPeer(i int) string {
+	if c.free(i) || slices.Contains(c.learned, c.cfg.Chain) && c.learned[i] != c.cfg.Chain {
+		return ""
+	}
+	return c.cfg.Chain
+}
+
 // peerAt is who is taken to be at the other end of a port.
 func (c *core) peerAt(i int) string {
 	l := c.links[i]
@@ -68,6 +83,9 @@ func (c *core) peerAt(i int) string {
 	}
 	if l.known && (l.alive || !elsewhere) {
 		return l.peer.Node
+	}
+	if c.cfg.End() {
+		return c.endPeer(i)
 	}
 	if rest := c.cfg.Rest(others...); len(rest) == 1 {
 		return rest[0]

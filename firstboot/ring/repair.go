@@ -99,7 +99,7 @@ func (c *core) condition(i int) condition {
 	switch {
 	case c.cfg.Segment != nil:
 		return sound // the device leads to all the others as well
-	case l.index == 0 || l.alive || st.Foreign:
+	case l.index == 0 || l.alive || st.Foreign || c.free(i):
 		return sound
 	case l.up && !l.carrier:
 		return noCarrier

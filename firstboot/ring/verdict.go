@@ -1,6 +1,7 @@
 package ring
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,6 +29,7 @@ type Sight struct {
 	PeerPort  string
 	Claim     string // why what was heard is not believed
 	Loop      string // own port at the other end
+	Free      bool   // of the end of a chain: another port has its one cable
 	MTU       int
 	PeerMTU   int
 	Reachable bool      // the third node reaches the peer
@@ -38,8 +40,11 @@ type Sight struct {
 
 // sentence is the verdict on one port: empty when all is well.
 func (s Sight) sentence(cfg layout.Config) string {
-	if cfg.Segment != nil {
+	switch {
+	case cfg.Segment != nil:
 		return s.behindSwitch(cfg)
+	case s.Free:
+		return ""
 	}
 	cable := cfg.Node + " and " + s.Peer
 	switch {
@@ -129,19 +134,37 @@ func RingVerdict(cfg layout.Config, all []Sight) (verdict string, whole bool) {
 	var wrong, ways []string
 	whole = true
 	for _, x := range all {
+		if x.Free {
+			continue
+		}
 		whole = whole && x.Alive
 		if t := x.sentence(cfg); t != "" && !slices.Contains(wrong, t) {
 			wrong = append(wrong, t)
 		}
 		ways = append(ways, fmt.Sprintf("%s to %s of %s", x.Port, x.PeerPort, x.Peer))
 	}
+	if astray := endAstray(cfg, all); astray != "" && whole {
+		return astray, false
+	}
 	if whole && len(wrong) == 0 {
 		if cfg.Segment != nil {
 			return fmt.Sprintf("%s reaches all %d other nodes", cfg.Segment.Device, len(all)), true
 		}
-		return "ring whole: " + strings.Join(ways, ", "), true
+		what := "ring"
+		if cfg.Chain != "" {
+			what = "chain"
+		}
+		return what + " whole: " + strings.Join(ways, ", "), true
 	}
 	return strings.Join(wrong, "; "), whole
+}
+
+// endAstray says that the cable of the end of a chain does not lead to the middle.
+func endAstray(cfg layout.Config, all []Sight) string {
+	if !cfg.End() || len(all) == 0 || slices.ContainsFunc(all, func(x Sight) bool { return x.Peer == cfg.Chain }) {
+		return ""
+	}
+	return fmt.Sprintf("%s leads to %s, and %s is the middle of the chain: move the cable there, or name the node that has two cables in ring.chain", all[0].Port, all[0].Peer, cfg.Chain)
 }
 
 // twice says that two cables lead to one node, and which one is missing.
@@ -152,12 +175,15 @@ func twice(cfg layout.Config, all []Sight, a, b Sight) string {
 			known = append(known, x.Peer)
 		}
 	}
-	missing := "another node"
+	missing, from := "another node", cfg.Node
 	if rest := cfg.Rest(known...); len(rest) > 0 {
 		missing = rest[0]
 	}
+	if cfg.End() {
+		from = cfg.Chain // it lacks the cable, and this end has one too many
+	}
 	return fmt.Sprintf("two cables lead from %s to %s (%s to %s, %s to %s): no cable between %s and %s; move one of them to %s",
-		cfg.Node, a.Peer, a.Port, a.PeerPort, b.Port, b.PeerPort, cfg.Node, missing, missing)
+		cfg.Node, a.Peer, a.Port, a.PeerPort, b.Port, b.PeerPort, from, missing, missing)
 }
 
 // sights gathers what is known of both ports.
@@ -167,8 +193,8 @@ func (c *core) sights() []Sight {
 	for i, l := range c.links {
 		s := Sight{Port: l.port, Present: l.index != 0, Up: l.up, Carrier: l.carrier, Alive: l.alive,
 			FullSize: l.fullSize(c.cfg.MTU), Tried: l.tries > 3, Known: l.known, Heard: l.known && c.ticked.Sub(l.heardAt) < 3*c.cfg.Timing.Dead,
-			Answers: !l.answers.IsZero(), Peer: states[i].Peer, Claim: l.claim, MTU: l.mtu, PeerMTU: l.peerMTU,
-			Reachable: c.othersReach(i, states[i].Peer), Kernel: c.neighbourAnswers(i, states[i].Peer), Moving: c.moving(i, c.ticked), Wire: c.wires[i]}
+			Answers: !l.answers.IsZero(), Peer: cmp.Or(states[i].Peer, c.cfg.Expected(i)), Claim: l.claim, MTU: l.mtu, PeerMTU: l.peerMTU,
+			Reachable: c.othersReach(i, states[i].Peer), Kernel: c.neighbourAnswers(i, states[i].Peer), Moving: c.moving(i, c.ticked), Free: c.free(i), Wire: c.wires[i]}
 		if l.known {
 			s.PeerPort = l.peer.Port
 		}
@@ -189,12 +215,12 @@ func (c *core) cable(i int) string {
 func (c *core) view() status.RingView {
 	sights := c.sights()
 	verdict, whole := RingVerdict(c.cfg, sights)
-	v := status.RingView{Transport: c.cfg.Transport.Name, Whole: whole, Verdict: verdict}
+	v := status.RingView{Transport: c.cfg.Transport.Name, Chain: c.cfg.Chain, Whole: whole, Verdict: verdict}
 	for i, l := range c.links {
 		s := sights[i]
 		p := status.RingPort{
 			Name: l.port, Present: s.Present, Up: s.Up, Carrier: s.Carrier, Alive: s.Alive,
-			MTU: l.mtu, SpeedMbit: l.speed, Lanes: s.Wire.Lanes, LaneGbit: s.Wire.LaneGbit, Slow: s.Wire.Lanes == 1 || s.Wire.Slow(), FullSize: s.FullSize, Proven: s.Alive && s.FullSize,
+			MTU: l.mtu, SpeedMbit: l.speed, Lanes: s.Wire.Lanes, LaneGbit: s.Wire.LaneGbit, Slow: s.Wire.Lanes == 1 || s.Wire.Slow(), FullSize: s.FullSize, Proven: s.Alive && s.FullSize, Free: s.Free,
 			RTT:  float64(l.rtt) / float64(time.Millisecond),
 			Lost: l.lost, Sent: l.sent, Changes: l.changes, Since: l.changedAt, Verdict: s.sentence(c.cfg),
 		}

@@ -113,13 +113,13 @@ func (s *Ring) judge() step.Verdict {
 			peers[p.Peer] = true
 		}
 	}
-	if v.Whole && len(peers) == len(s.cfg.Peers) {
+	if v.Whole && len(peers) >= len(s.cfg.Neighbours()) {
 		done := step.IsDone(v.Verdict)
 		done.Risks = risks
 		return done
 	}
 	reason := v.Verdict
-	if v.Whole && len(risks) == 0 && (s.cfg.Segment != nil || strings.HasPrefix(reason, "ring whole")) {
+	if v.Whole && len(risks) == 0 && (s.cfg.Segment != nil || strings.HasPrefix(reason, "ring whole") || strings.HasPrefix(reason, "chain whole")) {
 		reason = fmt.Sprintf("all links are alive; a packet of %d bytes is being tried both ways", s.cfg.MTU)
 	}
 	return step.Wait(reason)

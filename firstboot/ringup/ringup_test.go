@@ -276,3 +276,29 @@ func TestOpenFabricOnTop(t *testing.T) {
 		t.Errorf("frr.conf:\n%s\nfrr.conf.local:\n%s", got[layout.FRRFile], got[layout.FRRLocalFile])
 	}
 }
+
+// The end of a chain has one link, and is content with it.
+func TestTheEndOfAChain(t *testing.T) {
+	cfg := ringOf(t, "static")
+	cfg.Chain = "russell"
+	if !cfg.End() {
+		t.Fatalf("%s is the middle", cfg.Node)
+	}
+	const whole = "chain whole: en05 to en06 of russell"
+	for name, c := range map[string]struct {
+		ports  []status.RingPort
+		state  step.State
+		reason string
+	}{
+		"proven":        {[]status.RingPort{{Name: "en05", Peer: "russell", Alive: true, FullSize: true, Proven: true}, {Name: "en06", Free: true}}, step.Done, whole},
+		"not tried yet": {[]status.RingPort{{Name: "en05", Peer: "russell", Alive: true}, {Name: "en06", Free: true}}, step.Waiting, "all links are alive; a packet of 65520 bytes is being tried both ways"},
+	} {
+		s := New(ringMachine().Host(), cfg, &fakeKeeper{ready: true, peers: []string{"russell", ""}, view: status.RingView{Chain: "russell", Whole: true, Verdict: whole, Ports: c.ports}})
+		if err := converge(t, s); err != nil {
+			t.Fatal(err)
+		}
+		if v, err := s.Check(t.Context()); err != nil || v.State != c.state || v.Reason != c.reason {
+			t.Errorf("%s: %s %q (%v)", name, v.State, v.Reason, err)
+		}
+	}
+}

@@ -101,8 +101,9 @@ type State struct {
 // RingView is the ring as one node sees it.
 type RingView struct {
 	Transport string     `json:"transport"`
-	Whole     bool       `json:"whole"`   // both links of this node carry traffic
-	Verdict   string     `json:"verdict"` // one sentence
+	Chain     string     `json:"chain,omitempty"` // node in the middle of a chain; empty: a ring, or no cables
+	Whole     bool       `json:"whole"`           // both links of this node carry traffic
+	Verdict   string     `json:"verdict"`         // one sentence
 	Ports     []RingPort `json:"ports"`
 }
 
@@ -123,6 +124,7 @@ type RingPort struct {
 	RTT       float64   `json:"rtt_ms,omitempty"`    // of the last probes, milliseconds
 	FullSize  bool      `json:"full_size"`           // a packet of the full MTU went both ways
 	Proven    bool      `json:"proven"`              // alive and full size, both ways, since bring-up
+	Free      bool      `json:"free,omitempty"`      // it needs no cable: of the end of a chain, whose other port has it
 	Lost      uint64    `json:"lost"`                // probes lost since start
 	Sent      uint64    `json:"sent"`
 	Changes   uint64    `json:"changes"` // times the link went or came

@@ -98,6 +98,7 @@ func Rows() []Row {
 		{"ring.routing", Forming, byFloor},
 		{"ring.vlan", Forming, atOnce},
 		{"ring.bond", Forming, byFloor},
+		{"ring.chain", Always, "the floor follows, and " + byKeeper + "; plug the third cable in before you take it out"},
 		{"ring.keep_host", Always, "switched on, a word for the kernel from its next start on; switched off, take /etc/modprobe.d/ringboot-ring.conf away by hand"},
 		{"ring.ports", Grows, "a mesh has a port for each other node; what else changes there, the ring's floor, its names and its routes are made of"},
 		{"ring.ports[].name ring.ports[].path ring.ports[].port ring.ports[].mac ring.ports[].interface ring.ports[].driver", Forming, byFloor},

@@ -56,7 +56,7 @@ func (d Known) Text(name string) ([]byte, error) {
 		d.Name = base.Cluster.Name
 	}
 	if d.Nodes == nil {
-		d.Nodes = nodeNames(base)
+		d.Nodes = base.NodeNames()
 	}
 	if !d.Prefix.Value.IsValid() {
 		d.Prefix.Value = base.Management.Prefix
@@ -86,14 +86,6 @@ func (d Known) Text(name string) ([]byte, error) {
 	text := []byte(strings.Join(e.lines, "\n"))
 	_, err := profiles.Load(name, text)
 	return text, err
-}
-
-func nodeNames(p *profiles.Profile) []string {
-	var out []string
-	for _, n := range p.Nodes {
-		out = append(out, n.Name)
-	}
-	return out
 }
 
 func list[T fmt.Stringer](all []T) string {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,14 +21,17 @@ type formation struct {
 	nodes     int
 	monitors  int // what Ceph has of them
 	links     int // measured in both directions
+	chain     int // place of the node in the middle of a chain, from 1; 0: no chain
 }
 
 func formations() []formation {
 	return []formation{
-		{profiles.TransportThunderbolt, 3, 3, 3},
-		{profiles.TransportMesh, 4, 3, 6},
-		{profiles.TransportNone, 4, 3, 4},
-		{profiles.TransportSwitch, 5, 5, 5},
+		{transport: profiles.TransportThunderbolt, nodes: 3, monitors: 3, links: 3},
+		{transport: profiles.TransportThunderbolt, nodes: 3, monitors: 3, links: 2, chain: 2},
+		{transport: profiles.TransportThunderbolt, nodes: 3, monitors: 3, links: 2, chain: 3}, // of whom the power cut would be
+		{transport: profiles.TransportMesh, nodes: 4, monitors: 3, links: 6},
+		{transport: profiles.TransportNone, nodes: 4, monitors: 3, links: 4},
+		{transport: profiles.TransportSwitch, nodes: 5, monitors: 5, links: 5},
 	}
 }
 
@@ -34,8 +39,8 @@ func formations() []formation {
 // the time grows with the number of nodes.
 func large() []formation {
 	return []formation{
-		{profiles.TransportSwitch, 8, 5, 8},
-		{profiles.TransportSwitch, 16, 5, 16},
+		{transport: profiles.TransportSwitch, nodes: 8, monitors: 5, links: 8},
+		{transport: profiles.TransportSwitch, nodes: 16, monitors: 5, links: 16},
 	}
 }
 
@@ -61,7 +66,22 @@ func (f formation) profile() *profiles.Profile {
 		p.Nodes = append(p.Nodes, n)
 	}
 	p.Acceptance.Victim = p.Nodes[f.nodes-1].Name
+	if f.chain > 0 {
+		p.Ring.Chain, p.Acceptance.Victim = p.Nodes[f.chain-1].Name, "" // the last end by itself
+		for i := range p.Nodes {
+			if i+1 != f.chain {
+				p.Nodes[i].RingPorts = p.Ring.Ports[:1]
+			}
+		}
+	}
 	return p
+}
+
+func (f formation) String() string {
+	if f.chain > 0 {
+		return fmt.Sprintf("chain of %d by the %d.", f.nodes, f.chain)
+	}
+	return fmt.Sprintf("%s of %d", f.transport, f.nodes)
 }
 
 // Boxes of every number and transport: the gate holds for all of them, each
@@ -75,7 +95,7 @@ func TestFormations(t *testing.T) {
 	}
 	took := map[int]time.Duration{}
 	for _, f := range tried {
-		t.Run(fmt.Sprintf("%s of %d", f.transport, f.nodes), func(t *testing.T) {
+		t.Run(f.String(), func(t *testing.T) {
 			d := f.form(t)
 			if f.transport == profiles.TransportSwitch {
 				took[f.nodes] = d
@@ -114,8 +134,11 @@ func (f formation) form(t *testing.T) time.Duration {
 	}
 	f.reported(t, b)
 	name := fmt.Sprint(f.nodes)
-	if f.transport == profiles.TransportNone {
+	switch {
+	case f.transport == profiles.TransportNone:
 		name += "_" + f.transport // mesh has as many
+	case f.chain > 0:
+		name += fmt.Sprintf("_chain_by_%d", f.chain)
 	}
 	need.Figure("nodes.clustered_"+name+"_s", joined.Seconds(), "s")
 	took := b.now().Sub(start)
@@ -149,6 +172,22 @@ func (f formation) reported(t *testing.T, b *bench) {
 	}
 	if len(r.Ceph.Monitors) != f.monitors {
 		t.Errorf("%d monitors, want %d", len(r.Ceph.Monitors), f.monitors)
+	}
+	if f.chain > 0 {
+		middle := b.p.Ring.Chain
+		for _, l := range r.Ring.Links {
+			if l.A != middle && l.B != middle || l.APort == "" || l.BPort == "" {
+				t.Errorf("a link of the chain: %+v", l)
+			}
+		}
+		if !slices.ContainsFunc(r.Untested, func(u report.Untested) bool { return strings.Contains(u.Why, "in a chain through "+middle) }) {
+			t.Errorf("nothing is said of the way round: %+v", r.Untested)
+		}
+	}
+	for _, risk := range b.p.RingRisks() {
+		if n := len(slices.DeleteFunc(slices.Clone(r.Risks), func(r report.Risk) bool { return r.Text != risk })); n != 1 {
+			t.Errorf("the risk is named %d times, not once: %s", n, risk)
+		}
 	}
 	for _, n := range b.w.Names() {
 		if got := b.reportOf(n); got.Run != r.Run {

@@ -24,7 +24,7 @@ type shape struct {
 const gib = 1 << 30
 
 func shapes() []shape {
-	three := formation{profiles.TransportThunderbolt, 3, 3, 3}
+	three := formation{transport: profiles.TransportThunderbolt, nodes: 3, monitors: 3, links: 3}
 	root := func(node string) ceph.BlockDevice { return disksOf(node)[0] }
 	return []shape{
 		{
@@ -60,7 +60,7 @@ func shapes() []shape {
 			roles: map[string]string{"ROOT": "root", "TWIN": "root", "OSD": "osd.N", "OTHER": "kept as it is"},
 		},
 		{
-			name: "a node without disks for Ceph", of: formation{profiles.TransportSwitch, 4, 3, 4}, osds: 3,
+			name: "a node without disks for Ceph", of: formation{transport: profiles.TransportSwitch, nodes: 4, monitors: 3, links: 4}, osds: 3,
 			plan: func(p *profiles.Profile) {
 				p.Nodes[1].OSDDisks = profiles.DiskList{}
 				p.Ceph.PublicNetwork, p.HA.MigrationNetwork = profiles.NetworkLAN, profiles.NetworkLAN

@@ -115,7 +115,7 @@ func (b *bench) further(a *simAgent, o cluster.Options, proof step.Step) []step.
 // ring is a node's view: with cables a port to each other node, the first to the
 // next one; else one device to all.
 func (b *bench) ring(node string) status.RingView {
-	v := status.RingView{Transport: b.p.Ring.Transport, Whole: true, Verdict: "all links carry traffic"}
+	v := status.RingView{Transport: b.p.Ring.Transport, Chain: b.p.Ring.Chain, Whole: true, Verdict: "all links carry traffic"}
 	var names []string
 	for _, n := range b.p.Nodes {
 		names = append(names, n.Name)
@@ -129,6 +129,9 @@ func (b *bench) ring(node string) status.RingView {
 	}
 	for i := 1; i < len(names); i++ {
 		far := (own + i) % len(names)
+		if !b.p.Joined(node, names[far]) {
+			continue
+		}
 		v.Ports = append(v.Ports, status.RingPort{Name: port(own, far), Peer: names[far], PeerPort: port(far, own), Alive: !b.cut(node, names[far]), Proven: true, MTU: b.p.Ring.MTU})
 	}
 	return v

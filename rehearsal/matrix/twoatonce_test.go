@@ -25,7 +25,7 @@ func TestTwoMachinesAreReplacedAtOnce(t *testing.T) {
 			hosts = []string{"node02", "node04"}
 		}
 		t.Run(strings.Join(gone, " and "), func(t *testing.T) {
-			p := formation{profiles.TransportSwitch, 5, 5, 5}.profile()
+			p := formation{transport: profiles.TransportSwitch, nodes: 5, monitors: 5, links: 5}.profile()
 			p.Acceptance.PowerCut, p.Acceptance.Maintenance, p.Acceptance.Migration = profiles.ConsentNo, false, false
 			b := newBench(t, 1, p)
 			defer b.close()

@@ -28,6 +28,7 @@ type Config struct {
 	Transport profiles.Transport
 	Routing   string
 	MTU       int
+	Chain     string   // node in the middle of a chain, which alone has two cables; empty: a ring
 	Segment   *Segment // on a switch; Ports then holds the one device that carries the address
 	KeepHost  bool     // the Thunderbolt controllers are not reset when their driver is loaded
 	Ports     []profiles.RingPort
@@ -92,11 +93,11 @@ func ConfigOf(p *profiles.Profile, node string) (Config, error) {
 	}
 	cfg := Config{
 		Node: node, Addr: n.Ring, Transport: row, Routing: p.Ring.Routing,
-		MTU: p.Ring.MTU, KeepHost: p.Ring.KeepHost, Timing: DefaultTiming(),
+		MTU: p.Ring.MTU, KeepHost: p.Ring.KeepHost, Chain: p.Ring.Chain, Timing: DefaultTiming(),
 	}
 	ports := p.PortsOf(n)
-	if want := row.PortsFor(len(p.Nodes)); len(ports) < want || len(ports) > want+row.Spare {
-		return Config{}, fmt.Errorf("node %s has %d ring ports in the profile, its transport needs %d: name them all", node, len(ports), want)
+	if wrong := p.PortsWrong(n); wrong != "" {
+		return Config{}, fmt.Errorf("the list of ring ports of %s %s", node, wrong)
 	}
 	cfg.Ports = slices.Clone(ports)
 	if !row.Shape.Cabled() {
@@ -163,11 +164,26 @@ func (c Config) Rest(named ...string) []string {
 	return out
 }
 
-// expected is the peer at a port if the cables follow the rule: the first port
+// End reports whether this node is an end of a chain: one cable, of whichever
+// port, and all else through the node in the middle.
+func (c Config) End() bool { return c.Chain != "" && c.Chain != c.Node }
+
+// Neighbours are the nodes to which links of this node lead.
+func (c Config) Neighbours() []Peer {
+	if !c.End() {
+		return c.Peers
+	}
+	return slices.DeleteFunc(slices.Clone(c.Peers), func(p Peer) bool { return p.Node != c.Chain })
+}
+
+// Expected is the peer at a port if the cables follow the rule: the first port
 // of each node leads to the last port of the next one, its second to the last
 // but one of the node after that. It is a guess until a hello was heard; any
 // other order is as good.
 func (c Config) Expected(port int) string {
+	if c.End() {
+		return c.Chain
+	}
 	for i, n := range c.Order {
 		if n != c.Node {
 			continue

@@ -127,6 +127,10 @@ func detours(cfg Config, d Desired, states []LinkState, peer string) []int {
 	if i := slices.Index(cfg.Order, peer); i >= 0 {
 		bit = 1 << i
 	}
+	// The end of a chain has nothing to pass on to: it would send it back.
+	out = slices.DeleteFunc(out, func(i int) bool {
+		return cfg.Chain != "" && states[i].Peer != cfg.Chain && states[i].Reaches&bit == 0
+	})
 	rank := func(i int) int {
 		switch st := states[i]; {
 		case st.Withheld:

@@ -177,3 +177,55 @@ func applied(s Snapshot, a Action) Snapshot {
 	}
 	return out
 }
+
+// inAChain is one node's part of a chain through russell.
+func inAChain(t *testing.T, node string) Config {
+	t.Helper()
+	p := &profiles.Profile{Ring: profiles.Ring{Transport: profiles.TransportThunderbolt, MTU: 65520, Chain: "russell", Ports: []profiles.RingPort{
+		{Name: "en05", Path: "pci-0000:00:0d.2", Driver: "thunderbolt-net"}, {Name: "en06", Path: "pci-0000:00:0d.3", Driver: "thunderbolt-net"}}}}
+	for i, n := range []string{"frege", "russell", "wittgenstein"} {
+		p.Nodes = append(p.Nodes, profiles.Node{Name: n, Ring: nodeAddr(i)})
+	}
+	p.Nodes[2].RingPorts = p.Ring.Ports[:1]
+	cfg, err := ConfigOf(p, node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+func TestRoutesOfAChain(t *testing.T) {
+	const russell, wittgenstein = 1 << 1, 1 << 2
+	for _, row := range []struct {
+		name, node string
+		states     []LinkState
+		want       string
+	}{
+		{"an end, its cable at the first port", "frege", []LinkState{{Peer: "russell"}, {}},
+			"10.203.4.12 direct dev 7\n10.203.4.13 detour dev 7 via 10.203.4.12 onlink"},
+		{"an end, its cable at the second port", "frege", []LinkState{{}, {Peer: "russell", Reaches: wittgenstein}},
+			"10.203.4.12 direct dev 9\n10.203.4.13 detour dev 9 via 10.203.4.12 onlink"},
+		{"an end, before it heard anybody", "frege", []LinkState{{Peer: "russell"}, {Peer: "russell"}},
+			"10.203.4.12 direct dev 7\n10.203.4.12 detour dev 9\n10.203.4.13 detour dev 7 via 10.203.4.12 onlink"},
+		{"an end of one port", "wittgenstein", []LinkState{{Peer: "russell"}},
+			"10.203.4.11 detour dev 7 via 10.203.4.12 onlink\n10.203.4.12 direct dev 7"},
+		{"the middle sends to nobody round an end", "russell", []LinkState{{Peer: "wittgenstein"}, {Peer: "frege"}},
+			"10.203.4.11 direct dev 9\n10.203.4.13 direct dev 7"},
+		{"one whose link does not answer stays where it is", "russell", []LinkState{{Peer: "wittgenstein", Withheld: true}, {Peer: "frege"}},
+			"10.203.4.11 direct dev 9\n10.203.4.13 direct dev 7"},
+		{"a third cable all the same: an end that says so is a way round", "russell", []LinkState{{Peer: "wittgenstein", Reaches: 1}, {Peer: "frege", Withheld: true}},
+			"10.203.4.11 detour dev 7 via 10.203.4.13 onlink\n10.203.4.13 direct dev 7"},
+		{"a third cable at an end", "frege", []LinkState{{Peer: "russell", Reaches: wittgenstein}, {Peer: "wittgenstein", Reaches: russell}},
+			"10.203.4.12 direct dev 7\n10.203.4.12 detour dev 9 via 10.203.4.13 onlink\n10.203.4.13 direct dev 9\n10.203.4.13 detour dev 7 via 10.203.4.12 onlink"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			cfg := inAChain(t, row.node)
+			if d := cmp.Diff(row.want, routes(Desire(cfg, ports(Snapshot{}), row.states).Routes)); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+	if end, middle := inAChain(t, "frege"), inAChain(t, "russell"); !end.End() || middle.End() || len(end.Neighbours()) != 1 || len(middle.Neighbours()) != 2 || end.Expected(1) != "russell" {
+		t.Errorf("frege has the neighbours %v and russell %v", end.Neighbours(), middle.Neighbours())
+	}
+}

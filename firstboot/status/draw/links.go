@@ -24,6 +24,9 @@ func links(s Sources, nodes []NodeView) []Link {
 	for _, n := range nodes {
 		if status, ok := s.Asked[n.Name]; ok {
 			for _, p := range status.Ring.Ports {
+				if p.Free {
+					continue
+				}
 				ends = append(ends, askedEnd(n.Name, p))
 			}
 			continue
@@ -50,9 +53,19 @@ func links(s Sources, nodes []NodeView) []Link {
 		out = append(out, l)
 	}
 	if len(nodes) == 3 {
-		out = complete(out, ends, nodes)
+		out = complete(out, ends, nodes, s.middle())
 	}
 	return out
+}
+
+// middle is the node in the middle of a chain, if a node tells of one.
+func (s Sources) middle() string {
+	for _, asked := range s.Asked {
+		if asked.Ring.Chain != "" {
+			return asked.Ring.Chain
+		}
+	}
+	return ""
 }
 
 func askedEnd(node string, p status.RingPort) end {
@@ -104,10 +117,14 @@ func second(l Link, e end) Link {
 	return l
 }
 
-// complete adds the cables of three nodes that nobody tells of.
-func complete(out []Link, ends []end, nodes []NodeView) []Link {
+// complete adds the cables of three nodes that nobody tells of. Between the ends
+// of a chain there is none: they say so, or have no port for it.
+func complete(out []Link, ends []end, nodes []NodeView, middle string) []Link {
 	for i := range nodes {
 		a, b := nodes[i].Name, nodes[(i+1)%3].Name
+		if middle != "" && a != middle && b != middle || taken(ends, a) && taken(ends, b) {
+			continue
+		}
 		if slices.ContainsFunc(out, func(l Link) bool { return l.A == a && l.B == b || l.A == b && l.B == a }) {
 			continue
 		}
@@ -124,6 +141,12 @@ func complete(out []Link, ends []end, nodes []NodeView) []Link {
 	return out
 }
 
+// taken reports whether a node tells of its ports, and each leads to another node.
+func taken(ends []end, node string) bool {
+	own := slices.DeleteFunc(slices.Clone(ends), func(e end) bool { return e.node != node })
+	return len(own) > 0 && !slices.ContainsFunc(own, func(e end) bool { return e.peer == "" })
+}
+
 // Grades of a cable that are not good, in the words of the report.
 const (
 	gradeSlow = "slow"
@@ -133,6 +156,8 @@ const (
 // speed of a link in words.
 func (l Link) speed() string {
 	switch {
+	case l.State == "":
+		return ""
 	case l.State == LinkDown:
 		return "DOWN"
 	case l.State == LinkUnknown:

@@ -149,7 +149,8 @@ func (p Picture) triangle(st Style) string {
 	return b.String()
 }
 
-// link is the worst link between two nodes.
+// link is the worst link between two nodes; between the ends of a chain it has no
+// state, and is not drawn.
 func (p Picture) link(a, b string) Link {
 	var out *Link
 	order := []string{LinkDown, LinkUnknown, LinkUnproven, LinkUp}
@@ -160,7 +161,7 @@ func (p Picture) link(a, b string) Link {
 		}
 	}
 	if out == nil {
-		return Link{A: a, B: b, State: LinkUnknown}
+		return Link{A: a, B: b}
 	}
 	return *out
 }
@@ -174,8 +175,10 @@ func stroke(l Link, up rune) string {
 		return ":"
 	case LinkDown:
 		return "x"
+	case LinkUnknown:
+		return "?"
 	}
-	return "?"
+	return " "
 }
 
 func tone(l Link) string {

@@ -80,6 +80,26 @@ func cutCable(s Sources) Sources {
 	return s
 }
 
+// inAChain takes that cable out by consent: frege has a port that stays free, and
+// wittgenstein has one port.
+func inAChain(s Sources) Sources {
+	s = each(s, func(st *status.Status) {
+		st.Ring.Chain = "russell"
+		switch st.Node {
+		case "frege":
+			st.Ring.Ports[1] = status.RingPort{Name: "en06", Free: true}
+		case "wittgenstein":
+			st.Ring.Ports = st.Ring.Ports[1:]
+		}
+	})
+	for i, name := range []string{"frege", "wittgenstein"} {
+		p := s.Heard[name]
+		p.Record.Neighbours = p.Record.Neighbours[i : i+1]
+		s.Heard[name] = p
+	}
+	return s
+}
+
 // pictures are all the states that a person may come to see.
 func pictures() map[string]Sources {
 	unverified := working()
@@ -171,6 +191,7 @@ func pictures() map[string]Sources {
 		"not-trusted":   lose(working(), true, yesS, status.State{Why: "certificate comes from another ca: wittgenstein was installed from another cluster's image"}),
 		"gone":          gone,
 		"cable":         cutCable(working()),
+		"chain":         inAChain(working()),
 		"unproven":      unproven,
 		"stopped":       stopped,
 		"clash":         clash,
@@ -261,13 +282,29 @@ func TestLinksTakeTheWorseEnd(t *testing.T) {
 		return strings.Join(out, ", ")
 	}
 	all := pictures()
+	heard := inAChain(working())
+	heard.Keyring, heard.Nodes, heard.Asked, heard.States = false, nil, nil, nil
+	all["chain, heard alone"] = heard
+	dark := inAChain(working())
+	delete(dark.Asked, "russell")
+	delete(dark.Heard, "russell")
+	all["chain, without its middle"] = dark
+	early := inAChain(working())
+	f := early.Asked["frege"]
+	f.Ring.Ports = []status.RingPort{{Name: "en05"}, {Name: "en06"}}
+	early.Asked["frege"] = f
+	all["chain, an end that heard nobody"] = early
 	for name, want := range map[string]string{
-		"working":       "frege-russell up, frege-wittgenstein up, russell-wittgenstein up",
-		"unverified":    "frege-russell up, frege-wittgenstein up, russell-wittgenstein up",
-		"cable":         "frege-russell up, frege-wittgenstein down, russell-wittgenstein up",
-		"unproven":      "frege-russell up, frege-wittgenstein up, russell-wittgenstein unproven",
-		"not-seen":      "frege-russell up, frege-wittgenstein unproven, russell-wittgenstein unproven",
-		"not-reachable": "frege-russell up, frege-wittgenstein up, russell-wittgenstein up", // its record tells of its end
+		"chain":                           "frege-russell up, russell-wittgenstein up",
+		"chain, heard alone":              "frege-russell up, russell-wittgenstein up",
+		"chain, without its middle":       "frege-russell unproven, wittgenstein-russell unproven",
+		"chain, an end that heard nobody": "russell-wittgenstein up, russell-frege unproven",
+		"working":                         "frege-russell up, frege-wittgenstein up, russell-wittgenstein up",
+		"unverified":                      "frege-russell up, frege-wittgenstein up, russell-wittgenstein up",
+		"cable":                           "frege-russell up, frege-wittgenstein down, russell-wittgenstein up",
+		"unproven":                        "frege-russell up, frege-wittgenstein up, russell-wittgenstein unproven",
+		"not-seen":                        "frege-russell up, frege-wittgenstein unproven, russell-wittgenstein unproven",
+		"not-reachable":                   "frege-russell up, frege-wittgenstein up, russell-wittgenstein up", // its record tells of its end
 	} {
 		if got := states(New(all[name])); got != want {
 			t.Errorf("%s: got %s, want %s", name, got, want)
