@@ -125,8 +125,19 @@ func Judge(s Sight) (out []Disk, stop, wait string) {
 func (s Sight) lost() string {
 	for _, v := range s.Volumes {
 		if v.FSID == s.FSID && s.FSID != "" && len(v.Lost) > 0 {
-			return fmt.Sprintf("OSD %d on %s of %s has its %s on another disk, which is not here: put that disk back; without it the OSD is lost: ceph-volume lvm zap --destroy %[2]s makes its own disk blank, and firstboot replace-disk osd.%[1]d SERIAL goes on from there",
-				v.OSD, strings.Join(v.Devices, " "), s.Node.Name, strings.Join(v.Lost, " and "))
+			return fmt.Sprintf("OSD %d on %s of %s has its %s on another disk, which is not here%s: put that disk back; without it the OSD is lost: ceph-volume lvm zap --destroy %[2]s makes its own disk blank, and firstboot replace-disk osd.%[1]d SERIAL goes on from there",
+				v.OSD, strings.Join(v.Devices, " "), s.Node.Name, strings.Join(v.Lost, " and "), s.earlier(v.OSD))
+		}
+	}
+	return ""
+}
+
+// earlier names what an OSD that had the number before left here, "" if nothing:
+// somebody who looks for the part of the present one finds it first.
+func (s Sight) earlier(osd int) string {
+	for _, v := range s.Volumes {
+		if v.OSD == osd && len(v.Devices) == 0 {
+			return fmt.Sprintf(" (%s is of an earlier OSD %d)", v.Parts[0].Path, osd)
 		}
 	}
 	return ""

@@ -85,7 +85,13 @@ func TestWhichDisksTakeDatabases(t *testing.T) {
 		"not there":                {with(fast, func(s *Sight) { s.Node.DBDisk = profiles.DiskName{Serial: "NONE"} }), 0, false, "frege lacks the disk NONE, which db_disk names"},
 		"two of that number":       {with(fast, func(s *Sight) { s.Disks[1].Serial = "FAST" }), 0, false, "two disks of frege have the serial FAST"},
 		"one disk for both":        {with(fast, func(s *Sight) { s.Node.WALDisk = profiles.DiskName{Kernel: "nvme1n1"} }), 0, false, "db_disk and wal_disk of frege are one disk"},
-		"a database that is gone":  {with(fast, func(s *Sight) { of(s, fsid); s.Volumes[0].Lost = []string{"db"} }), 0, false, "OSD 0 on /dev/sdz of frege has its db on another disk, which is not here: put that disk back; without it the OSD is lost: ceph-volume lvm zap --destroy /dev/sdz makes"},
+		"a database that is gone, and that of an earlier one is here": {with(fast, func(s *Sight) {
+			of(s, fsid)
+			alone := pve.Volume{OSD: 0, Parts: s.Volumes[0].Parts}
+			s.Volumes[0].Parts, s.Volumes[0].Lost, s.New = nil, []string{"db"}, nil
+			s.Volumes = append(s.Volumes, alone)
+		}), 0, false, "has its db on another disk, which is not here (/dev/" + group + "/" + part + " is of an earlier OSD 0): put that disk back"},
+		"a database that is gone": {with(fast, func(s *Sight) { of(s, fsid); s.Volumes[0].Lost = []string{"db"} }), 0, false, "OSD 0 on /dev/sdz of frege has its db on another disk, which is not here: put that disk back; without it the OSD is lost: ceph-volume lvm zap --destroy /dev/sdz makes"},
 	} {
 		got, stop, wait := Judge(c.sight)
 		if said := stop + wait; !strings.Contains(said, c.says) || c.says == "" && said != "" {

@@ -1,6 +1,7 @@
 package pve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -272,8 +273,8 @@ func (c Ceph) Capacity(ctx context.Context) (Capacity, error) {
 	return out, nil
 }
 
-// Volume is one OSD that ceph-volume knows on this node. Where nothing but parts of
-// it are here, it has neither FSID nor Devices.
+// Volume is one OSD that ceph-volume knows on this node. What nothing but parts are
+// here of has neither FSID nor Devices; there may be another one of its number.
 type Volume struct {
 	OSD     int
 	FSID    string   // of the cluster that it belongs to
@@ -288,10 +289,12 @@ func ParseVolumes(text []byte) ([]Volume, error) {
 		Devices []string `json:"devices"`
 		Type    string   `json:"type"`
 		Path    string   `json:"path"`
+		UUID    string   `json:"lv_uuid"`
 		Tags    struct {
-			FSID string `json:"ceph.cluster_fsid"`
-			DB   string `json:"ceph.db_uuid"`
-			WAL  string `json:"ceph.wal_uuid"`
+			FSID      string `json:"ceph.cluster_fsid"`
+			DB        string `json:"ceph.db_uuid"`
+			WAL       string `json:"ceph.wal_uuid"`
+			Partition string `json:"PARTUUID"` // of a part that is no volume
 		} `json:"tags"`
 	}](text)
 	if err != nil {
@@ -310,7 +313,7 @@ func ParseVolumes(text []byte) ([]Volume, error) {
 				blocks = append(blocks, block{p.Tags.FSID, p.Devices, map[string]string{"db": p.Tags.DB, "wal": p.Tags.WAL}})
 				continue
 			}
-			beside = append(beside, Part{Kind: p.Type, FSID: p.Tags.FSID, Path: p.Path, Devices: p.Devices})
+			beside = append(beside, Part{Kind: p.Type, FSID: p.Tags.FSID, UUID: cmp.Or(p.UUID, p.Tags.Partition), Path: p.Path, Devices: p.Devices})
 		}
 		out = append(out, volumesOf(n, blocks, beside)...)
 	}
@@ -328,28 +331,28 @@ type block struct {
 }
 
 // volumesOf are the OSDs of one number: two clusters number alike, and disks of
-// both may be in one node. A part that names no cluster counts for each.
+// both may be in one node; a number is given again, and a part of the OSD that had
+// it before may still be here. So a part is that of the OSD which names it by its
+// id, as ceph-volume lvm activate takes it, and of no other.
 func volumesOf(osd int, blocks []block, beside []Part) (out []Volume) {
-	of := func(fsid string) (parts []Part) {
-		for _, p := range beside {
-			if p.FSID == fsid || p.FSID == "" {
-				parts = append(parts, p)
-			}
-		}
-		return parts
-	}
+	var named []string
 	for _, b := range blocks {
-		v := Volume{OSD: osd, FSID: b.fsid, Devices: b.devices, Parts: of(b.fsid)}
+		v := Volume{OSD: osd, FSID: b.fsid, Devices: b.devices}
 		for _, kind := range []string{"db", "wal"} {
-			if b.wants[kind] != "" && !slices.ContainsFunc(v.Parts, func(p Part) bool { return p.Kind == kind }) {
-				v.Lost = append(v.Lost, kind)
+			id := b.wants[kind]
+			if id == "" {
+				continue
 			}
+			at := slices.IndexFunc(beside, func(p Part) bool { return p.Kind == kind && p.UUID == id })
+			if at < 0 {
+				v.Lost = append(v.Lost, kind)
+				continue
+			}
+			v.Parts, named = append(v.Parts, beside[at]), append(named, id)
 		}
 		out = append(out, v)
 	}
-	alone := slices.DeleteFunc(slices.Clone(beside), func(p Part) bool {
-		return slices.ContainsFunc(blocks, func(b block) bool { return p.FSID == b.fsid || p.FSID == "" })
-	})
+	alone := slices.DeleteFunc(slices.Clone(beside), func(p Part) bool { return slices.Contains(named, p.UUID) })
 	if len(alone) > 0 {
 		out = append(out, Volume{OSD: osd, Parts: alone})
 	}

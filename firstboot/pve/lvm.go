@@ -15,6 +15,7 @@ import (
 type Part struct {
 	Kind    string // db, wal
 	FSID    string // of its cluster
+	UUID    string // by which its OSD names it: of the volume, or of a partition
 	Path    string // /dev/ceph-…/osd-db-…
 	Devices []string
 }

@@ -47,7 +47,7 @@ func FuzzParseGroup(f *testing.F) {
 // of volume groups: the disk of one is never taken for the other's.
 func TestOSDsOfTwoClustersHaveOneNumber(t *testing.T) {
 	ours := `{"devices":["/dev/sdx"],"type":"block","tags":{"ceph.cluster_fsid":"ours"}}`
-	old := `{"devices":["/dev/sdy"],"type":"block","tags":{"ceph.cluster_fsid":"old"}},{"devices":["/dev/sdz"],"type":"db","tags":{"ceph.cluster_fsid":"old"}}`
+	old := `{"devices":["/dev/sdy"],"type":"block","tags":{"ceph.cluster_fsid":"old","ceph.db_uuid":"x"}},{"devices":["/dev/sdz"],"type":"db","lv_uuid":"x","tags":{"ceph.cluster_fsid":"old","ceph.db_uuid":"x"}}`
 	for _, text := range []string{ours + "," + old, old + "," + ours} {
 		volumes, err := ParseVolumes([]byte(`{"1":[` + text + `]}`))
 		if err != nil || len(volumes) != 2 {
@@ -64,9 +64,9 @@ func TestOSDsOfTwoClustersHaveOneNumber(t *testing.T) {
 // What an OSD was made with and is not there is lost, and what is there without
 // its OSD is no OSD.
 func TestPartsOfOSDs(t *testing.T) {
-	volumes, err := ParseVolumes([]byte(`{"3":[{"devices":["/dev/sda"],"type":"block","tags":{"ceph.cluster_fsid":"a","ceph.db_uuid":"x"}},{"devices":["/dev/sdc"],"type":"db","path":"/dev/ceph-1/osd-db-1","tags":{"ceph.cluster_fsid":"a"}}],
+	volumes, err := ParseVolumes([]byte(`{"3":[{"devices":["/dev/sda"],"type":"block","tags":{"ceph.cluster_fsid":"a","ceph.db_uuid":"x"}},{"devices":["/dev/sdc"],"type":"db","lv_uuid":"x","path":"/dev/ceph-1/osd-db-1","tags":{"ceph.cluster_fsid":"a","ceph.db_uuid":"x"}}],
 		"4":[{"devices":["/dev/sdb"],"type":"block","tags":{"ceph.cluster_fsid":"a","ceph.db_uuid":"y"}}],
-		"5":[{"devices":["/dev/sdc"],"type":"db","path":"/dev/ceph-1/osd-db-2","tags":{"ceph.cluster_fsid":"a"}}]}`))
+		"5":[{"devices":["/dev/sdc"],"type":"db","lv_uuid":"z","path":"/dev/ceph-1/osd-db-2","tags":{"ceph.cluster_fsid":"a","ceph.db_uuid":"z"}}]}`))
 	if err != nil || len(volumes) != 3 {
 		t.Fatalf("%+v %v", volumes, err)
 	}
@@ -78,5 +78,50 @@ func TestPartsOfOSDs(t *testing.T) {
 	}
 	if v := volumes[2]; v.FSID != "" || v.Devices != nil || v.Parts[0].Path != "/dev/ceph-1/osd-db-2" {
 		t.Errorf("a database alone: %+v", v)
+	}
+}
+
+// A number is given again: what an earlier OSD of it left on another disk is not
+// the part of the present one, whose own is gone.
+func TestALeftoverIsNobodysPart(t *testing.T) {
+	block := func(db string) string {
+		return `{"devices":["/dev/sda"],"type":"block","lv_uuid":"b","tags":{"ceph.cluster_fsid":"a","ceph.osd_fsid":"new","ceph.db_uuid":"` + db + `","ceph.wal_uuid":"w"}}`
+	}
+	const (
+		leftover = `{"devices":["/dev/sdc"],"type":"db","lv_uuid":"old","path":"/dev/ceph-1/osd-db-1","tags":{"ceph.cluster_fsid":"a","ceph.osd_fsid":"gone","ceph.db_uuid":"old"}}`
+		own      = `{"devices":["/dev/sdc"],"type":"db","lv_uuid":"x","path":"/dev/ceph-1/osd-db-2","tags":{"ceph.cluster_fsid":"a","ceph.osd_fsid":"new","ceph.db_uuid":"x","ceph.wal_uuid":"w"}}`
+		log      = `{"path":"/dev/sdd1","tags":{"PARTUUID":"w"},"type":"wal"}` // a partition, as the tool tells of one
+	)
+	for name, c := range map[string]struct {
+		rows  []string
+		parts int
+		lost  string
+		alone string
+	}{
+		"all is there":                  {[]string{block("x"), own, log}, 2, "", ""},
+		"and a leftover beside it":      {[]string{leftover, block("x"), own, log}, 2, "", "/dev/ceph-1/osd-db-1"},
+		"the leftover alone":            {[]string{block("x"), leftover, log}, 1, "db", "/dev/ceph-1/osd-db-1"},
+		"neither":                       {[]string{block("x")}, 0, "db wal", ""},
+		"an id of the other kind":       {[]string{block("w"), log}, 1, "db", ""},
+		"its own, and no log":           {[]string{block("x"), own}, 1, "wal", ""},
+		"the present one has none then": {[]string{strings.Replace(strings.Replace(block(""), `"w"`, `""`, 1), "new", "newer", 1), leftover}, 0, "", "/dev/ceph-1/osd-db-1"},
+	} {
+		volumes, err := ParseVolumes([]byte(`{"3":[` + strings.Join(c.rows, ",") + `]}`))
+		if err != nil || len(volumes) == 0 {
+			t.Fatalf("%s: %+v %v", name, volumes, err)
+		}
+		alone := ""
+		for _, v := range volumes {
+			if v.Devices == nil {
+				alone = v.Parts[0].Path
+				continue
+			}
+			if len(v.Parts) != c.parts || strings.Join(v.Lost, " ") != c.lost {
+				t.Errorf("%s: %d parts, lost are %q: %+v", name, len(v.Parts), v.Lost, v)
+			}
+		}
+		if alone != c.alone {
+			t.Errorf("%s: alone is %q, not %q", name, alone, c.alone)
+		}
 	}
 }

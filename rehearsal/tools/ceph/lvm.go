@@ -135,7 +135,7 @@ func partRows(out shell.Object, list []BlockDevice) {
 				continue
 			}
 			rows, _ := out[fmt.Sprint(v.OSD)].([]any)
-			out[fmt.Sprint(v.OSD)] = append(rows, shell.Object{"devices": []any{"/dev/" + d.Name}, "type": v.Kind, "path": "/dev/" + d.Group + "/" + v.Name, "lv_path": "/dev/" + d.Group + "/" + v.Name,
+			out[fmt.Sprint(v.OSD)] = append(rows, shell.Object{"devices": []any{"/dev/" + d.Name}, "type": v.Kind, "lv_uuid": v.Name, "path": "/dev/" + d.Group + "/" + v.Name, "lv_path": "/dev/" + d.Group + "/" + v.Name,
 				"tags": shell.Object{"ceph.cluster_fsid": v.FSID, "ceph.osd_id": fmt.Sprint(v.OSD), "ceph.osd_fsid": v.OSDUUID, "ceph.type": v.Kind}})
 		}
 	}
