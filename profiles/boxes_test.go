@@ -1,7 +1,11 @@
 package profiles
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -92,6 +96,7 @@ func (b box) text() string {
 func TestBoxesOfOthers(t *testing.T) {
 	said, refused, silent := 0, 0, 0
 	for _, b := range boxes() {
+		b.written(t)
 		p, err := Load("box.yaml", []byte(b.text()))
 		switch {
 		case len(b.refused) == 0 && err != nil:
@@ -116,9 +121,34 @@ func TestBoxesOfOthers(t *testing.T) {
 		}
 		refused++
 	}
+	if kept, err := filepath.Glob(filepath.Join(boxDir, "*.yaml")); err != nil || len(kept) != len(boxes()) {
+		t.Errorf("%d files in %s, of %d set-ups (%v): remove it, and go test ./profiles -run BoxesOfOthers -update", len(kept), boxDir, len(boxes()), err)
+	}
 	need.Figure("boxes.profiles_said", said, "profiles")
 	need.Figure("boxes.profiles_refused_with_reason", refused, "profiles")
 	need.Figure("boxes.silent", silent, "profiles")
+}
+
+// boxDir has the set-ups as files, with which mkimage goes on to plan and image.
+const boxDir = "testdata/boxes"
+
+// written holds a set-up against its file.
+func (b box) written(t *testing.T) {
+	t.Helper()
+	words := regexp.MustCompile("[^a-z0-9]+").ReplaceAllString(strings.ToLower(b.name), "-")
+	path, text := filepath.Join(boxDir, words+".yaml"), "# "+b.name+"\n"
+	for _, why := range b.refused {
+		text += "# refused: " + why + "\n"
+	}
+	text += b.text()
+	if *update {
+		if err := errors.Join(os.MkdirAll(boxDir, 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if have, err := os.ReadFile(path); err != nil || string(have) != text {
+		t.Errorf("%s is not the set-up %q (%v): go test ./profiles -run BoxesOfOthers -update", path, b.name, err)
+	}
 }
 
 func TestRefusedKeysAreNone(t *testing.T) {

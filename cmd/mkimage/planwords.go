@@ -83,6 +83,12 @@ func ring(p *profiles.Profile, n profiles.Node) string {
 	if !p.Transport().Shape.Apart() {
 		return fmt.Sprintf("%s over %s (%s, MTU %d): the management network carries all", n.Ring, p.RingDevice(n), p.Ring.Transport, p.Ring.MTU)
 	}
+	if middle := p.Ring.Chain; middle != "" {
+		if n.Name != middle {
+			on = strings.Join(ports, " or ")
+		}
+		return fmt.Sprintf("%s on %s (%s, MTU %d, %s), in a chain through %s", n.Ring, on, p.Ring.Transport, p.Ring.MTU, p.Ring.Routing, middle)
+	}
 	if p.Transport().Shape.Cabled() {
 		return fmt.Sprintf("%s on %s (%s, MTU %d, %s)", n.Ring, on, p.Ring.Transport, p.Ring.MTU, p.Ring.Routing)
 	}

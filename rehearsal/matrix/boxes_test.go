@@ -19,9 +19,10 @@ import (
 type formation struct {
 	transport string
 	nodes     int
-	monitors  int // what Ceph has of them
-	links     int // measured in both directions
-	chain     int // place of the node in the middle of a chain, from 1; 0: no chain
+	monitors  int  // what Ceph has of them
+	links     int  // measured in both directions
+	chain     int  // place of the node in the middle of a chain, from 1; 0: no chain
+	lacp      bool // two ports of each network in a group and a VLAN
 }
 
 func formations() []formation {
@@ -32,6 +33,7 @@ func formations() []formation {
 		{transport: profiles.TransportMesh, nodes: 4, monitors: 3, links: 6},
 		{transport: profiles.TransportNone, nodes: 4, monitors: 3, links: 4},
 		{transport: profiles.TransportSwitch, nodes: 5, monitors: 5, links: 5},
+		{transport: profiles.TransportSwitch, nodes: 4, monitors: 3, links: 4, lacp: true},
 	}
 }
 
@@ -66,6 +68,10 @@ func (f formation) profile() *profiles.Profile {
 		p.Nodes = append(p.Nodes, n)
 	}
 	p.Acceptance.Victim = p.Nodes[f.nodes-1].Name
+	if f.lacp {
+		p.Ring.VLAN, p.Ring.Bond, p.Ring.Ports = 432, "802.3ad", append(p.Ring.Ports, profiles.RingPort{Name: "sfp1"})
+		p.Management.VLAN, p.Management.Bond, p.Management.MTU = 16, "802.3ad", 9000
+	}
 	if f.chain > 0 {
 		p.Ring.Chain, p.Acceptance.Victim = p.Nodes[f.chain-1].Name, "" // the last end by itself
 		for i := range p.Nodes {
@@ -80,6 +86,9 @@ func (f formation) profile() *profiles.Profile {
 func (f formation) String() string {
 	if f.chain > 0 {
 		return fmt.Sprintf("chain of %d by the %d.", f.nodes, f.chain)
+	}
+	if f.lacp {
+		return fmt.Sprintf("%s of %d, LACP and VLANs", f.transport, f.nodes)
 	}
 	return fmt.Sprintf("%s of %d", f.transport, f.nodes)
 }
@@ -97,7 +106,7 @@ func TestFormations(t *testing.T) {
 	for _, f := range tried {
 		t.Run(f.String(), func(t *testing.T) {
 			d := f.form(t)
-			if f.transport == profiles.TransportSwitch {
+			if f.transport == profiles.TransportSwitch && !f.lacp {
 				took[f.nodes] = d
 			}
 		})
@@ -137,6 +146,8 @@ func (f formation) form(t *testing.T) time.Duration {
 	switch {
 	case f.transport == profiles.TransportNone:
 		name += "_" + f.transport // mesh has as many
+	case f.lacp:
+		name += "_lacp"
 	case f.chain > 0:
 		name += fmt.Sprintf("_chain_by_%d", f.chain)
 	}
@@ -187,6 +198,11 @@ func (f formation) reported(t *testing.T, b *bench) {
 	for _, risk := range b.p.RingRisks() {
 		if n := len(slices.DeleteFunc(slices.Clone(r.Risks), func(r report.Risk) bool { return r.Text != risk })); n != 1 {
 			t.Errorf("the risk is named %d times, not once: %s", n, risk)
+		}
+	}
+	for _, l := range r.Ring.Links {
+		if f.lacp && (l.APort != "stor0.432" || l.BPort != "stor0.432") {
+			t.Errorf("a link over LACP in a VLAN: %+v", l)
 		}
 	}
 	for _, n := range b.w.Names() {
