@@ -232,14 +232,10 @@ func (f *interfaces) insert(bridge int, fresh []ifaceStanza) int {
 	return bridge + len(fresh)
 }
 
-// plain reports whether a stanza is as the installer writes it: nobody has put a
-// line of his own into it.
+// plain reports whether a stanza that is there is as the installer writes it: nobody
+// has put a line of his own into it.
 func (f *interfaces) plain(name string) bool {
-	at := f.find(name, "inet")
-	if at < 0 {
-		return true
-	}
-	return !slices.ContainsFunc(f.pieces[at].lines[1:], func(line string) bool {
+	return !slices.ContainsFunc(f.pieces[f.find(name, "inet")].lines[1:], func(line string) bool {
 		key, _, _ := strings.Cut(strings.TrimSpace(line), " ")
 		return !slices.Contains([]string{"address", "gateway", "bridge-ports", "bridge-stp", "bridge-fd"}, key)
 	})
@@ -261,7 +257,6 @@ func (f *interfaces) method(at int, family, method string) {
 	}
 	want := fmt.Sprintf("iface %s %s %s", s.name, family, method)
 	f.edits = append(f.edits, edit{iface: s.name, have: s.lines[0], want: want})
-	s.lines = slices.Clone(s.lines)
 	s.lines[0] = want
 }
 
@@ -269,7 +264,7 @@ func (f *interfaces) method(at int, family, method string) {
 // address more than once: ours must be among them.
 func (f *interfaces) set(at int, o option) {
 	s := &f.pieces[at]
-	first := -1
+	first := 0 // the line that says something else
 	for i, line := range s.lines[1:] {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
 		if value = strings.TrimSpace(value); strings.ReplaceAll(key, "_", "-") != o.key && key != alias(o.key) {
@@ -278,13 +273,12 @@ func (f *interfaces) set(at int, o option) {
 		if o.lax || value == o.value || o.same != nil && o.same(value) {
 			return
 		}
-		if first < 0 {
+		if first == 0 {
 			first = i + 1
 		}
 	}
 	want := o.key + " " + o.value
-	s.lines = slices.Clone(s.lines)
-	if first < 0 {
+	if first == 0 {
 		f.edits = append(f.edits, edit{iface: s.name, want: want, free: true})
 		s.lines = append(s.lines, "\t"+want)
 		return
@@ -313,7 +307,7 @@ func (f *interfaces) text() string {
 	for _, s := range f.pieces {
 		switch {
 		case s.kind == "auto":
-			if line := autoWithout(s.lines[0], nil); line != "" {
+			if line := autoWithout(s.lines[0]); line != "" {
 				lines = append(lines, line)
 			}
 		case s.kind == "iface" && strayName(s.name):
@@ -327,12 +321,10 @@ func (f *interfaces) text() string {
 	return tidy(lines)
 }
 
-// autoWithout takes names out of an auto line; "" if none is left.
-func autoWithout(line string, ours map[string]bool) string {
+// autoWithout takes those names out of an auto line; "" if none is left.
+func autoWithout(line string) string {
 	fields := strings.Fields(line)
-	rest := slices.DeleteFunc(slices.Clone(fields[1:]), func(n string) bool {
-		return ours[n] || strayName(n)
-	})
+	rest := slices.DeleteFunc(slices.Clone(fields[1:]), strayName)
 	switch {
 	case len(rest) == 0:
 		return ""

@@ -34,7 +34,8 @@ func (l Link) String() string {
 	return fmt.Sprintf("%s (%s, %s, %s)", l.Name, l.Driver, l.MAC, state)
 }
 
-// physicalLinks reads all ports that belong to a device, sorted by name.
+// physicalLinks reads all ports that belong to a device, in the order in which a
+// directory is read: by name.
 func physicalLinks(f host.Files) ([]Link, error) {
 	entries, err := f.ReadDir(netClass)
 	if err != nil {
@@ -62,7 +63,6 @@ func physicalLinks(f host.Files) ([]Link, error) {
 		}
 		out = append(out, l)
 	}
-	slices.SortFunc(out, func(a, b Link) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
 }
 

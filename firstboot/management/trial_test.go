@@ -166,6 +166,9 @@ func TestWhoIsAsked(t *testing.T) {
 		h := b.Host()
 		h.Commands = scripted(func(cmd host.Cmd) (host.Result, error) {
 			asked[strings.Join(cmd.Argv, " ")]++
+			if cmd.Timeout != 5*time.Second {
+				t.Errorf("%v is ended after %s", cmd.Argv, cmd.Timeout)
+			}
 			if cmd.Argv[0] == "ip" && cmd.Argv[3] == "10.203.3.13" {
 				return host.Result{Stdout: []byte(c.answers)}, nil
 			}

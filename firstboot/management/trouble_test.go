@@ -72,6 +72,9 @@ func TestManagementNetworkInTrouble(t *testing.T) {
 		"three by name": {ports(nic(first, second, third), byName("enp87s0", "enp90s0", "enp91s0")...), step.Done, "10.203.3.11 on bond0 of enp87s0 and enp90s0 and enp91s0", ""},
 		"no cable at all": {ports(nic(with(first, unplugged), with(second, unplugged))), step.Waiting,
 			"no cable in any management port (enp87s0, enp90s0): plug one in", "management port enp87s0 has no link: the management network is not redundant, check its cable; management port enp90s0 has no link: the management network is not redundant, check its cable"},
+		"one port without a cable, allowed": {func(o *nodetest.Options, p *profiles.Profile, _ *profiles.Node) {
+			o.NICs, p.Management.AllowSinglePort = nic(with(first, unplugged), o.NICs[2]), true
+		}, step.Waiting, "no cable in any management port (enp87s0): plug one in", "the management network has one port only (enp87s0), as the profile allows"},
 		"one link down": {ports(nic(first, with(second, unplugged))), step.Done, "10.203.3.11 on bond0 of enp87s0 and enp90s0",
 			"management port enp90s0 has no link: the management network is not redundant, check its cable"},
 		"ifupdown2 fails": {func(o *nodetest.Options, _ *profiles.Profile, _ *profiles.Node) { o.Broken = true }, step.Waiting,
