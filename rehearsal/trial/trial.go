@@ -23,7 +23,7 @@ import (
 )
 
 // pause is how long an agent waits until it looks again.
-const pause = 5 * time.Second
+const pause = 20 * time.Second
 
 // Trial is the nodes of a profile, each with an agent.
 type Trial struct {
