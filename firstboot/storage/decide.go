@@ -333,15 +333,10 @@ func cephHealthy(v cephView) cephDecision {
 	}
 	now := JudgeHealth(v.health, v.allOSDs())
 	wait, stop := now.Wait, now.Stop
-	var names []string
-	for _, n := range v.profile.Monitors() {
-		names = append(names, n.Name)
+	for _, n := range v.profile.Monitors() { // that all are in quorum was asked before the OSDs
 		if !v.managers.Has(n.Name) && wait == "" {
 			wait = fmt.Sprintf("the manager of %s is not there", n.Name)
 		}
-	}
-	if missing := missingFrom(names, v.health.Quorum); missing != "" && wait == "" {
-		wait = fmt.Sprintf("the monitor of %s is not in quorum", missing)
 	}
 	switch {
 	case stop != "":

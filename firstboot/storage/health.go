@@ -2,7 +2,6 @@ package storage
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"ringboot/firstboot/pve"
@@ -71,14 +70,4 @@ func frozen(h pve.Health) string {
 		}
 	}
 	return ""
-}
-
-func missingFrom(all, some []string) string {
-	var out []string
-	for _, n := range all {
-		if !slices.Contains(some, n) {
-			out = append(out, n)
-		}
-	}
-	return strings.Join(out, ", ")
 }
