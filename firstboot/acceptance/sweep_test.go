@@ -47,6 +47,10 @@ func TestADrillHandsOnWhatFails(t *testing.T) {
 		return err
 	}
 	var b strings.Builder
+	b.WriteString(c.swept("check", fresh, func() error { _, err := s.Check(ctx); return err }))
+	b.WriteString(c.swept("state", fresh, func() error { _, err := s.ownState(ctx); return err }))
+	b.WriteString(c.swept("links", fresh, func() error { _, err := s.ownLinks(ctx); return err }))
+	b.WriteString(c.swept("lives", fresh, func() error { _, err := s.lives(ctx); return err }))
 	for _, d := range drills() {
 		if d.Cuts {
 			continue
@@ -75,6 +79,12 @@ func TestADrillHandsOnWhatFails(t *testing.T) {
 			t.Error(err)
 		}
 	}, func() error { return s.Repeat(ctx, Again{Drills: []string{"migration"}}) }))
+	b.WriteString(c.swept("check of a run", func() {}, func() error { _, err := s.Check(ctx); return err }))
+	b.WriteString(c.swept("a new machine's drills", func() {
+		if err := s.save(&Record{Version: recordVersion, Run: "r", Done: true}); err != nil {
+			t.Error(err)
+		}
+	}, func() error { return s.renew(ctx, "russell", "russell now") }))
 	b.WriteString(c.swept("skip", func() {}, func() error { return s.Skip(ctx) }))
 	b.WriteString(c.swept("say no", func() {
 		if err := s.forget(); err != nil {

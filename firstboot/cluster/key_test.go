@@ -134,3 +134,58 @@ func TestHowLongAVerdictKeeps(t *testing.T) {
 		t.Errorf("%s %v, %s %v", c.Name(), c.Recheck(), p.Name(), p.Recheck())
 	}
 }
+
+// An admission ends when its machine shows that it has the key, and for no other reason.
+func TestWhenAnAdmissionIsUsedUp(t *testing.T) {
+	c := try(t, plan3())
+	c.idle = true
+	c.Start()
+	s, files := c.clusters["frege"], c.World.Node("frege").Files()
+	const handed, open = `{"node":"russell","until":"2099-01-01T00:00:00Z","handed":true}`, `{"node":"russell","until":"2099-01-01T00:00:00Z"}`
+	for name, k := range map[string]struct {
+		lies  string
+		key   string
+		peers map[string]answer
+		used  bool
+	}{
+		"it has the key":        {handed, "key", map[string]answer{"russell": {view: view{Key: "key"}}}, true},
+		"it was not handed yet": {open, "key", map[string]answer{"russell": {view: view{Key: "key"}}}, false},
+		"it has another one":    {handed, "key", map[string]answer{"russell": {view: view{Key: "other"}}}, false},
+		"nobody has one":        {handed, "", map[string]answer{"russell": {}}, false},
+		"it does not answer":    {handed, "key", map[string]answer{"russell": {err: errors.New("no route"), view: view{Key: "key"}}}, false},
+		"it is not asked":       {handed, "key", nil, false},
+		"half a file":           {"{", "key", map[string]answer{"": {view: view{Key: "key"}}}, false},
+	} {
+		if err := errors.Join(files.WriteFile(admitFile, []byte(k.lies), 0o600), files.Remove(keyedFile("russell"))); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.arrived(k.key, k.peers); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if c.exists("frege", admitFile) == k.used || c.exists("frege", keyedFile("russell")) != k.used {
+			t.Errorf("%s: used up %v", name, !c.exists("frege", admitFile))
+		}
+	}
+	for name, k := range map[string]struct {
+		lies, node, want string
+	}{
+		"its machine":     {open, "russell", handed},
+		"another machine": {open, "wittgenstein", open},
+		"a second time":   {handed, "russell", handed},
+		"no admission":    {"{", "", "{"},
+	} {
+		if err := files.WriteFile(admitFile, []byte(k.lies), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c.Machine("frege").Log = nil
+		if err := s.hand(k.node); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got := string(mustRead(t, c, "frege", admitFile)); got != k.want || k.lies == k.want && len(c.Machine("frege").Log) > 0 {
+			t.Errorf("%s: %s %q", name, got, c.Machine("frege").Log)
+		}
+		if err := s.dismiss(k.node); err != nil || c.exists("frege", admitFile) == (k.node == "russell") {
+			t.Errorf("%s: dismissed %v %v", name, !c.exists("frege", admitFile), err)
+		}
+	}
+}

@@ -32,9 +32,9 @@ func wholeView(node string) cephView {
 	v.managers = pve.Managers{Active: "frege", Standby: []string{"russell", "wittgenstein"}}
 	v.pools = []pve.PoolState{{Name: "vm", Size: 3, MinSize: 2, Autoscale: "on", Ratio: 0.8, Apps: []string{"rbd"}}}
 	for i, o := range append([]string{node}, others...) {
-		v.tree = append(v.tree, pve.TreeOSD{ID: i, Host: o, Weight: 1, Up: true, In: true})
+		v.tree = append(v.tree, pve.TreeOSD{ID: 3 + i, Host: o, Weight: 1, Up: true, In: true})
 	}
-	v.disks.disks = []osdDisk{{disk: pve.ListedDisk{Device: "/dev/nvme1n1", Serial: "OSD-" + node}, want: n.OSDDisks[0], osd: 0}}
+	v.disks.disks = []osdDisk{{disk: pve.ListedDisk{Device: "/dev/nvme1n1", Serial: "OSD-" + node}, want: n.OSDDisks[0], osd: 3}}
 	if v.founder {
 		for _, o := range others {
 			v.peers[o] = cephLocal{Node: o, Installed: true, Release: "20.2", FSID: "fsid", Expected: 1, Done: 1}
@@ -57,13 +57,13 @@ func TestWhatComesNext(t *testing.T) {
 		"a manager made by half": {"russell", func(v *cephView) { v.managers.Standby, v.mgr = nil, pve.Daemon{Dir: true} }, cephCleanMgr, step.Todo, "the manager of russell was made by half"},
 		"a manager that is down": {"russell", func(v *cephView) { v.managers.Standby = nil }, cephStartMgr, step.Todo, "the manager of russell does not run"},
 		"no manager":             {"russell", func(v *cephView) { v.managers.Standby, v.mgr = nil, pve.Daemon{} }, cephMakeMgr, step.Todo, "russell gets its manager"},
-		"an OSD is down":         {"frege", func(v *cephView) { v.tree[0].Up = false }, cephActivate, step.Todo, "OSD 0 on the disk nvme1n1 (OSD-frege) is not up"},
-		"an OSD without weight":  {"frege", func(v *cephView) { v.tree[0].Weight = 0 }, cephActivate, step.Todo, "OSD 0 on the disk nvme1n1 (OSD-frege) is not up"},
-		"an OSD of another node": {"frege", func(v *cephView) { v.tree[0].Host = "russell" }, cephActivate, step.Todo, "OSD 0 on the disk nvme1n1 (OSD-frege) is not up"},
+		"an OSD is down":         {"frege", func(v *cephView) { v.tree[0].Up = false }, cephActivate, step.Todo, "OSD 3 on the disk nvme1n1 (OSD-frege) is not up"},
+		"an OSD without weight":  {"frege", func(v *cephView) { v.tree[0].Weight = 0 }, cephActivate, step.Todo, "OSD 3 on the disk nvme1n1 (OSD-frege) is not up"},
+		"an OSD of another node": {"frege", func(v *cephView) { v.tree[0].Host = "russell" }, cephActivate, step.Todo, "OSD 3 on the disk nvme1n1 (OSD-frege) is not up"},
 		"an OSD that somebody stops": {"frege", func(v *cephView) {
 			v.tree[0].Up = false
 			v.health.Checks = []pve.Check{{Code: "OSDMAP_FLAGS", Message: "noout flag(s) set"}}
-		}, cephNothing, step.Waiting, "OSD 0 on the disk nvme1n1 (OSD-frege) is not up, and noout is set, as by somebody who works on it: start it, or ceph osd unset noout"},
+		}, cephNothing, step.Waiting, "OSD 3 on the disk nvme1n1 (OSD-frege) is not up, and noout is set, as by somebody who works on it: start it, or ceph osd unset noout"},
 		"an OSD that is no more": {"frege", func(v *cephView) { v.disks.disks[0].osd = 7 }, cephNothing, step.Stopped, `the disk nvme1n1 (OSD-frege) of frege holds OSD 7, whose number was taken out of the cluster meanwhile: put "OSD-frege" on the wipe list of frege to make it anew, or take the disk out`},
 		"a disk to be erased":    {"frege", func(v *cephView) { v.disks.disks[0].wipe = true }, cephWipe, step.Todo, "the disk nvme1n1 (OSD-frege) is erased as the profile says"},
 		"a disk without an OSD":  {"frege", func(v *cephView) { v.disks.disks[0].osd = -1 }, cephMakeOSD, step.Todo, "the disk nvme1n1 (OSD-frege) becomes an OSD"},
@@ -119,9 +119,17 @@ func TestWhatComesNext(t *testing.T) {
 		"no entry of CephFS":       {"frege", func(v *cephView) { v.storages[cephFSName] = "dir" }, cephAddFSStorage, step.Todo, "CephFS has no storage entry"},
 		"its only monitor is lost": {"frege", func(v *cephView) { v.answers, v.mon, v.conf.Sections = false, pve.Daemon{}, []string{"mon.frege"} }, cephNothing, step.Stopped,
 			"/etc/pve/ceph.conf lists the monitor of frege alone, and its data is gone: bring the disk with /var/lib/ceph/mon back; if nothing was stored yet, move /etc/pve/ceph.conf away and Ceph is made anew"},
-		"its monitor is lost":      {"frege", func(v *cephView) { v.mon, v.health.Quorum = pve.Daemon{}, []string{"russell", "wittgenstein"} }, cephForgetMon, step.Todo, "the monitor of frege that /etc/pve/ceph.conf lists was on a lost disk"},
-		"nobody answers":           {"frege", func(v *cephView) { v.mon, v.answers = pve.Daemon{}, false }, cephNothing, step.Waiting, "the monitor of frege that /etc/pve/ceph.conf lists was on a lost disk, and goes once the others are in quorum"},
-		"another machine has it":   {"frege", func(v *cephView) { v.mon = pve.Daemon{} }, cephNothing, step.Stopped, "another machine runs the monitor of frege: switch it off, two machines of one name destroy the cluster"},
+		"its monitor is lost":    {"frege", func(v *cephView) { v.mon, v.health.Quorum = pve.Daemon{}, []string{"russell", "wittgenstein"} }, cephForgetMon, step.Todo, "the monitor of frege that /etc/pve/ceph.conf lists was on a lost disk"},
+		"nobody answers":         {"frege", func(v *cephView) { v.mon, v.answers = pve.Daemon{}, false }, cephNothing, step.Waiting, "the monitor of frege that /etc/pve/ceph.conf lists was on a lost disk, and goes once the others are in quorum"},
+		"another machine has it": {"frege", func(v *cephView) { v.mon = pve.Daemon{} }, cephNothing, step.Stopped, "another machine runs the monitor of frege: switch it off, two machines of one name destroy the cluster"},
+		"an added node's turn": {"wittgenstein", func(v *cephView) {
+			v.heir, v.profile.Nodes[2].Added, v.node.Added = true, true, true
+			v.conf.Sections, v.mon, v.health.Quorum, v.answers = []string{"mon.russell"}, pve.Daemon{}, []string{"russell"}, true
+		}, cephAskMon, step.Todo, "3 nodes have 3 monitors, and frege, which has none, is asked to make its own"},
+		"an added node waits": {"wittgenstein", func(v *cephView) {
+			v.heir, v.node.Added = true, true
+			v.conf.Sections, v.mon, v.health.Quorum = []string{"mon.frege", "mon.russell"}, pve.Daemon{}, []string{"russell"}
+		}, cephNothing, step.Waiting, "waits for its turn: the monitor of frege is not in quorum yet"},
 		"a number without a disk":  {"frege", func(v *cephView) { v.tree = append(v.tree, pve.TreeOSD{ID: 9}) }, cephPurgeOSD, step.Todo, "OSD number 9 was given out and never used"},
 		"a number of another node": {"russell", func(v *cephView) { v.tree = append(v.tree, pve.TreeOSD{ID: 9}) }, cephNothing, step.Done, "Ceph is healthy: frege, russell, wittgenstein, 3 OSDs, pool vm"},
 		"a number that is up":      {"frege", func(v *cephView) { v.tree = append(v.tree, pve.TreeOSD{ID: 9, Up: true}) }, cephNothing, step.Done, "Ceph is healthy: frege, russell, wittgenstein, 3 OSDs, pool vm"},
@@ -155,6 +163,16 @@ func TestWhatComesNext(t *testing.T) {
 		v.disks.risks = []string{"a weak disk"}
 		k.change(&v)
 		d := decideCeph(v)
+		if on, ok := map[cephAct]string{cephCleanMgr: "mgr", cephStartMgr: "mgr", cephMakeMgr: "mgr", cephForgetMon: "mon", cephActivate: "osd 3", cephOutOSD: "osd 9", cephPurgeOSD: "osd 9",
+			cephMakeOSD: "/dev/nvme1n1", cephDropUnused: "/dev/sdx vg/lv", cephAskMon: "frege"}[d.act]; ok {
+			got := strings.TrimSpace(d.kind + " " + d.disk.Device + " " + d.volume + d.node)
+			if got == "" {
+				got = fmt.Sprintf("osd %d", d.osd)
+			}
+			if got != on {
+				t.Errorf("%s: it would do that with %s, not with %s", name, got, on)
+			}
+		}
 		if d.act != k.act || d.verdict.State != k.state || d.verdict.Reason != k.says || !slices.Contains(d.verdict.Risks, "a weak disk") {
 			t.Errorf("%s: act %d, %v: %s %q\nnot act %d, %v: %s", name, d.act, d.verdict.State, d.verdict.Reason, d.verdict.Risks, k.act, k.state, k.says)
 		}
@@ -171,9 +189,9 @@ func TestWhatBecameOfIt(t *testing.T) {
 		"monitor of russell: gone, not running": {"russell", func(v *cephView) { v.mon = pve.Daemon{} }},
 		"manager of russell: running, and apart from the others, not with the others": {"russell", func(v *cephView) { v.managers.Standby = nil }},
 		"monitor of russell: running, and apart from the others, not with the others": {"russell", func(v *cephView) { v.health.Quorum = []string{"frege", "wittgenstein"} }},
-		"osd.0: taken out of the cluster, not up and in":                              {"russell", func(v *cephView) { v.tree = v.tree[1:] }},
-		"osd.0: down, not up and in":                                                  {"russell", func(v *cephView) { v.tree[0].Up = false }},
-		"osd.0: out, not up and in":                                                   {"russell", func(v *cephView) { v.tree[0].In = false }},
+		"osd.3: taken out of the cluster, not up and in":                              {"russell", func(v *cephView) { v.tree = v.tree[1:] }},
+		"osd.3: down, not up and in":                                                  {"russell", func(v *cephView) { v.tree[0].Up = false }},
+		"osd.3: out, not up and in":                                                   {"russell", func(v *cephView) { v.tree[0].In = false }},
 		"disk OSD-russell: without an OSD, not an OSD":                                {"russell", func(v *cephView) { v.disks.disks[0].osd, v.tree = -1, v.tree[1:] }},
 		"disk OSD-russell: missing, not an OSD":                                       {"russell", func(v *cephView) { v.disks.disks, v.tree = nil, v.tree[1:] }},
 		"osd.9: an OSD of russell, not no such OSD, beyond":                           {"russell", func(v *cephView) { v.tree = append(v.tree, pve.TreeOSD{ID: 9, Host: "russell"}) }},

@@ -16,6 +16,8 @@ func TestWhichDisksAreTaken(t *testing.T) {
 		return pve.ListedDisk{Device: "/dev/" + name, Serial: serial, Model: "SAMSUNG MZ1L", Bytes: big, Type: "nvme", OSD: -1}
 	}
 	apart := func(d pve.ListedDisk, why string) pve.ListedDisk { d.Apart = why; return d }
+	byID := func(d pve.ListedDisk) pve.ListedDisk { d.ByID = "/dev/disk/by-id/nvme-A"; return d }
+	small := func(d pve.ListedDisk, bytes int64) pve.ListedDisk { d.Bytes = bytes; return d }
 	used := func(d pve.ListedDisk) pve.ListedDisk { d.Used = "ext4"; return d }
 	named := func(serials ...string) profiles.DiskList {
 		out := profiles.DiskList{}
@@ -38,6 +40,10 @@ func TestWhichDisksAreTaken(t *testing.T) {
 		"an empty list is none":            {named(), nil, []pve.ListedDisk{root, blank("nvme1n1", "A")}, "", ""},
 		"two of one serial, named":         {named("A"), nil, []pve.ListedDisk{root, blank("sda", "A"), blank("sdb", "A")}, "", "two disks of frege have the serial A, sda and sdb"},
 		"two of one serial, not named":     {nil, nil, []pve.ListedDisk{root, blank("sda", "A"), blank("sdb", "A")}, "", "two disks of frege have the serial A, sda and sdb"},
+		"one name for two, by id":          {profiles.DiskList{{ByID: "nvme-A"}}, nil, []pve.ListedDisk{byID(blank("sda", "A")), byID(blank("sdb", "B")), root}, "-", "two disks of frege are nvme-A of osd_disks: take one of them out"},
+		"one kernel name for two":          {profiles.DiskList{{Kernel: "sda"}}, nil, []pve.ListedDisk{root, blank("sda", "A"), blank("sda", "B")}, "-", "two disks of frege are sda of osd_disks: take one of them out"},
+		"too small by itself":              {nil, nil, []pve.ListedDisk{root, small(blank("sda", "A"), 100e9-1), small(blank("sdb", "B"), 100e9)}, "B", ""},
+		"the rest of the system's disk":    {profiles.DiskList{{Rest: true}}, nil, []pve.ListedDisk{root, blank("sda", "A")}, "", ""},
 		"the twin of the system's disk":    {nil, nil, []pve.ListedDisk{root, blank("sda", "ROOT"), blank("sdb", "B")}, "", "two disks of frege have the serial ROOT"},
 		"used, without a serial":           {profiles.DiskList{{Kernel: "sda"}}, []string{"A"}, []pve.ListedDisk{root, used(blank("sda", ""))}, "-", "has no serial that a wipe list could name: erase it by hand with wipefs -a /dev/sda"},
 		"used, and its owner does consent": {named("A"), []string{"A"}, []pve.ListedDisk{root, used(blank("sda", "A"))}, "A", ""},

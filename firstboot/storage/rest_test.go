@@ -26,6 +26,7 @@ func TestTheRestOfTheSystemsDisk(t *testing.T) {
 		says    string
 	}{
 		"free":                       {rest{disk: root, bytes: 300e9}, nil, cephMakePart, "what the system leaves of its disk becomes a partition for Ceph, on the disk nvme0n1 (ROOT)"},
+		"just enough":                {rest{disk: root, bytes: 100e9}, nil, cephMakePart, "becomes a partition for Ceph"},
 		"too little":                 {rest{disk: root, bytes: 90e9}, nil, cephNothing, "the system leaves 90 GB of the disk nvme0n1 (ROOT) of frege, and an OSD wants at least 100"},
 		"begun, an old file system":  {part(true, "ntfs"), nil, cephMakePart, "becomes a partition for Ceph"},
 		"made":                       {part(false, ""), nil, cephMakeOSD, "the partition nvme0n1p4 (on ROOT) becomes an OSD"},

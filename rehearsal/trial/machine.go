@@ -208,6 +208,13 @@ func (f files) ReadFile(p string) ([]byte, error) {
 	return f.Disk.ReadFile(p)
 }
 
+func (f files) ReadDir(p string) ([]fs.DirEntry, error) {
+	if err := f.m.trial.Trouble.with(f.m.Name, "list "+p); err != nil {
+		return nil, err
+	}
+	return f.Disk.ReadDir(p)
+}
+
 func (f files) WriteFile(p string, b []byte, mode fs.FileMode) error {
 	return f.change("write "+p, func() error { return f.Disk.WriteFile(p, b, mode) })
 }
