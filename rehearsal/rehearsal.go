@@ -1,6 +1,7 @@
 package rehearsal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,21 +90,16 @@ func New(ctx context.Context, o Options) (*Rehearsal, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.MemoryMiB == 0 {
-		o.MemoryMiB = realMemory
-		if o.Base.Practice {
-			o.MemoryMiB = practiceMemory
-		}
+	if o.Base.Practice {
+		o.MemoryMiB = cmp.Or(o.MemoryMiB, practiceMemory)
 	}
+	o.MemoryMiB, o.Firmware = cmp.Or(o.MemoryMiB, realMemory), cmp.Or(o.Firmware, qemu.UEFI)
 	if o.CPUs == 0 {
 		o.CPUs = 2
 		// Emulated processors that share a real one only wait for each other.
 		if o.Accel != qemu.KVM && runtime.NumCPU() < 2*len(plan.Machines) {
 			o.CPUs = 1
 		}
-	}
-	if o.Firmware == "" {
-		o.Firmware = qemu.UEFI
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
@@ -316,10 +312,7 @@ func (r *Rehearsal) Close() { r.closing.Do(r.close) }
 
 func (r *Rehearsal) close() {
 	r.mu.Lock()
-	machines := make([]*qemu.VM, 0, len(r.vms))
-	for _, vm := range r.vms {
-		machines = append(machines, vm)
-	}
+	machines := slices.Collect(maps.Values(r.vms))
 	r.mu.Unlock()
 	for _, vm := range machines {
 		vm.Cut()

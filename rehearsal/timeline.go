@@ -1,11 +1,13 @@
 package rehearsal
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
 
 	"ringboot/profiles"
+	"ringboot/rehearsal/qemu"
 )
 
 // StageTime is how long the machines together needed for a stage.
@@ -72,7 +74,7 @@ func (r *Rehearsal) Report(title string, problem error) string {
 		kind = ", PRACTICE"
 	}
 	fmt.Fprintf(&b, "ISO %s (Proxmox VE %s%s), firmware %s, accelerator %s, %d machines of %d MiB and %d processors each.\n\n",
-		r.options.Base.Name, r.options.Base.Release, kind, r.options.Firmware, r.accel(),
+		r.options.Base.Name, r.options.Base.Release, kind, r.options.Firmware, cmp.Or(r.options.Accel, qemu.TCG),
 		len(r.Plan.Machines), r.options.MemoryMiB, r.options.CPUs)
 	b.WriteString("## Time line\n\n| stage | seconds | since power-on |\n|---|---|---|\n")
 	for _, s := range r.Timeline() {
@@ -91,11 +93,4 @@ func (r *Rehearsal) Report(title string, problem error) string {
 		fmt.Fprintf(&b, "    %7.1f  %-14s %s\n", e.At.Seconds(), e.Node, e.Text)
 	}
 	return b.String()
-}
-
-func (r *Rehearsal) accel() string {
-	if r.options.Accel == "" {
-		return "tcg"
-	}
-	return string(r.options.Accel)
 }

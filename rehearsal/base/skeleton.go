@@ -2,6 +2,7 @@ package base
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -43,12 +44,7 @@ func Skeleton(ctx context.Context, dir string, o SkeletonOptions) (string, error
 	if err := mkrescuePrograms.check(); err != nil {
 		return "", err
 	}
-	if o.Filler == 0 {
-		o.Filler = 4
-	}
-	if o.Release == "" {
-		o.Release = "9.2-1"
-	}
+	o.Filler, o.Release = cmp.Or(o.Filler, 4), cmp.Or(o.Release, "9.2-1")
 	var id = Identity{Product: "pve", ProductLong: "Proxmox VE (skeleton)"}
 	if n, _ := fmt.Sscanf(o.Release, "%3s-%1s", &id.Release, &id.ISORelease); n != 2 {
 		return "", fmt.Errorf("release %q is not of the form 9.2-1", o.Release)

@@ -10,6 +10,7 @@ package containers
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -92,10 +93,7 @@ func (f File) write(path string) error {
 	if f.Link != "" {
 		return os.Symlink(f.Link, path)
 	}
-	mode := f.Mode
-	if mode == 0 {
-		mode = 0o644
-	}
+	mode := cmp.Or(f.Mode, 0o644)
 	if err := os.WriteFile(path, []byte(f.Content), mode); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@
 package qemu
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -95,26 +96,14 @@ func (m Machine) Args(dir string) ([]string, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	accel := m.Accel
-	if accel == "" {
-		accel = TCG
-	}
-	cpu := "qemu64"
-	accelArg := "tcg,thread=multi"
-	if accel == KVM {
-		cpu, accelArg = "host", "kvm"
-	}
-	memory, cpus := m.MemoryMiB, m.CPUs
-	if memory == 0 {
-		memory = 1024
-	}
-	if cpus == 0 {
-		cpus = 1
+	cpu, accel := "qemu64", "tcg,thread=multi"
+	if m.Accel == KVM {
+		cpu, accel = "host", "kvm"
 	}
 	args := []string{
 		"-name", m.Name, "-nodefaults", "-no-user-config",
-		"-machine", "q35", "-accel", accelArg, "-cpu", cpu,
-		"-m", strconv.Itoa(memory), "-smp", strconv.Itoa(cpus),
+		"-machine", "q35", "-accel", accel, "-cpu", cpu,
+		"-m", strconv.Itoa(cmp.Or(m.MemoryMiB, 1024)), "-smp", strconv.Itoa(cmp.Or(m.CPUs, 1)),
 		// With -vga none GRUB waits for ever for its graphical terminal.
 		"-display", "none", "-vga", "std",
 		"-serial", "stdio",
@@ -216,33 +205,21 @@ func mediumArgs(i int, m Medium, port *int) []string {
 
 func diskArgs(i int, d Drive, port *int) []string {
 	id := fmt.Sprintf("disk%d", i)
-	format := d.Format
-	if format == "" {
-		format = "raw"
-	}
 	cache := "unsafe"
 	if d.Durable {
 		cache = "none"
 	}
-	drive := fmt.Sprintf("if=none,id=%s-image,format=%s,cache=%s,discard=unmap,detect-zeroes=unmap,file=%s", id, format, cache, escape(d.Path))
-	var device string
-	switch d.Bus {
-	case "nvme":
-		device = fmt.Sprintf("nvme,id=%s,drive=%s-image,serial=%s%s", id, id, escape(d.Serial), bootIndex(d.BootIndex))
-	case "virtio":
-		device = fmt.Sprintf("virtio-blk-pci,id=%s,drive=%s-image,serial=%s%s", id, id, escape(d.Serial), bootIndex(d.BootIndex))
-	default:
-		device = fmt.Sprintf("ide-hd,bus=ide.%d,id=%s,drive=%s-image,serial=%s%s", *port, id, id, escape(d.Serial), bootIndex(d.BootIndex))
+	drive := fmt.Sprintf("if=none,id=%s-image,format=%s,cache=%s,discard=unmap,detect-zeroes=unmap,file=%s", id, cmp.Or(d.Format, "raw"), cache, escape(d.Path))
+	device := map[string]string{"nvme": "nvme", "virtio": "virtio-blk-pci"}[d.Bus]
+	if device == "" {
+		device = fmt.Sprintf("ide-hd,bus=ide.%d", *port)
 		*port++
 	}
-	return []string{"-drive", drive, "-device", device}
+	return []string{"-drive", drive, "-device", fmt.Sprintf("%s,id=%s,drive=%[2]s-image,serial=%s%s", device, id, escape(d.Serial), bootIndex(d.BootIndex))}
 }
 
 func nicArgs(n NIC) []string {
-	model := n.Model
-	if model == "" {
-		model = "virtio-net-pci"
-	}
+	model := cmp.Or(n.Model, "virtio-net-pci")
 	device := fmt.Sprintf("%s,id=%s,netdev=%s-end,mac=%s", model, n.ID, n.ID, n.MAC)
 	if model == "virtio-net-pci" {
 		device += ",romfile=" // no network boot

@@ -1,9 +1,10 @@
 package ceph
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -50,15 +51,8 @@ func makePool(c *sim.Call, s *Store, name string, opt map[string]string) error {
 		})
 		c.Work(1200 * time.Millisecond)
 	}
-	mode := opt["pg_autoscale_mode"]
-	if mode == "" {
-		mode = "warn"
-	}
-	app := opt["application"]
-	if app == "" {
-		app = "rbd"
-	}
-	settings := []setting{{"size", opt["size"]}, {"application", app}, {"min_size", opt["min_size"]}, {"pg_autoscale_mode", mode}, {"pg_num", fmt.Sprint(pgs)}}
+	settings := []setting{{"size", opt["size"]}, {"application", cmp.Or(opt["application"], "rbd")}, {"min_size", opt["min_size"]},
+		{"pg_autoscale_mode", cmp.Or(opt["pg_autoscale_mode"], "warn")}, {"pg_num", fmt.Sprint(pgs)}}
 	if ratio := opt["target_size_ratio"]; ratio != "" {
 		settings = append(settings, setting{"target_size_ratio", ratio})
 	}
@@ -154,10 +148,7 @@ func poolSet(c *sim.Call, words []string, opt map[string]string) int {
 }
 
 func fsCreate(c *sim.Call, _ []string, opt map[string]string) int {
-	name := opt["name"]
-	if name == "" {
-		name = "cephfs"
-	}
+	name := cmp.Or(opt["name"], "cephfs")
 	s, _, ok := OpenStore(c)
 	servers := metadataServers(c)
 	switch {
@@ -173,16 +164,17 @@ func fsCreate(c *sim.Call, _ []string, opt map[string]string) int {
 		return c.Die("ceph pools '%s_data' and/or '%s_metadata' already exist", name, name)
 	}
 	pgs := shell.Number(opt["pg_num"], 128)
-	c.Outf("creating data pool '%s_data'...\n", name)
-	if err := makePool(c, s, name+"_data", map[string]string{"pg_num": fmt.Sprint(pgs), "application": "cephfs", "pg_autoscale_mode": "on"}); err != nil {
-		return c.Exit(0, "%v", err)
-	}
-	c.Outf("creating metadata pool '%s_metadata'...\n", name)
-	if s, _, ok = OpenStore(c); !ok {
-		return c.Exit(0, "got timeout")
-	}
-	if err := makePool(c, s, name+"_metadata", map[string]string{"pg_num": fmt.Sprint(max(8, pgs/4)), "application": "cephfs", "pg_autoscale_mode": "on"}); err != nil {
-		return c.Exit(0, "%v", err)
+	for _, p := range []struct {
+		kind string
+		pgs  int
+	}{{"data", pgs}, {"metadata", max(8, pgs/4)}} {
+		c.Outf("creating %s pool '%s_%[1]s'...\n", p.kind, name)
+		if s, _, ok = OpenStore(c); !ok {
+			return c.Exit(0, "got timeout")
+		}
+		if err := makePool(c, s, name+"_"+p.kind, map[string]string{"pg_num": fmt.Sprint(p.pgs), "application": "cephfs", "pg_autoscale_mode": "on"}); err != nil {
+			return c.Exit(0, "%v", err)
+		}
 	}
 	c.Outf("configuring new CephFS '%s'\n", name)
 	Amend(c, func(s *Store) { s.FS = append(s.FS, name) })
@@ -201,7 +193,7 @@ const storageFile = sim.EtcPVE + "/storage.cfg"
 
 func addStorage(m sim.Machine, kind, id, body string) error {
 	raw, _ := m.ReadFile(storageFile)
-	if slices.Contains(storageIDs(string(raw)), id) {
+	if storages(string(raw))[id] != "" {
 		return fmt.Errorf("create storage failed: storage ID '%s' already defined", id)
 	}
 	if err := m.WriteDirect(storageFile, []byte(kind+": "+id+"\n"+body+"\n"+string(raw))); err != nil {
@@ -214,11 +206,12 @@ func addStorage(m sim.Machine, kind, id, body string) error {
 	return nil
 }
 
-func storageIDs(text string) []string {
-	var out []string
+// storages are the kinds of storage.cfg by their ids.
+func storages(text string) map[string]string {
+	out := map[string]string{}
 	for line := range strings.Lines(text) {
-		if _, id, ok := strings.Cut(strings.TrimSpace(line), ": "); ok && !strings.HasPrefix(line, "\t") {
-			out = append(out, id)
+		if kind, id, ok := strings.Cut(strings.TrimSpace(line), ": "); ok && !strings.HasPrefix(line, "\t") {
+			out[id] = kind
 		}
 	}
 	return out
@@ -238,15 +231,9 @@ func pvesm(c *sim.Call) int {
 	case len(words) == 1 && words[0] == "status":
 		raw, _ := c.ReadFile(storageFile)
 		c.Outf("Name          Type     Status     Total (KiB)      Used (KiB) Available (KiB)        %%\n")
-		list := []string{}
-		for line := range strings.Lines(string(raw)) {
-			if kind, id, ok := strings.Cut(strings.TrimSpace(line), ": "); ok && !strings.HasPrefix(line, "\t") {
-				list = append(list, id+" "+kind)
-			}
-		}
-		sort.Strings(list)
-		for _, l := range list {
-			id, kind, _ := strings.Cut(l, " ")
+		kinds := storages(string(raw))
+		for _, id := range slices.Sorted(maps.Keys(kinds)) {
+			kind := kinds[id]
 			if kind != "dir" && !storageUp(c, id) {
 				c.Errf("could not get usage stats for pool '%s'\n", id)
 				c.Outf("%-12s %5s   inactive               0               0               0    0.00%%\n", id, kind)
