@@ -2,10 +2,11 @@ package browser
 
 import (
 	"fmt"
-	"math"
+	"maps"
 	"regexp"
-	"strconv"
 	"strings"
+
+	"github.com/lucasb-eyer/go-colorful"
 )
 
 // Readable is the least contrast of text, WCAG 2.2, 1.4.3 (level AA).
@@ -43,10 +44,7 @@ func Contrasts(page []byte, pairs []Pair) (map[string]float64, error) {
 	}
 	used := map[string]bool{}
 	for i, text := range palettes {
-		light := map[string]float64{}
-		for name, l := range base {
-			light[name] = l
-		}
+		light := maps.Clone(base)
 		for _, m := range colour.FindAllSubmatch(text, -1) {
 			light[string(m[1])] = luminance(string(m[2]))
 		}
@@ -73,19 +71,7 @@ func Contrasts(page []byte, pairs []Pair) (map[string]float64, error) {
 
 // luminance is the relative luminance of a colour in hexadecimal digits, WCAG 2.2.
 func luminance(digits string) float64 {
-	if len(digits) == 3 {
-		digits = strings.Join([]string{digits[:1], digits[:1], digits[1:2], digits[1:2], digits[2:], digits[2:]}, "")
-	}
-	var sum float64
-	for i, weight := range []float64{0.2126, 0.7152, 0.0722} {
-		v, _ := strconv.ParseUint(digits[2*i:2*i+2], 16, 8) // the pattern lets digits alone through
-		c := float64(v) / 255
-		if c <= 0.04045 {
-			c /= 12.92
-		} else {
-			c = math.Pow((c+0.055)/1.055, 2.4)
-		}
-		sum += weight * c
-	}
-	return sum
+	c, _ := colorful.Hex("#" + digits) // the pattern lets digits alone through
+	r, g, b := c.LinearRgb()
+	return 0.2126*r + 0.7152*g + 0.0722*b
 }
