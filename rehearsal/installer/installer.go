@@ -172,17 +172,12 @@ func (s *session) lookAtDevices(ctx context.Context) error {
 }
 
 func (s *session) startUdev(ctx context.Context) error {
-	for _, argv := range [][]string{
-		{"/usr/lib/systemd/systemd-udevd", "--daemon"},
+	return s.all(ctx,
+		[]string{"/usr/lib/systemd/systemd-udevd", "--daemon"},
 		// Buses first, whose events load drivers, then what the drivers found.
-		{"udevadm", "trigger", "--action=add", "--subsystem-match=pci", "--subsystem-match=virtio", "--subsystem-match=usb"},
-		{"udevadm", "settle", "--timeout=120"},
-		{"udevadm", "trigger", "--action=add", "--subsystem-match=block", "--subsystem-match=net"},
-		{"udevadm", "settle", "--timeout=120"},
-	} {
-		if _, err := s.run(ctx, nil, argv...); err != nil {
-			return err
-		}
-	}
-	return nil
+		[]string{"udevadm", "trigger", "--action=add", "--subsystem-match=pci", "--subsystem-match=virtio", "--subsystem-match=usb"},
+		[]string{"udevadm", "settle", "--timeout=120"},
+		[]string{"udevadm", "trigger", "--action=add", "--subsystem-match=block", "--subsystem-match=net"},
+		[]string{"udevadm", "settle", "--timeout=120"},
+	)
 }

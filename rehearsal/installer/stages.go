@@ -94,15 +94,11 @@ func (s *session) hush(ctx context.Context) error {
 	if _, err := s.inTarget(ctx, nil, "debconf-set-selections", "/tmp/debconf.txt"); err != nil {
 		return err
 	}
+	var steps [][]string
 	for _, q := range quiet {
-		if _, err := s.inTarget(ctx, nil, "dpkg-divert", "--package", "proxmox", "--add", "--rename", q.path); err != nil {
-			return err
-		}
-		if _, err := s.run(ctx, nil, "ln", "-sf", q.instead, target+q.path); err != nil {
-			return err
-		}
+		steps = append(steps, []string{"chroot", target, "dpkg-divert", "--package", "proxmox", "--add", "--rename", q.path}, []string{"ln", "-sf", q.instead, target + q.path})
 	}
-	return nil
+	return s.all(ctx, steps...)
 }
 
 // restore gives back a program that hush has diverted.

@@ -109,11 +109,11 @@ func (s *session) configureTarget(ctx context.Context) error {
 	if err := os.Remove(filepath.Join(target, "proxmox_install_mode")); err != nil {
 		return err
 	}
-	if _, err := s.run(ctx, nil, "sed", "-i", `s/^#\?PermitRootLogin.*/PermitRootLogin yes/`, target+"/etc/ssh/sshd_config"); err != nil {
-		return err
-	}
+	if err := s.all(ctx,
+		[]string{"sed", "-i", `s/^#\?PermitRootLogin.*/PermitRootLogin yes/`, target + "/etc/ssh/sshd_config"},
 	// The server is in the base here, and its keys are not: its package makes them.
-	if _, err := s.inTarget(ctx, nil, "ssh-keygen", "-A"); err != nil {
+		[]string{"chroot", target, "ssh-keygen", "-A"},
+	); err != nil {
 		return err
 	}
 	cmdline, err := os.ReadFile("/proc/cmdline")

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -356,15 +357,11 @@ func addresses(node string) []string {
 	raw, _ := os.ReadFile("/etc/hosts")
 	for line := range strings.Lines(string(raw)) {
 		f := strings.Fields(line)
-		if len(f) < 2 {
+		if i := slices.Index(f, node); i < 1 {
 			continue
 		}
-		for i, a := range list {
-			for _, name := range f[1:] {
-				if name == node && f[0] == a {
-					return append([]string{a}, append(list[:i:i], list[i+1:]...)...)
-				}
-			}
+		if i := slices.Index(list, f[0]); i >= 0 {
+			return slices.Insert(slices.Delete(list, i, i+1), 0, f[0])
 		}
 	}
 	return list
