@@ -49,14 +49,11 @@ func (c Conf) find(is func(ConfNode) bool) (ConfNode, bool) {
 
 // DuplicateID reports whether two entries share an id.
 func (c Conf) DuplicateID() bool {
-	seen := map[int]bool{}
+	ids := map[int]bool{}
 	for _, n := range c.Nodes {
-		if seen[n.ID] {
-			return true
-		}
-		seen[n.ID] = true
+		ids[n.ID] = true
 	}
-	return false
+	return len(ids) < len(c.Nodes)
 }
 
 // Text renders the configuration as the real writer does: sections and keys

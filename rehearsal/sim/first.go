@@ -2,25 +2,21 @@ package sim
 
 import (
 	"io/fs"
+	"time"
+
+	"ringboot/rehearsal/disk"
 )
 
-// FirstFiles are what a new installation has in /etc/pve, relative to it; a
-// directory has no content and the mode of one.
-func FirstFiles(node string) map[string]struct {
-	Mode    fs.FileMode
-	Content []byte
-} {
-	type file = struct {
-		Mode    fs.FileMode
-		Content []byte
-	}
-	all := map[string]file{}
+// firstFiles are what a new installation has in /etc/pve, relative to it.
+func firstFiles(node string, now time.Time) map[string]disk.Inode {
+	all := map[string]disk.Inode{}
 	for _, d := range []string{"nodes", "nodes/" + node, "nodes/" + node + "/qemu-server", "nodes/" + node + "/lxc", "priv", "priv/lock", "ha", "sdn", "mapping", "firewall", "virtual-guest"} {
-		all[d] = file{Mode: fs.ModeDir | 0o755}
+		all[d] = disk.Inode{Mode: fs.ModeDir | 0o755, When: now}
 	}
-	all["user.cfg"] = file{0o640, []byte("user:root@pam:1:0:::::\n")}
-	all["storage.cfg"] = file{0o640, []byte("dir: local\n\tpath /var/lib/vz\n\tcontent iso,vztmpl,backup\n\n")}
-	all["datacenter.cfg"] = file{0o640, []byte("keyboard: en-us\n")}
+	for name, text := range map[string]string{"user.cfg": "user:root@pam:1:0:::::\n", "datacenter.cfg": "keyboard: en-us\n",
+		"storage.cfg": "dir: local\n\tpath /var/lib/vz\n\tcontent iso,vztmpl,backup\n\n"} {
+		all[name] = disk.Inode{Mode: 0o640, Content: []byte(text), When: now}
+	}
 	return all
 }
 

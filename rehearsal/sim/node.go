@@ -21,10 +21,7 @@ func (n *Node) install() {
 		n.Versions = slices.Clone(n.w.Versions)
 	}
 	*n.pm = pmxcfs{n: n}
-	n.pm.tree, n.pm.seen, n.pm.inUse = map[string]disk.Inode{}, map[string]bool{}, true
-	for name, f := range FirstFiles(n.name) {
-		n.pm.tree[name] = disk.Inode{Mode: f.Mode, Content: f.Content, When: n.w.sim.now}
-	}
+	n.pm.tree, n.pm.seen, n.pm.inUse = firstFiles(n.name, n.w.sim.now), map[string]bool{}, true
 	n.w.software.Begin(n.Machine())
 	n.pm.persist()
 	n.disk.Flush()

@@ -51,9 +51,7 @@ func (n *Node) Mount(database, conf []byte) {
 	if database != nil || conf != nil {
 		return
 	}
-	for rel, f := range FirstFiles(n.name) {
-		n.pm.tree[rel] = disk.Inode{Mode: f.Mode, Content: f.Content, When: n.w.sim.now}
-	}
+	maps.Copy(n.pm.tree, firstFiles(n.name, n.w.sim.now))
 	n.pm.persist()
 }
 

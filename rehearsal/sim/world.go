@@ -85,10 +85,8 @@ func New(seed int64, software Software, specs ...NodeSpec) *World {
 	w := &World{sim: NewClock(start), nodes: map[string]*Node{}, tools: maps.Clone(software.Tools), software: software, rnd: rand.New(rand.NewSource(seed)),
 		cuts: map[cable]time.Time{}, backs: map[cable]time.Time{}, notes: map[string][]string{}, rounds: map[string]bool{}, synced: map[string]bool{}}
 	for _, s := range specs {
-		n := &Node{w: w, name: s.Name, addrs: s.Addresses}
-		n.pm, n.disk = &pmxcfs{n: n}, n.newDisk()
-		w.nodes[s.Name] = n
-		w.order = append(w.order, n)
+		n := w.Join(s.Name)
+		n.addrs = s.Addresses
 		n.install()
 	}
 	return w

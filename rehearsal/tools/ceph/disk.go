@@ -54,7 +54,8 @@ type BlockDevice struct {
 	Unread bool
 }
 
-func readDisks(m sim.Machine) []BlockDevice {
+// Disks are the disks of a node as they are now.
+func Disks(m sim.Machine) []BlockDevice {
 	var out []BlockDevice
 	raw, err := m.ReadFile(disksFile)
 	if err == nil && json.Unmarshal(raw, &out) == nil {
@@ -86,19 +87,14 @@ func readDisks(m sim.Machine) []BlockDevice {
 	return out
 }
 
-func writeDisks(m sim.Machine, disks []BlockDevice) {
+// SetDisks puts disks into a node.
+func SetDisks(m sim.Machine, disks ...BlockDevice) {
 	raw, _ := json.Marshal(disks)
 	_ = m.WriteDirect(disksFile, raw)
 }
 
-// SetDisks puts disks into a node.
-func SetDisks(m sim.Machine, disks ...BlockDevice) { writeDisks(m, disks) }
-
-// Disks are the disks of a node as they are now.
-func Disks(m sim.Machine) []BlockDevice { return readDisks(m) }
-
 func findDisk(m sim.Machine, device string) (list []BlockDevice, d *BlockDevice) {
-	list = readDisks(m)
+	list = Disks(m)
 	for i := range list {
 		if byID(list[i]) == device || list[i].Name == path.Base(device) {
 			return list, &list[i]
@@ -125,7 +121,7 @@ func GetDisks(c *sim.Call, where string, _ map[string]string) (any, int) {
 		return nil, c.Exit(255, "proxy handler failed: ssh: connect to host: No route to host")
 	}
 	var out []any
-	list := readDisks(m)
+	list := Disks(m)
 	for _, d := range list {
 		if d.Parent != "" {
 			continue
@@ -210,7 +206,7 @@ func osdCreate(c *sim.Call, words []string, opt map[string]string) int {
 	d.OSD, d.FSID, d.OSDUUID, d.Used = id, conf["global"]["fsid"], uuid, "LVM"
 	d.Encrypted, d.Beside = slices.Contains(c.Argv, "--encrypted"), nil
 	tag(list, parts, d)
-	writeDisks(c, list)
+	SetDisks(c, list...)
 	c.Outf("got monmap epoch 3\n")
 	c.Work(1500 * time.Millisecond)
 	startOSD(c, *d)
@@ -267,7 +263,7 @@ func osdDestroy(c *sim.Call, words []string, _ map[string]string) int {
 // listVolumes is ceph-volume lvm list.
 func listVolumes(c *sim.Call) int {
 	out := shell.Object{}
-	disks := readDisks(c)
+	disks := Disks(c)
 	sort.Slice(disks, func(i, j int) bool { return disks[i].OSD < disks[j].OSD })
 	for _, d := range disks {
 		if d.OSD >= 0 {
@@ -291,7 +287,7 @@ func cephVolume(c *sim.Call) int {
 		return listVolumes(c)
 	case strings.HasPrefix(line, "lvm activate --all"):
 		conf, _ := ini(c)
-		list := readDisks(c)
+		list := Disks(c)
 		for _, d := range list {
 			if d.OSD >= 0 && d.FSID == conf["global"]["fsid"] {
 				if !whole(list, d) {
@@ -303,7 +299,7 @@ func cephVolume(c *sim.Call) int {
 		}
 		return 0
 	case strings.HasPrefix(line, "lvm zap --destroy"):
-		if list := readDisks(c); strings.Count(c.Argv[len(c.Argv)-1], "/") > 2 {
+		if list := Disks(c); strings.Count(c.Argv[len(c.Argv)-1], "/") > 2 {
 			if i, _ := findVolume(list, c.Argv[len(c.Argv)-1]); i >= 0 {
 				return lvremove(c)
 			}
@@ -321,7 +317,7 @@ func cephVolume(c *sim.Call) int {
 		}
 		c.Work(time.Second)
 		d.Used, d.Label, d.OSD, d.FSID, d.OSDUUID, d.Beside, d.Group, d.Volumes = "", "", -1, "", "", nil, "", nil
-		writeDisks(c, list)
+		SetDisks(c, list...)
 		return c.Exit(0, "--> Zapping successful for: <Raw Device: /dev/%s>", d.Name)
 	}
 	return c.Exit(2, "usage: ceph-volume [-h] [--cluster CLUSTER]")

@@ -100,7 +100,7 @@ func makePart(c *sim.Call, list []BlockDevice, b *beside) int {
 	if d.Used == "" {
 		c.Work(200 * time.Millisecond)
 		d.Used, d.Group = "LVM", "ceph-"+randomUUID(c)
-		writeDisks(c, list)
+		SetDisks(c, list...)
 		c.Outf("  Physical volume \"/dev/%s\" successfully created.\n  Volume group \"%s\" successfully created\n", d.Name, d.Group)
 	}
 	if d.free() < b.bytes {
@@ -109,7 +109,7 @@ func makePart(c *sim.Call, list []BlockDevice, b *beside) int {
 	c.Work(200 * time.Millisecond)
 	b.volume = "osd-" + b.kind + "-" + randomUUID(c)
 	d.Volumes = append(d.Volumes, LogicalVolume{Name: b.volume, Kind: b.kind, Bytes: b.bytes, OSD: -1})
-	writeDisks(c, list)
+	SetDisks(c, list...)
 	c.Outf("  Logical volume \"%s\" created.\nusing '%s/%[1]s' for block.%s\n", b.volume, d.Group, b.kind)
 	return 0
 }
@@ -192,7 +192,7 @@ func pvs(c *sim.Call) int {
 // lvremove knows --yes GROUP/VOLUME.
 func lvremove(c *sim.Call) int {
 	at := c.Argv[len(c.Argv)-1]
-	list := readDisks(c)
+	list := Disks(c)
 	i, j := findVolume(list, at)
 	if i < 0 {
 		return c.Exit(5, "  Failed to find logical volume \"%s\"", at)
@@ -201,7 +201,7 @@ func lvremove(c *sim.Call) int {
 		c.Note("erased", c.Name()+" "+v.Name)
 	}
 	list[i].Volumes = slices.Delete(list[i].Volumes, j, j+1)
-	writeDisks(c, list)
+	SetDisks(c, list...)
 	c.Outf("  Logical volume \"%s\" successfully removed.\n", path.Base(at))
 	return 0
 }

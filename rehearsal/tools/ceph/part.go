@@ -108,7 +108,7 @@ func sgdisk(c *sim.Call) int {
 			return c.Exit(1, "Usage: sgdisk [OPTION...] <device>")
 		}
 	}
-	writeDisks(c, list)
+	SetDisks(c, list...)
 	c.Outf("Warning: The kernel is still using the old partition table.\nThe new table will be used at the next reboot or after you\nrun partprobe(8) or kpartx(8)\nThe operation has completed successfully.\n")
 	return 0
 }
@@ -125,7 +125,7 @@ func partx(c *sim.Call) int {
 			_ = c.WriteDirect("/sys/class/block/"+list[i].Name+"/partition", nil)
 		}
 	}
-	writeDisks(c, list)
+	SetDisks(c, list...)
 	return 0
 }
 
@@ -155,7 +155,7 @@ func wipefs(c *sim.Call) int {
 		c.Outf("%s: 2 bytes were erased at offset 0x00000438 (%s): 53 ef\n", device, d.Used)
 	}
 	d.Used = ""
-	writeDisks(c, list)
+	SetDisks(c, list...)
 	return 0
 }
 

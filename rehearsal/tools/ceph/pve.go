@@ -277,13 +277,14 @@ func removeTree(c *sim.Call, dir string) {
 
 func makeService(c *sim.Call, kind string) int {
 	id, dir := c.Name(), daemonDir(kind, c.Name())
+	long := map[string]string{"mgr": "manager", "mds": "MDS"}[kind]
 	if shell.Exists(c, dir) {
-		return c.Die("ceph %s directory '%s' already exists", map[string]string{"mgr": "manager", "mds": "MDS"}[kind], dir)
+		return c.Die("ceph %s directory '%s' already exists", long, dir)
 	}
 	if !HeardWithin(c, 10*time.Second) {
 		return c.Die("got timeout")
 	}
-	c.Outf("creating %s directory '%s'\n", map[string]string{"mgr": "manager", "mds": "MDS"}[kind], dir)
+	c.Outf("creating %s directory '%s'\n", long, dir)
 	makeDir(c, dir)
 	c.Work(100 * time.Millisecond)
 	c.Outf("creating keys for '%s.%s'\n", kind, id)
