@@ -28,7 +28,7 @@ var larger = map[string]struct {
 	"firstboot/ring":                       {2850, "one keeper: its core, the hellos, the kernel and the wires, all of which change together"},
 	"profiles":                             {4000, "validation and the tables that it reads"},
 	"imagebuilder/iso9660":                 {2600, "reader, plan and writer of one format"},
-	"rehearsal/tools/ceph":                 {2850, "one store, and the disks below it, that all stand-ins of Ceph share"},
+	"rehearsal/tools/ceph":                 {2560, "one store, and the disks below it, that all stand-ins of Ceph share"},
 	"firstboot/pve":                        {3425, "the one door to Proxmox"},
 	"rehearsal/tools/ceph/pve.go:setUpMon": {68, "what pveceph mon create does, in its order"},
 }

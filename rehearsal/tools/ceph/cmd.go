@@ -87,7 +87,7 @@ func cephStatus(c *sim.Call, k *condition, _ []string) (any, int) {
 		"quorum_names": k.quorum, "monmap": shell.Object{"num_mons": len(k.all)},
 		"osdmap": shell.Object{"epoch": k.store.Epoch, "num_osds": len(k.store.OSDs), "num_up_osds": k.up, "num_in_osds": k.in},
 		"pgmap":  shell.Object{"pgs_by_state": states, "num_pgs": total, "num_pools": len(k.store.Pools)},
-		"fsmap":  shell.Object{"up:standby": len(metadataServers(c))},
+		"fsmap":  shell.Object{"up:standby": len(running(c, "mds"))},
 		"mgrmap": shell.Object{"available": k.active != "", "num_standbys": len(k.standby)}}, 0
 }
 

@@ -10,12 +10,7 @@ import (
 
 // cephConfigSet keeps an option, and cephConfigDump tells of all.
 func cephConfigSet(c *sim.Call, _ *condition, words []string) (any, int) {
-	if !Amend(c.Machine, func(s *Store) {
-		if s.Config == nil {
-			s.Config = map[string]string{}
-		}
-		s.Config[words[2]+" "+words[3]] = words[4]
-	}) {
+	if !Amend(c.Machine, func(s *Store) { s.Config[words[2]+" "+words[3]] = words[4] }) {
 		return nil, c.Exit(1, "Cluster connection interrupted or timed out")
 	}
 	return nil, 0

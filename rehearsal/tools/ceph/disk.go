@@ -141,9 +141,9 @@ func GetDisks(c *sim.Call, where string, _ map[string]string) (any, int) {
 		}
 		if d.OSD >= 0 {
 			o["used"] = "LVM"
-			osdFields(o, d.OSD)
-		} else if osd := onParts(list, d.Name); osd >= 0 {
-			osdFields(o, osd)
+		}
+		if osd := max(d.OSD, onParts(list, d.Name)); osd >= 0 {
+			o["osdid"], o["osdid-list"] = strconv.Itoa(osd), []any{osd}
 		}
 		out = append(out, o)
 	}
@@ -215,13 +215,6 @@ func osdCreate(c *sim.Call, words []string, opt map[string]string) int {
 	return 0
 }
 
-func encrypted(d BlockDevice) string {
-	if d.Encrypted {
-		return "1"
-	}
-	return "0"
-}
-
 func startOSD(c *sim.Call, d BlockDevice) {
 	id := fmt.Sprint(d.OSD)
 	makeDir(c, daemonDir("osd", id))
@@ -267,7 +260,7 @@ func listVolumes(c *sim.Call) int {
 	sort.Slice(disks, func(i, j int) bool { return disks[i].OSD < disks[j].OSD })
 	for _, d := range disks {
 		if d.OSD >= 0 {
-			tags := shell.Object{"ceph.cluster_fsid": d.FSID, "ceph.osd_id": fmt.Sprint(d.OSD), "ceph.osd_fsid": d.OSDUUID, "ceph.encrypted": encrypted(d)}
+			tags := shell.Object{"ceph.cluster_fsid": d.FSID, "ceph.osd_id": fmt.Sprint(d.OSD), "ceph.osd_fsid": d.OSDUUID, "ceph.encrypted": fmt.Sprint(shell.Digit(d.Encrypted))}
 			for _, name := range d.Beside {
 				tags["ceph."+strings.Split(name, "-")[1]+"_uuid"] = name
 			}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -191,9 +190,4 @@ func onParts(list []BlockDevice, disk string) int {
 		}
 	}
 	return -1
-}
-
-// osdFields are how the list of disks tells of an OSD.
-func osdFields(o shell.Object, osd int) {
-	o["osdid"], o["osdid-list"] = strconv.Itoa(osd), []any{osd}
 }

@@ -150,7 +150,7 @@ func poolSet(c *sim.Call, words []string, opt map[string]string) int {
 func fsCreate(c *sim.Call, _ []string, opt map[string]string) int {
 	name := cmp.Or(opt["name"], "cephfs")
 	s, _, ok := OpenStore(c)
-	servers := metadataServers(c)
+	servers := running(c, "mds")
 	switch {
 	case !ok:
 		return c.Exit(0, "got timeout")

@@ -79,7 +79,7 @@ func within(m sim.Machine, limit time.Duration, holds func() bool) bool {
 
 // HeardWithin waits for a quorum of the monitors.
 func HeardWithin(m sim.Machine, limit time.Duration) bool {
-	return within(m, limit, func() bool { return quorum(m) != nil })
+	return within(m, limit, func() bool { return quorate(m) != nil })
 }
 
 // judgeWithin is judge, once the monitors are heard.

@@ -43,7 +43,6 @@ type Store struct {
 	FS       []string
 	NextPool int
 	Objects  map[string]image  // by pool/name
-	Since    map[string]int64  // when something came up, by daemon
 	LastDown int64             // when an OSD was last seen down
 	Flags    []string          // noout and the like
 	Config   map[string]string `json:",omitempty"` // by "who option"
@@ -148,15 +147,6 @@ func quorate(m sim.Machine) []monitor {
 	return up
 }
 
-// quorum are the names of those monitors.
-func quorum(m sim.Machine) []string {
-	var names []string
-	for _, p := range quorate(m) {
-		names = append(names, p.id)
-	}
-	return names
-}
-
 // open reads what the monitors agree on.
 func OpenStore(m sim.Machine) (*Store, []string, bool) {
 	q := quorate(m)
@@ -176,8 +166,8 @@ func OpenStore(m sim.Machine) (*Store, []string, bool) {
 	if best.Objects == nil {
 		best.Objects = map[string]image{}
 	}
-	if best.Since == nil {
-		best.Since = map[string]int64{}
+	if best.Config == nil {
+		best.Config = map[string]string{}
 	}
 	return best, names, best.Epoch >= 0
 }
@@ -207,26 +197,11 @@ func (s *Store) pool(name string) *pool {
 // Has reports whether there is an image of that name in a pool.
 func (s *Store) Has(pool, name string) bool { _, ok := s.Objects[pool+"/"+name]; return ok }
 
-// managers are the running managers: the first one that was made is active.
-func managers(m sim.Machine) (active string, standby []string) {
+// running are the managers or metadata servers that run, by node.
+func running(m sim.Machine, kind string) (out []string) {
 	nodes, _ := m.ReadDir(sim.EtcPVE + "/nodes")
 	for _, n := range nodes {
-		if r := daemonAt(m, n.Name(), "mgr", n.Name()); r != nil && shell.Exists(r, daemonDir("mgr", n.Name())+"/keyring") {
-			if active == "" {
-				active = n.Name()
-			} else {
-				standby = append(standby, n.Name())
-			}
-		}
-	}
-	return active, standby
-}
-
-func metadataServers(m sim.Machine) []string {
-	nodes, _ := m.ReadDir(sim.EtcPVE + "/nodes")
-	var out []string
-	for _, n := range nodes {
-		if daemonAt(m, n.Name(), "mds", n.Name()) != nil {
+		if r := daemonAt(m, n.Name(), kind, n.Name()); r != nil && shell.Exists(r, daemonDir(kind, n.Name())+"/keyring") {
 			out = append(out, n.Name())
 		}
 	}
@@ -260,7 +235,9 @@ func judge(m sim.Machine) (*condition, bool) {
 		return nil, false
 	}
 	k := &condition{store: s, quorum: q, all: Monitors(m), checks: map[string]string{}, pgs: map[string]int{}, severity: "HEALTH_OK"}
-	k.active, k.standby = managers(m)
+	if up := running(m, "mgr"); len(up) > 0 { // the first one is active
+		k.active, k.standby = up[0], up[1:]
+	}
 	hosts, down := k.count(m)
 	carry, hold := 0, len(hosts)
 	for _, in := range hosts {
@@ -368,4 +345,4 @@ func (k *condition) placement(m sim.Machine, down, hosts, hold int) {
 // makeDir is mkdir -p on a node.
 func makeDir(m sim.Machine, p string) { _ = m.MkdirAll(p, fs.ModeDir|0o755) }
 
-func PvesmWorks(m sim.Machine) bool { return quorum(m) != nil }
+func PvesmWorks(m sim.Machine) bool { return quorate(m) != nil }
