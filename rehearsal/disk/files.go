@@ -327,7 +327,7 @@ func (d *Disk) ReadDir(p string) ([]fs.DirEntry, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, entry{name, child})
+		out = append(out, fs.FileInfoToDirEntry(entry{name, child}))
 	}
 	return out, nil
 }
@@ -374,7 +374,7 @@ func (d *Disk) Chown(p string, uid, gid int) error {
 	return d.alter("chown", p, func(n *Inode) { n.UID, n.GID = uid, gid })
 }
 
-// entry is fs.FileInfo and fs.DirEntry of a node.
+// entry is fs.FileInfo of a node.
 type entry struct {
 	name string
 	n    Inode
@@ -387,9 +387,7 @@ func (e entry) Size() int64 {
 	}
 	return int64(len(e.n.Text()))
 }
-func (e entry) Mode() fs.FileMode          { return e.n.Mode }
-func (e entry) ModTime() time.Time         { return e.n.When }
-func (e entry) IsDir() bool                { return e.n.Mode.IsDir() }
-func (e entry) Sys() any                   { return &syscall.Stat_t{Uid: uint32(e.n.UID), Gid: uint32(e.n.GID)} }
-func (e entry) Type() fs.FileMode          { return e.n.Mode.Type() }
-func (e entry) Info() (fs.FileInfo, error) { return e, nil }
+func (e entry) Mode() fs.FileMode  { return e.n.Mode }
+func (e entry) ModTime() time.Time { return e.n.When }
+func (e entry) IsDir() bool        { return e.n.Mode.IsDir() }
+func (e entry) Sys() any           { return &syscall.Stat_t{Uid: uint32(e.n.UID), Gid: uint32(e.n.GID)} }

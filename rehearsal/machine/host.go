@@ -167,7 +167,7 @@ func (h *host) ReadDir(path string) (list []fs.DirEntry, err error) {
 	}
 	got, err := h.do(message{Do: doList, Path: path})
 	for _, f := range got.Files {
-		list = append(list, f)
+		list = append(list, fs.FileInfoToDirEntry(f))
 	}
 	return list, err
 }

@@ -83,7 +83,7 @@ const (
 	doAddresses                         verb = "addresses"
 )
 
-// file is fs.FileInfo and fs.DirEntry of a file of the machine.
+// file is fs.FileInfo of a file of the machine.
 type file struct {
 	N string
 	S int64
@@ -91,14 +91,12 @@ type file struct {
 	T time.Time
 }
 
-func (f file) Name() string               { return f.N }
-func (f file) Size() int64                { return f.S }
-func (f file) Mode() fs.FileMode          { return f.M }
-func (f file) ModTime() time.Time         { return f.T }
-func (f file) IsDir() bool                { return f.M.IsDir() }
-func (f file) Sys() any                   { return nil }
-func (f file) Type() fs.FileMode          { return f.M.Type() }
-func (f file) Info() (fs.FileInfo, error) { return f, nil }
+func (f file) Name() string       { return f.N }
+func (f file) Size() int64        { return f.S }
+func (f file) Mode() fs.FileMode  { return f.M }
+func (f file) ModTime() time.Time { return f.T }
+func (f file) IsDir() bool        { return f.M.IsDir() }
+func (f file) Sys() any           { return nil }
 
 func fileOf(i fs.FileInfo) file { return file{i.Name(), i.Size(), i.Mode(), i.ModTime()} }
 

@@ -20,9 +20,9 @@ func membersText(self string, version int, cluster string, conf int, quorate boo
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "{\n\"nodename\": %q,\n\"version\": %d,\n\"cluster\": { \"name\": %q, \"version\": %d, \"nodes\": %d, \"quorate\": %d },\n\"nodelist\": {\n",
-		self, version, cluster, conf, len(list), bit(quorate))
+		self, version, cluster, conf, len(list), Digit(quorate))
 	for i, m := range list {
-		fmt.Fprintf(&b, "  %q: { \"id\": %d, \"online\": %d", m.Name, m.ID, bit(m.Online))
+		fmt.Fprintf(&b, "  %q: { \"id\": %d, \"online\": %d", m.Name, m.ID, Digit(m.Online))
 		if m.IP != "" {
 			fmt.Fprintf(&b, ", \"ip\": %q", m.IP)
 		}
@@ -36,7 +36,8 @@ func membersText(self string, version int, cluster string, conf int, quorate boo
 	return []byte(b.String())
 }
 
-func bit(b bool) int {
+// Digit is how the tools write a truth.
+func Digit(b bool) int {
 	if b {
 		return 1
 	}

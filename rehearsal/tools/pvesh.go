@@ -87,7 +87,7 @@ func members(m sim.Machine) (doc struct {
 func getClusterStatus(c *sim.Call, _ string, _ map[string]string) (any, int) {
 	m := members(c)
 	node := func(name, ip string, id, online int) shell.Object {
-		return shell.Object{"id": "node/" + name, "ip": ip, "level": "", "local": shell.Digit(name == c.Name()), "name": name, "nodeid": id, "online": online, "type": "node"}
+		return shell.Object{"id": "node/" + name, "ip": ip, "level": "", "local": sim.Digit(name == c.Name()), "name": name, "nodeid": id, "online": online, "type": "node"}
 	}
 	if m.Cluster.Name == "" {
 		return []any{node(c.Name(), first(c.Addresses()), 0, 1)}, 0

@@ -260,7 +260,7 @@ func listVolumes(c *sim.Call) int {
 	sort.Slice(disks, func(i, j int) bool { return disks[i].OSD < disks[j].OSD })
 	for _, d := range disks {
 		if d.OSD >= 0 {
-			tags := shell.Object{"ceph.cluster_fsid": d.FSID, "ceph.osd_id": fmt.Sprint(d.OSD), "ceph.osd_fsid": d.OSDUUID, "ceph.encrypted": fmt.Sprint(shell.Digit(d.Encrypted))}
+			tags := shell.Object{"ceph.cluster_fsid": d.FSID, "ceph.osd_id": fmt.Sprint(d.OSD), "ceph.osd_fsid": d.OSDUUID, "ceph.encrypted": fmt.Sprint(sim.Digit(d.Encrypted))}
 			for _, name := range d.Beside {
 				tags["ceph."+strings.Split(name, "-")[1]+"_uuid"] = name
 			}

@@ -94,10 +94,3 @@ func WithLock(c *sim.Call, name string, write func() error) int {
 	}
 	return c.Exit(13, "cfs-lock '%s' error: no quorum!", name)
 }
-
-func Digit(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
