@@ -67,13 +67,17 @@ func TestWhatIsUntested(t *testing.T) {
 		"back at once":    {cut("the guest runs again"), 3, "recovery of a guest on another node"},
 		"seen to recover": {cut(acceptance.TextRecovered + "frege"), 3, "2 nodes lost at once"},
 	} {
-		got := untested(k.r, k.nodes)
+		got := untested(k.r, &profiles.Profile{Nodes: make([]profiles.Node, k.nodes)})
 		if got[0].What != k.want {
 			t.Errorf("%s: %+v", name, got)
 		}
 		if last := got[len(got)-1]; last.What != "backups" {
 			t.Errorf("%s ends with %+v", name, last)
 		}
+	}
+	chain := &profiles.Profile{Nodes: make([]profiles.Node, 3), Ring: profiles.Ring{Chain: "russell"}}
+	if got := untested(&acceptance.Record{}, chain)[0]; got.What != "a cable or a middle that fails" || !strings.Contains(got.Why, "a chain through russell") {
+		t.Errorf("a chain: %+v", got)
 	}
 }
 
