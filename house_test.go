@@ -86,9 +86,10 @@ const steps = "firstboot/step firstboot/host profiles "
 // permits and nobody uses is stale, and fails.
 var arrows = map[string]room{
 	"ringboot":                              {"", "the root holds rules only"},
-	"ringboot/profiles":                     {"profiles/diskname profiles/fault profiles/spelling profiles/sshkey", "everything else reads profiles, so it can read nothing"},
+	"ringboot/profiles":                     {"profiles/diskname profiles/form profiles/spelling profiles/sshkey", "everything else reads profiles, so it can read nothing"},
 	"ringboot/profiles/pick":                {"", "the installer's rules are pure"},
 	"ringboot/profiles/medium":              {"profiles", "formats that builder and node both read"},
+	"ringboot/profiles/form":                {"profiles/fault profiles/spelling", "it reads what a table describes, and knows no cluster"},
 	"ringboot/profiles/draft":               {"profiles", "it writes texts of profiles and asks nobody"},
 	"ringboot/profiles/inventory":           {"profiles", "a profile in Ansible's form knows no node"},
 	"ringboot/profiles/diskname":            {"", "names of disks are pure"},

@@ -27,9 +27,5 @@ func BondOf(mode string) Bond {
 }
 
 func bondModes() []string {
-	var modes []string
-	for _, b := range Bonds() {
-		modes = append(modes, b.Mode)
-	}
-	return modes
+	return wordsOf(Bonds(), func(b Bond) string { return b.Mode })
 }

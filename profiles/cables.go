@@ -66,13 +66,13 @@ func (p *Profile) PortsWrong(n Node) string {
 func (c *checker) chain() {
 	middle, t := c.p.Ring.Chain, c.p.Transport()
 	switch {
-	case middle == "" || c.broken("ring.chain"):
+	case middle == "" || c.Broken("ring.chain"):
 	case t.Shape != ShapeRing:
-		c.at("ring.chain", "is for a ring that lacks a cable, and ring.transport is %s; take it out", t.Name)
+		c.At("ring.chain", "is for a ring that lacks a cable, and ring.transport is %s; take it out", t.Name)
 	case c.p.NodeID(middle) == 0:
-		c.at("ring.chain", "%q is no node of this profile; write the one that has both cables: %s", middle, strings.Join(c.p.NodeNames(), ", "))
+		c.At("ring.chain", "%q is no node of this profile; write the one that has both cables: %s", middle, strings.Join(c.p.NodeNames(), ", "))
 	case c.p.Acceptance.Victim == middle:
-		c.at("acceptance.victim", "is the middle of the chain, and while %s is down the others have no storage; name an end of it", middle)
+		c.At("acceptance.victim", "is the middle of the chain, and while %s is down the others have no storage; name an end of it", middle)
 	}
 }
 

@@ -16,8 +16,8 @@ func (c *checker) exactlyOne(path string, values map[string]string, allowed stri
 			set++
 		}
 	}
-	if set != 1 && !c.broken(path) {
-		c.at(path, "has %d of the keys %s; write exactly one", set, allowed)
+	if set != 1 && !c.Broken(path) {
+		c.At(path, "has %d of the keys %s; write exactly one", set, allowed)
 	}
 }
 
@@ -34,7 +34,7 @@ func (r registry) add(c *checker, path, value, what string) {
 	}
 	low := strings.ToLower(value)
 	if first, taken := r[low]; taken {
-		c.at(path, "%s %q stands at %s too; each needs its own", what, value, first)
+		c.At(path, "%s %q stands at %s too; each needs its own", what, value, first)
 		return
 	}
 	r[low] = path
@@ -54,9 +54,9 @@ func (c *checker) nodes() {
 		at := fmt.Sprintf("nodes[%d]", i)
 		names.add(c, at+".name", n.Name, "name")
 		if n.Name != "" && strings.Trim(n.Name, "0123456789") == "" {
-			c.at(at+".name", "%q is all digits, which the installer refuses; add a letter", n.Name)
-		} else if wrong := spelling.FQDN(n.Name + "." + c.p.Cluster.Domain); wrong != "" && !c.broken(at+".name") && !c.broken("cluster.domain") && n.Name != "" && c.p.Cluster.Domain != "" {
-			c.at(at+".name", "with cluster.domain %s", wrong)
+			c.At(at+".name", "%q is all digits, which the installer refuses; add a letter", n.Name)
+		} else if wrong := spelling.FQDN(n.Name + "." + c.p.Cluster.Domain); wrong != "" && !c.Broken(at+".name") && !c.Broken("cluster.domain") && n.Name != "" && c.p.Cluster.Domain != "" {
+			c.At(at+".name", "with cluster.domain %s", wrong)
 		}
 		c.host(at+".address", n.Address, c.p.Management.Prefix, "management.prefix")
 		c.host(at+".ring", n.Ring, c.p.Ring.Prefix, "ring.prefix")
@@ -85,11 +85,11 @@ func (c *checker) nodeDisks(at string, n Node, disks registry) {
 	mirrors := strings.Join(layoutNames(Layout.Mirror), " or ")
 	switch {
 	case !c.p.Mirrored() && !n.MirrorDisk.IsZero():
-		c.at(at+".mirror_disk", "is the second disk of a mirror, and install.filesystem is %s; write install.filesystem: %s, or take it out", c.p.Install.Filesystem, mirrors)
+		c.At(at+".mirror_disk", "is the second disk of a mirror, and install.filesystem is %s; write install.filesystem: %s, or take it out", c.p.Install.Filesystem, mirrors)
 	case c.p.Mirrored() && n.RootDisk.IsZero():
-		c.at(at+".root_disk", "is missing; both disks of a mirror are named, so that no third one is taken for either")
+		c.At(at+".root_disk", "is missing; both disks of a mirror are named, so that no third one is taken for either")
 	case c.p.Mirrored() && n.MirrorDisk.IsZero():
-		c.at(at+".mirror_disk", "is missing; %s takes two disks, and both are named", c.p.Install.Filesystem)
+		c.At(at+".mirror_disk", "is missing; %s takes two disks, and both are named", c.p.Install.Filesystem)
 	}
 	if !n.MirrorDisk.IsZero() {
 		one(at+".mirror_disk", n.MirrorDisk)
@@ -104,7 +104,7 @@ func (c *checker) nodeDisks(at string, n Node, disks registry) {
 	}
 	c.besideDisks(at, n, one)
 	if len(n.Wipe) > 0 && len(n.OSDDisks) == 0 && len(n.BesideDisks()) == 0 {
-		c.at(at+".wipe", "consents to erase used disks, and osd_disks names none for Ceph: name them there, too")
+		c.At(at+".wipe", "consents to erase used disks, and osd_disks names none for Ceph: name them there, too")
 	}
 }
 
@@ -119,7 +119,7 @@ func (c *checker) besideDisks(at string, n Node, one func(path string, d DiskNam
 		case d.disk.IsZero():
 			continue
 		case n.WithoutOSDs():
-			c.at(path, "is for parts of this node's OSDs, and osd_disks says that it has none; take one of them out")
+			c.At(path, "is for parts of this node's OSDs, and osd_disks says that it has none; take one of them out")
 		}
 		one(path, d.disk)
 	}
@@ -129,13 +129,13 @@ func (c *checker) besideDisks(at string, n Node, one func(path string, d DiskNam
 func (c *checker) leftover(at, path string, n Node, twice bool) {
 	switch {
 	case twice:
-		c.at(path, "stands here for the second time; there is one rest")
+		c.At(path, "stands here for the second time; there is one rest")
 	case c.p.Mirrored():
-		c.at(path, "is what is left of one disk, and %s lies on two; name disks for Ceph of their own", c.p.Install.Filesystem)
+		c.At(path, "is what is left of one disk, and %s lies on two; name disks for Ceph of their own", c.p.Install.Filesystem)
 	case c.p.Install.Size == 0:
-		c.at(path, "is what install.size leaves of the system's disk, and without that key the system takes it whole; write install.size: 96, or what the system shall have")
+		c.At(path, "is what install.size leaves of the system's disk, and without that key the system takes it whole; write install.size: 96, or what the system shall have")
 	case n.RootDisk.Serial == "" && n.RootDisk.ByID == "":
-		c.at(path, "is a part of the system's disk, which must be named by its number for that; write %s.root_disk: {serial: ...}", at)
+		c.At(path, "is a part of the system's disk, which must be named by its number for that; write %s.root_disk: {serial: ...}", at)
 	}
 }
 
@@ -151,11 +151,11 @@ func (c *checker) osdNodes() {
 	}
 	for key, used := range map[string]bool{"db": db, "wal": wal} {
 		if !used {
-			c.at("ceph."+key+"_size", "has no disk to lie on; name %s_disk of a node, or take it out", key)
+			c.At("ceph."+key+"_size", "has no disk to lie on; name %s_disk of a node, or take it out", key)
 		}
 	}
 	if c.p.Ceph.Enabled && with < copies && len(c.p.Nodes) >= copies {
-		c.at("ceph.enabled", "keeps %d copies, each on another node, and osd_disks gives it disks on %d; name disks on %d nodes, or write ceph.enabled: false", copies, with, copies)
+		c.At("ceph.enabled", "keeps %d copies, each on another node, and osd_disks gives it disks on %d; name disks on %d nodes, or write ceph.enabled: false", copies, with, copies)
 	}
 }
 
@@ -168,6 +168,6 @@ func (c *checker) ports(at string, n Node, macs registry) {
 		byDriver = byDriver || p.Driver != ""
 	}
 	if len(n.Ports) == 1 && !byDriver && !c.p.Management.AllowSinglePort {
-		c.at(at+".ports", "has one port, so the management network is not redundant; add a second, or consent with management.allow_single_port: true")
+		c.At(at+".ports", "has one port, so the management network is not redundant; add a second, or consent with management.allow_single_port: true")
 	}
 }

@@ -11,8 +11,8 @@ func (c *checker) ring() {
 	if t.Name == "" {
 		return // said already
 	}
-	if n := len(c.p.Nodes); n >= fewestNodes && !c.broken("nodes") && (n < t.MinNodes || n > t.MaxNodes) {
-		c.at("nodes", "has %d entries, and the transport %s joins %s; %s", n, t.Name, span(t.MinNodes, t.MaxNodes), otherTransport(n))
+	if n := len(c.p.Nodes); n >= fewestNodes && !c.Broken("nodes") && (n < t.MinNodes || n > t.MaxNodes) {
+		c.At("nodes", "has %d entries, and the transport %s joins %s; %s", n, t.Name, span(t.MinNodes, t.MaxNodes), otherTransport(n))
 	}
 	if !t.Shape.Apart() {
 		c.ringless(t)
@@ -29,21 +29,26 @@ func (c *checker) ring() {
 		c.ringPorts("ring.ports", r.Ports, c.p.sharedSpan())
 	}
 	c.chain()
+	c.ringKeys(t, r)
+}
+
+// ringKeys checks the keys that are for some transports only.
+func (c *checker) ringKeys(t Transport, r Ring) {
 	if r.KeepHost && t.Controllers == ControllersNone {
-		c.at("ring.keep_host", "is for Thunderbolt controllers, and ring.transport is %s; take it out", t.Name)
+		c.At("ring.keep_host", "is for Thunderbolt controllers, and ring.transport is %s; take it out", t.Name)
 	}
 	if r.MTU > t.MaxMTU {
-		c.at("ring.mtu", "%d is more than %s ports carry (%d on %s); write %d", r.MTU, t.Label, t.MaxMTU, t.MTUOf, t.MTU)
+		c.At("ring.mtu", "%d is more than %s ports carry (%d on %s); write %d", r.MTU, t.Label, t.MaxMTU, t.MTUOf, t.MTU)
 	}
 	if t.Shape != ShapeSwitch {
 		for path, set := range map[string]bool{"ring.vlan": r.VLAN != 0, "ring.bond": r.Bond != ""} {
 			if set {
-				c.at(path, "is for a switch, and ring.transport is %s; take it out", t.Name)
+				c.At(path, "is for a switch, and ring.transport is %s; take it out", t.Name)
 			}
 		}
 	}
 	if !t.Shape.Cabled() && r.Routing != "static" {
-		c.at("ring.routing", "%s finds ways through cables, and ring.transport is %s; write static", r.Routing, t.Name)
+		c.At("ring.routing", "%s finds ways through cables, and ring.transport is %s; write static", r.Routing, t.Name)
 	}
 }
 
@@ -51,15 +56,15 @@ func (c *checker) ring() {
 // management network.
 func (c *checker) ringless(t Transport) {
 	m := c.p.Management.Prefix
-	if r := c.p.Ring.Prefix; r.IsValid() && m.IsValid() && r != m && !c.broken("ring.prefix") {
-		c.at("ring.prefix", "is another network than management.prefix, and ring.transport is %s; take it out, or write what joins the nodes there", t.Name)
+	if r := c.p.Ring.Prefix; r.IsValid() && m.IsValid() && r != m && !c.Broken("ring.prefix") {
+		c.At("ring.prefix", "is another network than management.prefix, and ring.transport is %s; take it out, or write what joins the nodes there", t.Name)
 	}
 	if most := cmp.Or(c.p.Management.MTU, t.MTU); c.p.Ring.MTU > most && !c.p.Management.Keep {
-		c.at("ring.mtu", "%d is more than the management network has (%d), which carries all; write management.mtu: %d", c.p.Ring.MTU, most, c.p.Ring.MTU)
+		c.At("ring.mtu", "%d is more than the management network has (%d), which carries all; write management.mtu: %d", c.p.Ring.MTU, most, c.p.Ring.MTU)
 	}
 	for i, n := range c.p.Nodes {
 		if n.Ring != n.Address && n.Ring.IsValid() && n.Address.IsValid() {
-			c.at(fmt.Sprintf("nodes[%d].ring", i), "is another address than address, and ring.transport is %s; take it out", t.Name)
+			c.At(fmt.Sprintf("nodes[%d].ring", i), "is another address than address, and ring.transport is %s; take it out", t.Name)
 		}
 	}
 }
@@ -119,8 +124,8 @@ func (p *Profile) portCount(have int, want portSpan) string {
 
 func (c *checker) ringPorts(path string, ports []RingPort, want portSpan) {
 	names, t := map[string]int{}, c.p.Transport()
-	if wrong := c.p.portCount(len(ports), want); wrong != "" && !c.broken(path) && !c.broken("nodes") {
-		c.at(path, "%s", wrong)
+	if wrong := c.p.portCount(len(ports), want); wrong != "" && !c.Broken(path) && !c.Broken("nodes") {
+		c.At(path, "%s", wrong)
 	}
 	if t.Ports == NoPorts {
 		return
@@ -128,22 +133,16 @@ func (c *checker) ringPorts(path string, ports []RingPort, want portSpan) {
 	for i, p := range ports {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		if owner, ok := ownerOfDriver(p.Driver); ok && owner.Name != t.Name {
-			c.at(at, "is a %s port, but ring.transport is %s; name the %s port", owner.Label, t.Name, t.Label)
+			c.At(at, "is a %s port, but ring.transport is %s; name the %s port", owner.Label, t.Name, t.Label)
 			continue
 		}
-		c.exactlyOne(at, map[string]string{"path": p.Path, "mac": p.MAC, "interface": p.Interface}, "path, mac, interface")
-		if p.Port != 0 && (p.Path == "" || t.Controllers == ControllersNone) {
-			c.at(at+".port", "tells the ports of one Thunderbolt controller apart; it goes with path, and with ring.transport: %s", transportsThat(func(t Transport) bool { return t.Controllers == ControllersUSB4 }))
-		}
-		if p.MAC != "" && !t.Finds("mac") {
-			c.at(at+".mac", "%s addresses change with every boot; name the port by %s", t.Label, t.FindBy[0])
-		}
+		c.ringPort(at, p, t)
 		if j, twice := names[p.Name]; twice && p.Name != "" {
-			c.at(at+".name", "%q is the name of %s[%d] too; ports need two names", p.Name, path, j)
+			c.At(at+".name", "%q is the name of %s[%d] too; ports need two names", p.Name, path, j)
 		}
 		names[p.Name] = i
 		if name := vlanName(p.Name, c.p.Ring.VLAN); c.p.Ring.VLAN != 0 && len(name) > maxDeviceName {
-			c.at(at+".name", "makes the VLAN's device %s, of more than %d letters; take a shorter name", name, maxDeviceName)
+			c.At(at+".name", "makes the VLAN's device %s, of more than %d letters; take a shorter name", name, maxDeviceName)
 		}
 	}
 	for j, b := range ports {
@@ -153,13 +152,24 @@ func (c *checker) ringPorts(path string, ports []RingPort, want portSpan) {
 	}
 }
 
+// ringPort checks how one port is found.
+func (c *checker) ringPort(at string, p RingPort, t Transport) {
+	c.exactlyOne(at, map[string]string{"path": p.Path, "mac": p.MAC, "interface": p.Interface}, "path, mac, interface")
+	if p.Port != 0 && (p.Path == "" || t.Controllers == ControllersNone) {
+		c.At(at+".port", "tells the ports of one Thunderbolt controller apart; it goes with path, and with ring.transport: %s", transportsThat(func(t Transport) bool { return t.Controllers == ControllersUSB4 }))
+	}
+	if p.MAC != "" && !t.Finds("mac") {
+		c.At(at+".mac", "%s addresses change with every boot; name the port by %s", t.Label, t.FindBy[0])
+	}
+}
+
 func (c *checker) twoPorts(path string, i, j int, a, b RingPort) {
 	at := fmt.Sprintf("%s[%d]", path, j)
 	if a.Path != "" && a.Path == b.Path && (a.Port == 0) != (b.Port == 0) {
-		c.at(at, "is a port of the same controller as %s[%d]; write port: for both, 1 and 3", path, i)
+		c.At(at, "is a port of the same controller as %s[%d]; write port: for both, 1 and 3", path, i)
 	}
 	a.Name, b.Name = "", ""
 	if a == b && a != (RingPort{}) {
-		c.at(at, "finds the same port as %s[%d]; each cable needs a port of its own", path, i)
+		c.At(at, "finds the same port as %s[%d]; each cable needs a port of its own", path, i)
 	}
 }

@@ -39,3 +39,8 @@ func (c *Consent) UnmarshalJSON(text []byte) error {
 	*c = Consent(strings.Trim(string(text), `"`))
 	return nil
 }
+
+// Schema is what an editor is told of it.
+func (Consent) Schema() map[string]any {
+	return map[string]any{"type": []string{"boolean", "string", "null"}, "enum": []any{false, true, string(ConsentAsk), nil}}
+}

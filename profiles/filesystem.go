@@ -1,6 +1,9 @@
 package profiles
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // FileSystem is a file system that the installer puts on the root disk.
 type FileSystem struct {
@@ -42,12 +45,7 @@ func FileSystems() []FileSystem {
 
 // FileSystemOf is the row of a name.
 func FileSystemOf(name string) (FileSystem, bool) {
-	for _, f := range FileSystems() {
-		if f.Name == name {
-			return f, true
-		}
-	}
-	return FileSystem{}, false
+	return rowOf(FileSystems(), func(f FileSystem) bool { return f.Name == name })
 }
 
 // Layout is what install.filesystem may say: a file system on one disk, or as a
@@ -84,12 +82,7 @@ func Layouts() []Layout {
 
 // LayoutOf is the row of a name.
 func LayoutOf(name string) (Layout, bool) {
-	for _, l := range Layouts() {
-		if l.Name == name {
-			return l, true
-		}
-	}
-	return Layout{}, false
+	return rowOf(Layouts(), func(l Layout) bool { return l.Name == name })
 }
 
 // Mirrored reports whether the system of each node lies on two disks.
@@ -99,13 +92,13 @@ func (p *Profile) Mirrored() bool {
 }
 
 func layoutNames(which func(Layout) bool) []string {
-	var names []string
-	for _, l := range Layouts() {
-		if which(l) {
-			names = append(names, l.Name)
-		}
-	}
-	return names
+	return wordsOf(slices.DeleteFunc(Layouts(), func(l Layout) bool { return !which(l) }), func(l Layout) string { return l.Name })
 }
 
 func anyLayout(Layout) bool { return true }
+
+// BesideDisks are the disks on which OSDs keep a part of themselves, as far as
+// they are named.
+func (n Node) BesideDisks() []DiskName {
+	return slices.DeleteFunc([]DiskName{n.DBDisk, n.WALDisk}, DiskName.IsZero)
+}

@@ -24,9 +24,9 @@ func (c *checker) added(i int) {
 	at := fmt.Sprintf("nodes[%d].added", i)
 	switch n := c.p.Nodes[i]; {
 	case !n.Added && i > 0 && c.p.Nodes[i-1].Added:
-		c.at(at, "is left out, and the node before it was added to the formed cluster; nodes are added behind all others")
+		c.At(at, "is left out, and the node before it was added to the formed cluster; nodes are added behind all others")
 	case n.Added && i < fewestNodes:
-		c.at(at, "says that %d nodes founded the cluster, and it takes %d; take it out", i, fewestNodes)
+		c.At(at, "says that %d nodes founded the cluster, and it takes %d; take it out", i, fewestNodes)
 	}
 }
 

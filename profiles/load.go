@@ -6,13 +6,11 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
-	"reflect"
-	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 
+	"ringboot/profiles/form"
 	"ringboot/profiles/sshkey"
 
 	"gopkg.in/yaml.v3"
@@ -35,49 +33,27 @@ func Default() *Profile {
 	return p
 }
 
-// maxText is more than any profile needs; it bounds what the YAML parser is fed.
-const maxText = 1 << 20
-
 // Load reads a profile and checks it. name is what messages call the text.
-// Keys that are left out get their defaults. The error is of type Problems and
+// Keys that are left out get their defaults. The error is of type form.Problems and
 // holds every mistake, sorted by place.
 func Load(name string, text []byte) (*Profile, error) {
 	return load(name, text, keyTable(), func(c *checker) {
-		c.p.derive(c.places)
-		c.required()
+		c.p.derive(c.Written)
+		c.Required(c.p)
 		c.all()
 	})
 }
 
 // load reads a profile, and has it checked.
-func load(name string, text []byte, keys map[string]key, check func(*checker)) (*Profile, error) {
-	fail := func(format string, args ...any) error {
-		return Problems{{File: name, Text: fmt.Sprintf(format, args...)}}
-	}
-	if len(text) > maxText {
-		return nil, fail("is larger than %d bytes; this is no profile", maxText)
-	}
-	dec := yaml.NewDecoder(bytes.NewReader(text))
-	var doc yaml.Node
-	if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
-		return nil, fail("is empty; write one with mkimage init")
-	} else if err != nil {
-		return nil, syntaxProblem(name, err)
-	}
-	var second yaml.Node
-	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
-		if err != nil {
-			return nil, syntaxProblem(name, err)
-		}
-		return nil, Problems{{File: name, Line: second.Line, Col: second.Column, Text: "a second document begins here; a profile is one document"}}
-	}
+func load(name string, text []byte, keys map[string]form.Key, check func(*checker)) (*Profile, error) {
 	p := base()
-	d := &decoder{file: name, keys: keys, places: map[string]place{}}
-	d.value(doc.Content[0], reflect.ValueOf(p).Elem(), "")
-	check(&checker{decoder: d, p: p})
-	if len(d.problems) > 0 {
-		d.problems.sort()
-		return nil, d.problems
+	r, err := formOf(keys).Read(name, text, p)
+	if err != nil {
+		return nil, err
+	}
+	check(&checker{Reading: r, p: p})
+	if err := r.Err(); err != nil {
+		return nil, err
 	}
 	return p, nil
 }
@@ -87,34 +63,22 @@ func load(name string, text []byte, keys map[string]key, check func(*checker)) (
 func LoadRing(name string, text []byte) (*Profile, error) {
 	keys := keyTable()
 	nodes := keys["nodes"]
-	nodes.min, nodes.max = 1, 1
+	nodes.Min, nodes.Max = 1, 1
 	keys["nodes"] = nodes
 	return load(name, text, keys, func(c *checker) {
 		switch t, nodes := c.p.Transport(), c.p.Nodes; {
-		case t.Shape != ShapeRing && !c.broken("ring.transport"):
-			c.at("ring.transport", "%s is no ring of cables; write %s", t.Name, transportsThat(func(t Transport) bool { return t.Shape == ShapeRing }))
-		case c.p.Ring.Chain != "" && !c.broken("ring.chain"):
-			c.at("ring.chain", "is for the nodes of a cluster; a ring by itself has three cables, take it out")
-		case c.broken("nodes"):
+		case t.Shape != ShapeRing && !c.Broken("ring.transport"):
+			c.At("ring.transport", "%s is no ring of cables; write %s", t.Name, transportsThat(func(t Transport) bool { return t.Shape == ShapeRing }))
+		case c.p.Ring.Chain != "" && !c.Broken("ring.chain"):
+			c.At("ring.chain", "is for the nodes of a cluster; a ring by itself has three cables, take it out")
+		case c.Broken("nodes"):
 		case len(nodes) != 1 || nodes[0].Name == "":
-			c.at("nodes", "names this machine and no other here; write one entry with name and ring")
+			c.At("nodes", "names this machine and no other here; write one entry with name and ring")
 		case !nodes[0].Ring.Is4() || !nodes[0].Ring.IsGlobalUnicast():
-			c.at("nodes[0].ring", "is no IPv4 address of a machine; write this machine's own address on the ring, such as 10.203.4.11")
+			c.At("nodes[0].ring", "is no IPv4 address of a machine; write this machine's own address on the ring, such as 10.203.4.11")
 		}
 		c.ring()
 	})
-}
-
-var yamlLine = regexp.MustCompile(`line (\d+): (.*)`)
-
-// syntaxProblem gives yaml's message the form of ours.
-func syntaxProblem(name string, err error) error {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	if m := yamlLine.FindStringSubmatch(text); m != nil {
-		line, _ := strconv.Atoi(m[1])
-		return Problems{{File: name, Line: line, Col: 1, Text: "this is not YAML: " + m[2]}}
-	}
-	return Problems{{File: name, Text: "this is not YAML: " + text}}
 }
 
 // base holds the defaults of keys that are left out. They are those of the
@@ -137,7 +101,7 @@ func base() *Profile {
 }
 
 // derive fills in what follows from other keys.
-func (p *Profile) derive(written map[string]place) {
+func (p *Profile) derive(written func(path string) bool) {
 	if t := p.Transport(); t.Shape == ShapeNone {
 		p.ringless(t, written)
 	}
@@ -161,15 +125,14 @@ func (p *Profile) derive(written map[string]place) {
 }
 
 // ringless gives the ring what the management network has.
-func (p *Profile) ringless(t Transport, written map[string]place) {
-	has := func(path string) bool { _, ok := written[path]; return ok }
-	if !has("ring.prefix") {
+func (p *Profile) ringless(t Transport, written func(path string) bool) {
+	if !written("ring.prefix") {
 		p.Ring.Prefix = p.Management.Prefix
 	}
-	if !has("ring.mtu") {
+	if !written("ring.mtu") {
 		p.Ring.MTU = cmp.Or(p.Management.MTU, t.MTU)
 	}
-	if !has("ring.ports") {
+	if !written("ring.ports") {
 		p.Ring.Ports = nil
 	}
 	for i := range p.Nodes {
@@ -179,13 +142,10 @@ func (p *Profile) ringless(t Transport, written map[string]place) {
 	}
 }
 
-// ReadFile reads a file of the builder; a leading ~ has been expanded by the caller's choice.
-type ReadFile func(name string) ([]byte, error)
-
 // Resolve reads the users' key files into their keys, so that the profile
 // stands for itself. The result holds no file names. All files that cannot be
 // read or hold no key are named at once.
-func (p *Profile) Resolve(read ReadFile) error {
+func (p *Profile) Resolve(read func(name string) ([]byte, error)) error {
 	var errs []error
 	for i := range p.Users {
 		u := &p.Users[i]
@@ -208,12 +168,9 @@ func (p *Profile) Resolve(read ReadFile) error {
 	return errors.Join(errs...)
 }
 
-func unique(list []string) []string {
-	var out []string
-	seen := map[string]bool{}
+func unique(list []string) (out []string) {
 	for _, s := range list {
-		if s = strings.TrimSpace(s); s != "" && !seen[s] {
-			seen[s] = true
+		if s = strings.TrimSpace(s); s != "" && !slices.Contains(out, s) {
 			out = append(out, s)
 		}
 	}

@@ -31,7 +31,7 @@ func (p *Profile) namedNetworks() map[string]*string {
 }
 
 // wordNetworks turns a network that is written as such into its word.
-func (p *Profile) wordNetworks(written map[string]place) {
+func (p *Profile) wordNetworks(written func(path string) bool) {
 	for _, at := range p.namedNetworks() {
 		if q, err := netip.ParsePrefix(*at); err == nil {
 			for _, word := range []string{NetworkLAN, NetworkRing} {
@@ -41,7 +41,7 @@ func (p *Profile) wordNetworks(written map[string]place) {
 			}
 		}
 	}
-	if _, both := written["ceph.network"]; !both && p.Ceph.PublicNetwork != "" {
+	if !written("ceph.network") && p.Ceph.PublicNetwork != "" {
 		p.Ceph.Network = p.Ceph.PublicNetwork
 	}
 }
@@ -51,15 +51,15 @@ func (p *Profile) wordNetworks(written map[string]place) {
 func (c *checker) storageNetworks() {
 	p := c.p
 	for path, at := range p.namedNetworks() {
-		if word := *at; word != "" && word != NetworkRing && word != NetworkLAN && !c.broken(path) {
-			c.at(path, "%s is no network of this profile; write ring (%s) or lan (%s)", word, p.Prefix(NetworkRing), p.Prefix(NetworkLAN))
+		if word := *at; word != "" && word != NetworkRing && word != NetworkLAN && !c.Broken(path) {
+			c.At(path, "%s is no network of this profile; write ring (%s) or lan (%s)", word, p.Prefix(NetworkRing), p.Prefix(NetworkLAN))
 		}
 	}
 	switch public, cluster := p.CephNetworks(); {
 	case p.Ceph.PublicNetwork != "" && p.Prefix(p.Ceph.Network) != p.Prefix(p.Ceph.PublicNetwork):
-		c.at("ceph.public_network", "is %s, and ceph.network, an older word for it, %s; take ceph.network out", p.Ceph.PublicNetwork, p.Ceph.Network)
+		c.At("ceph.public_network", "is %s, and ceph.network, an older word for it, %s; take ceph.network out", p.Ceph.PublicNetwork, p.Ceph.Network)
 	case p.Ceph.Enabled && p.Transport().Shape.Apart() && public == NetworkLAN && cluster == NetworkLAN:
-		c.at("ceph.cluster_network", "leaves all of Ceph to the management network, and the ring to nobody; write ring, or ring.transport: %s", TransportNone)
+		c.At("ceph.cluster_network", "leaves all of Ceph to the management network, and the ring to nobody; write ring, or ring.transport: %s", TransportNone)
 	}
 }
 

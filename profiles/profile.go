@@ -317,12 +317,7 @@ func (p *Profile) RingDevice(n Node) string {
 
 // Node returns the node of that name.
 func (p *Profile) Node(name string) (Node, bool) {
-	for _, n := range p.Nodes {
-		if n.Name == name {
-			return n, true
-		}
-	}
-	return Node{}, false
+	return rowOf(p.Nodes, func(n Node) bool { return n.Name == name })
 }
 
 // Founder is the first node of the profile: the one that creates the cluster.
@@ -332,12 +327,7 @@ func (p *Profile) Founder() Node { return p.Nodes[0] }
 // NodeID is corosync's number of a node: its place in the profile, from 1.
 // It is 0 for a name that the profile does not have.
 func (p *Profile) NodeID(name string) int {
-	for i, n := range p.Nodes {
-		if n.Name == name {
-			return i + 1
-		}
-	}
-	return 0
+	return slices.IndexFunc(p.Nodes, func(n Node) bool { return n.Name == name }) + 1
 }
 
 // NodeNames are the names of the nodes, in the order of the profile.
@@ -371,13 +361,7 @@ func (p *Profile) Monitors() []Node {
 
 // Others returns all nodes but the named one, in the profile's order.
 func (p *Profile) Others(name string) []Node {
-	var out []Node
-	for _, n := range p.Nodes {
-		if n.Name != name {
-			out = append(out, n)
-		}
-	}
-	return out
+	return slices.DeleteFunc(slices.Clone(p.Nodes), func(n Node) bool { return n.Name == name })
 }
 
 // PortsOf returns the ring ports of a node: its own, or the ring's.

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"ringboot/profiles/form"
+
 	"net/netip"
 
 	"github.com/google/go-cmp/cmp"
@@ -46,7 +48,7 @@ func TestDefaultIsTheClusterOfThePhilosophers(t *testing.T) {
 // The text that init writes must be what a profile without those lines means.
 func TestDefaultTextAgreesWithDefaults(t *testing.T) {
 	p, d := Default(), base()
-	d.derive(nil)
+	d.derive(func(string) bool { return false })
 	for _, pair := range [][2]any{{p.Proxmox, d.Proxmox}, {p.Install, d.Install}, {p.Ceph, d.Ceph}, {p.HA, d.HA}, {p.Acceptance, d.Acceptance}, {p.Agent, d.Agent}, {p.Ring.Ports, d.Ring.Ports}, {p.Ring.MTU, d.Ring.MTU}, {p.Cluster.Keyboard, d.Cluster.Keyboard}} {
 		if diff := cmp.Diff(pair[1], pair[0], compare); diff != "" {
 			t.Errorf("philosophers.yaml differs from the defaults:\n%s", diff)
@@ -58,9 +60,9 @@ func TestEveryKeyHasARowAndEveryRowAKey(t *testing.T) {
 	inTypes := map[string]bool{}
 	var walk func(rt reflect.Type, path string)
 	walk = func(rt reflect.Type, path string) {
-		for _, f := range fields(rt) {
-			at := join(path, yamlName(f))
-			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != yamlName(f) {
+		for _, f := range form.Fields(rt) {
+			at := form.Join(path, form.Name(f))
+			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != form.Name(f) {
 				t.Errorf("%s: json and yaml names differ", at)
 			}
 			ft := f.Type
@@ -81,10 +83,10 @@ func TestEveryKeyHasARowAndEveryRowAKey(t *testing.T) {
 	}
 	walk(reflect.TypeFor[Profile](), "")
 	for _, k := range keys() {
-		if !inTypes[k.path] {
-			t.Errorf("row %s has no key in the types", k.path)
+		if !inTypes[k.Path] {
+			t.Errorf("row %s has no key in the types", k.Path)
 		}
-		delete(inTypes, k.path)
+		delete(inTypes, k.Path)
 	}
 	for path := range inTypes {
 		t.Errorf("key %s has no row in the table", path)
@@ -162,7 +164,7 @@ func TestMistakes(t *testing.T) {
 func TestAllMistakesAtOnceInTheOrderOfTheText(t *testing.T) {
 	text := strings.NewReplacer("mtu: 65520", "mtu: 1", "name: russell", "name: Russell", "pool: vm", "pool: 9").Replace(string(DefaultText()))
 	_, err := Load("p.yaml", []byte(text))
-	var ps Problems
+	var ps form.Problems
 	if !errors.As(err, &ps) || len(ps) != 3 {
 		t.Fatalf("got %v", err)
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+
+	"ringboot/profiles/form"
 )
 
 // reference is docs/profile.md: every key with its type, rules, default and
@@ -21,24 +23,24 @@ This page is generated from the types that read the profile (`+"`go generate ./p
 
 `)
 	defaults := base()
-	defaults.derive(nil)
+	defaults.derive(func(string) bool { return false })
 	section := ""
 	for _, k := range keys() {
-		top, _, nested := strings.Cut(k.path, ".")
+		top, _, nested := strings.Cut(k.Path, ".")
 		if name := strings.TrimSuffix(top, "[]"); name != section {
 			section = name
 			fmt.Fprintf(&out, "## %s\n\n", section)
 			if nested {
 				fmt.Fprint(&out, "| key | value | default | meaning |\n|---|---|---|---|\n")
 			} else if name != "version" {
-				fmt.Fprintf(&out, "%s%s\n\n| key | value | default | meaning |\n|---|---|---|---|\n", k.doc, lengths(k))
+				fmt.Fprintf(&out, "%s%s\n\n| key | value | default | meaning |\n|---|---|---|---|\n", k.Doc, lengths(k))
 				continue
 			} else {
 				fmt.Fprint(&out, "| key | value | default | meaning |\n|---|---|---|---|\n")
 			}
 		}
-		fmt.Fprintf(&out, "| `%s` | %s | %s | %s |\n", k.path, k.values(), defaultOf(defaults, k), k.doc)
-		if next := following(k.path); next != section {
+		fmt.Fprintf(&out, "| `%s` | %s | %s | %s |\n", k.Path, values(k), defaultOf(defaults, k), k.Doc)
+		if next := following(k.Path); next != section {
 			fmt.Fprintln(&out)
 		}
 	}
@@ -49,50 +51,50 @@ This page is generated from the types that read the profile (`+"`go generate ./p
 func following(path string) string {
 	all := keys()
 	for i, k := range all {
-		if k.path == path && i+1 < len(all) {
-			top, _, _ := strings.Cut(all[i+1].path, ".")
+		if k.Path == path && i+1 < len(all) {
+			top, _, _ := strings.Cut(all[i+1].Path, ".")
 			return strings.TrimSuffix(top, "[]")
 		}
 	}
 	return ""
 }
 
-func lengths(k key) string {
+func lengths(k form.Key) string {
 	switch {
-	case k.min == k.max && k.min > 0:
-		return fmt.Sprintf(" Exactly %d.", k.min)
-	case k.max > 0:
-		return fmt.Sprintf(" At most %d.", k.max)
+	case k.Min == k.Max && k.Min > 0:
+		return fmt.Sprintf(" Exactly %d.", k.Min)
+	case k.Max > 0:
+		return fmt.Sprintf(" At most %d.", k.Max)
 	}
 	return ""
 }
 
-func (k key) values() string {
-	t := typeAt(k.path)
-	if len(k.enum) > 6 {
-		return "`" + strings.Join(k.enum, "` `") + "`"
+func values(k form.Key) string {
+	t := typeAt(k.Path)
+	if len(k.Enum) > 6 {
+		return "`" + strings.Join(k.Enum, "` `") + "`"
 	}
 	switch {
-	case len(k.enum) > 0:
-		return "`" + strings.Join(k.enum, "`, `") + "`"
+	case len(k.Enum) > 0:
+		return "`" + strings.Join(k.Enum, "`, `") + "`"
 	case t.Kind() == reflect.Bool:
 		return "`true`, `false`"
 	case t.Kind() == reflect.Int:
-		if k.min == k.max {
-			return fmt.Sprint(k.min)
+		if k.Min == k.Max {
+			return fmt.Sprint(k.Min)
 		}
-		return fmt.Sprintf("%d to %d", k.min, k.max)
+		return fmt.Sprintf("%d to %d", k.Min, k.Max)
 	case t.Kind() == reflect.Float64:
-		return fmt.Sprintf("number, %d to %d", k.min, k.max)
+		return fmt.Sprintf("number, %d to %d", k.Min, k.Max)
 	case t.Kind() == reflect.Slice:
 		words := "list"
-		if k.says != "" {
-			words += ": " + k.says
+		if k.Says != "" {
+			words += ": " + k.Says
 		}
 		return words + strings.ToLower(lengths(k))
-	case t.Kind() == reflect.Struct && t.Name() == "Addr" && strings.HasSuffix(k.path, six):
+	case t.Kind() == reflect.Struct && t.Name() == "Addr" && strings.HasSuffix(k.Path, six):
 		return "IPv6 address"
-	case t.Kind() == reflect.Struct && t.Name() == "Prefix" && strings.HasSuffix(k.path, six):
+	case t.Kind() == reflect.Struct && t.Name() == "Prefix" && strings.HasSuffix(k.Path, six):
 		return "IPv6 network, /16 to /126"
 	case t.Kind() == reflect.Struct && t.Name() == "Addr":
 		return "IPv4 address"
@@ -100,8 +102,8 @@ func (k key) values() string {
 		return "IPv4 network, /8 to /29"
 	case t.Kind() == reflect.Struct:
 		return "keys below"
-	case k.says != "":
-		return k.says
+	case k.Says != "":
+		return k.Says
 	}
 	return "text"
 }
@@ -111,8 +113,8 @@ func typeAt(path string) reflect.Type {
 	t := reflect.TypeFor[Profile]()
 	for _, part := range strings.Split(path, ".") {
 		name := strings.TrimSuffix(part, "[]")
-		for _, f := range fields(t) {
-			if yamlName(f) == name {
+		for _, f := range form.Fields(t) {
+			if form.Name(f) == name {
 				t = f.Type
 				break
 			}
@@ -124,17 +126,17 @@ func typeAt(path string) reflect.Type {
 	return t
 }
 
-func defaultOf(p *Profile, k key) string {
-	if k.required {
+func defaultOf(p *Profile, k form.Key) string {
+	if k.Required {
 		return "must be there"
 	}
-	if strings.Contains(k.path, "[]") {
+	if strings.Contains(k.Path, "[]") {
 		return ""
 	}
 	v := reflect.ValueOf(p).Elem()
-	for _, part := range strings.Split(k.path, ".") {
+	for _, part := range strings.Split(k.Path, ".") {
 		for i := range v.NumField() {
-			if yamlName(v.Type().Field(i)) == part {
+			if form.Name(v.Type().Field(i)) == part {
 				v = v.Field(i)
 				break
 			}

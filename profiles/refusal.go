@@ -1,6 +1,10 @@
 package profiles
 
-import "strings"
+import (
+	"strings"
+
+	"ringboot/profiles/form"
+)
 
 // refusals are keys that people look for and a profile does not have: each with
 // the reason, and with what to do instead. A key that comes to be leaves it.
@@ -45,7 +49,7 @@ func spellings() map[string]string {
 
 // refusal is why there is no such key, or "".
 func refusal(path string) string {
-	path = generic(path)
+	path = form.Generic(path)
 	if other, ok := spellings()[path]; ok {
 		path = other
 	}

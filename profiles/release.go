@@ -128,20 +128,12 @@ func (r Release) TakesCeph(name string) bool {
 
 // cephNames are the releases of Ceph that the release installs, for messages.
 func (r Release) cephNames() string {
-	var names []string
-	for _, c := range r.Ceph {
-		names = append(names, c.Name)
-	}
-	return strings.Join(names, " or ")
+	return strings.Join(wordsOf(r.Ceph, func(c CephRelease) string { return c.Name }), " or ")
 }
 
 // releaseNames lists the rows, for the reference.
 func releaseNames() string {
-	var names []string
-	for _, r := range Releases() {
-		names = append(names, r.Name)
-	}
-	return strings.Join(names, ", ")
+	return strings.Join(wordsOf(Releases(), func(r Release) string { return r.Name }), ", ")
 }
 
 // checkVersion is the rule of proxmox.version.
@@ -163,11 +155,11 @@ func (c *checker) release() {
 		return // said at its own key
 	}
 	last := Releases()[len(Releases())-1]
-	if !r.TakesCeph(p.Ceph.Version) && !c.broken("ceph.version") {
-		c.at("ceph.version", "%s is not installed by Proxmox VE %s, whose ISO has pve-manager %s; write %s, or take the ISO of %s", p.Ceph.Version, r.Name, r.Manager, r.cephNames(), last.Name)
+	if !r.TakesCeph(p.Ceph.Version) && !c.Broken("ceph.version") {
+		c.At("ceph.version", "%s is not installed by Proxmox VE %s, whose ISO has pve-manager %s; write %s, or take the ISO of %s", p.Ceph.Version, r.Name, r.Manager, r.cephNames(), last.Name)
 	}
-	if !slices.Contains(r.CephRepositories, p.Ceph.Repository) && !c.broken("ceph.repository") {
-		c.at("ceph.repository", "%s is a word that pveceph of Proxmox VE %s does not know; write %s, or take the ISO of %s", p.Ceph.Repository, r.Name, strings.Join(r.CephRepositories, " or "), last.Name)
+	if !slices.Contains(r.CephRepositories, p.Ceph.Repository) && !c.Broken("ceph.repository") {
+		c.At("ceph.repository", "%s is a word that pveceph of Proxmox VE %s does not know; write %s, or take the ISO of %s", p.Ceph.Repository, r.Name, strings.Join(r.CephRepositories, " or "), last.Name)
 	}
 }
 

@@ -31,16 +31,7 @@ func (p *Profile) Risks(node string) []string {
 	if n.OSDDisks == nil && p.Ceph.Enabled {
 		out = append(out, fmt.Sprintf("%s: every blank disk of at least 100 GB that is built in becomes an OSD while the cluster is formed: name those that shall, under osd_disks", n.Name))
 	}
-	drivers := 0
-	for _, port := range n.Ports {
-		if port.Driver != "" {
-			drivers++
-			out = append(out, fmt.Sprintf("%s: the management ports are found by their driver (%s), and the installer takes the first that it meets: name them by mac", n.Name, port.Driver))
-		}
-	}
-	if drivers == 0 && len(n.Ports) == 1 {
-		out = append(out, fmt.Sprintf("%s: the management network hangs on one port: add a second", n.Name))
-	}
+	out = append(out, n.portRisks()...)
 	if n.WantsRest() {
 		out = append(out, fmt.Sprintf("%s: an OSD shares the system's disk: both end with it, and a busy Ceph makes the system slow: give Ceph a disk of its own", n.Name))
 	}
@@ -67,6 +58,21 @@ func (p *Profile) RingRisks() (out []string) {
 	}
 	if !p.Transport().Shape.Apart() {
 		out = append(out, fmt.Sprintf("corosync, Ceph and migration share the management network and end with it, and a busy Ceph can make corosync late: write ring.transport: %s, with a port for it", TransportSwitch))
+	}
+	return out
+}
+
+// portRisks are those of the management network's ports.
+func (n Node) portRisks() (out []string) {
+	drivers := 0
+	for _, port := range n.Ports {
+		if port.Driver != "" {
+			drivers++
+			out = append(out, fmt.Sprintf("%s: the management ports are found by their driver (%s), and the installer takes the first that it meets: name them by mac", n.Name, port.Driver))
+		}
+	}
+	if drivers == 0 && len(n.Ports) == 1 {
+		out = append(out, fmt.Sprintf("%s: the management network hangs on one port: add a second", n.Name))
 	}
 	return out
 }

@@ -45,11 +45,7 @@ func stages() []stage {
 // them. The agent's plan is held against it, and whoever shows or plays a trip
 // reads it.
 func Steps() []string {
-	var names []string
-	for _, s := range stages() {
-		names = append(names, s.name)
-	}
-	return names
+	return wordsOf(stages(), func(s stage) string { return s.name })
 }
 
 // Usual is how long a step took in the rehearsal that the README shows, for
@@ -62,10 +58,6 @@ func Usual(step string) time.Duration { return stageOf(step).usual }
 func Doing(step string) string { return stageOf(step).doing }
 
 func stageOf(step string) stage {
-	for _, s := range stages() {
-		if s.name == step {
-			return s
-		}
-	}
-	return stage{}
+	row, _ := rowOf(stages(), func(s stage) bool { return s.name == step })
+	return row
 }

@@ -150,12 +150,7 @@ func Transports() []Transport {
 // TransportOf returns the row of that name. There is none for a name that no
 // checked profile has.
 func TransportOf(name string) (Transport, bool) {
-	for _, t := range Transports() {
-		if t.Name == name {
-			return t, true
-		}
-	}
-	return Transport{}, false
+	return rowOf(Transports(), func(t Transport) bool { return t.Name == name })
 }
 
 // Transport returns the row of the profile's transport; a profile that was
@@ -186,11 +181,7 @@ const (
 func (t Transport) Finds(key string) bool { return slices.Contains(t.FindBy, key) }
 
 func transportNames() []string {
-	var out []string
-	for _, t := range Transports() {
-		out = append(out, t.Name)
-	}
-	return out
+	return wordsOf(Transports(), func(t Transport) string { return t.Name })
 }
 
 // transportsThat lists those of which it holds, for messages.
@@ -206,19 +197,11 @@ func transportsThat(holds func(Transport) bool) string {
 
 // transportTitles is the list for the reference: `name` (what it is), ...
 func transportTitles() string {
-	var out []string
-	for _, t := range Transports() {
-		out = append(out, "`"+t.Name+"` ("+t.Title+")")
-	}
+	out := wordsOf(Transports(), func(t Transport) string { return "`" + t.Name + "` (" + t.Title + ")" })
 	return strings.Join(out[:len(out)-1], ", ") + " or " + out[len(out)-1]
 }
 
 // ownerOfDriver is the transport whose ports all have the driver.
 func ownerOfDriver(driver string) (Transport, bool) {
-	for _, t := range Transports() {
-		if t.Driver != "" && t.Driver == driver {
-			return t, true
-		}
-	}
-	return Transport{}, false
+	return rowOf(Transports(), func(t Transport) bool { return t.Driver != "" && t.Driver == driver })
 }

@@ -58,7 +58,7 @@ func TestEveryTransportSaysEverything(t *testing.T) {
 		if usb4 := []string{"thunderbolt", "thunderbolt_net"}; (row.Controllers == ControllersUSB4) != slices.Equal(row.Modules, usb4) {
 			t.Errorf("transport %q has controllers %q and the modules %v: of %q, firstboot/ring/usb4, ring/verdict.go and ring/layout/floor.go speak of %v; give others a kind of their own", row.Name, row.Controllers, row.Modules, ControllersUSB4, usb4)
 		}
-		if most := keyTable()["ring.mtu"].max; row.MaxMTU > most {
+		if most := keyTable()["ring.mtu"].Max; row.MaxMTU > most {
 			t.Errorf("transport %q carries an MTU of %d, and key.go lets ring.mtu be %d at most", row.Name, row.MaxMTU, most)
 		}
 		if row.MTU > row.MaxMTU || row.MinNodes > row.MaxNodes || row.Limits.Fail >= row.Limits.Accept {

@@ -84,7 +84,7 @@ func TestTheTemplateNamesEveryWord(t *testing.T) {
 		if !ok {
 			t.Errorf("%q is of no key", line)
 		}
-		for _, word := range k.enum {
+		for _, word := range k.Enum {
 			seen++
 			if !regexp.MustCompile(`(^|[ ;|])` + regexp.QuoteMeta(word) + `($|[ :;|\n])`).MatchString(line) {
 				t.Errorf("philosophers.yaml, %s.%s: the comment lists the words and lacks %q", section, m[1], word)

@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ringboot/profiles"
 	"ringboot/profiles/fault"
+	"ringboot/profiles/form"
 )
 
 func TestReportSaysOneThingWithItsExitCode(t *testing.T) {
@@ -26,7 +26,7 @@ func TestReportSaysOneThingWithItsExitCode(t *testing.T) {
 		{nil, 0, ""},
 		{errors.New("odd"), 1, "x: odd\n"},
 		{fault.Usage.New("a flag is wrong"), 2, "x: a flag is wrong\n"},
-		{profiles.Problems{{File: "a.yaml", Line: 1, Col: 2, Path: "ring", Text: "is odd"}}, 3, "a.yaml:1:2: ring: is odd\n"},
+		{form.Problems{{File: "a.yaml", Line: 1, Col: 2, Path: "ring", Text: "is odd"}}, 3, "a.yaml:1:2: ring: is odd\n"},
 		{missing, 4, "x: open /no/such/file: no such file or directory: check the name\n"},
 		{fault.Unverified.Silent(), 5, ""},
 		{context.DeadlineExceeded, 7, "x: context deadline exceeded\n"},

@@ -18,8 +18,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ringboot/profiles"
 	"ringboot/profiles/fault"
+	"ringboot/profiles/form"
 )
 
 // Main is the main of a command: it runs it until a signal, and returns its
@@ -80,7 +80,7 @@ func Report(name string, err error, stderr io.Writer) int {
 		return int(fault.Done)
 	}
 	kind, text := fault.Of(err), err.Error()
-	var problems profiles.Problems
+	var problems form.Problems
 	switch {
 	case errors.As(err, &problems):
 		fmt.Fprintln(stderr, problems) // every line begins with its place

@@ -14,6 +14,7 @@ import (
 	"ringboot/firstboot/host"
 	"ringboot/profiles"
 	"ringboot/profiles/fault"
+	"ringboot/profiles/form"
 )
 
 func newSeed(t *terminal) *cobra.Command {
@@ -48,7 +49,7 @@ may not change any more is refused (docs/day-two.md).`,
 				return err
 			}
 			changed, err := n.Write(host.New(t.root), check)
-			var problems profiles.Problems
+			var problems form.Problems
 			if errors.As(err, &problems) {
 				return fault.Profile.Wrap(err)
 			}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"ringboot/profiles"
+	"ringboot/profiles/form"
 	"ringboot/profiles/spelling"
 )
 
@@ -259,7 +260,7 @@ func hosts(lan netip.Prefix, n int, taken []netip.Addr) ([]netip.Addr, error) {
 		at = at.Next()
 	}
 	if len(out) < n {
-		return nil, profiles.Problems{{Path: "management.prefix", Text: fmt.Sprintf("%s has no room for %d nodes; name a larger network", lan, n)}}
+		return nil, form.Problems{{Path: "management.prefix", Text: fmt.Sprintf("%s has no room for %d nodes; name a larger network", lan, n)}}
 	}
 	return out, nil
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"ringboot/profiles"
+	"ringboot/profiles/form"
 	"ringboot/profiles/spelling"
 )
 
@@ -85,7 +86,7 @@ func TestADraftThatDoesNotFitSaysWhy(t *testing.T) {
 		"is not among the install": {Zone: Guess[string]{Value: "Europe/Berln"}},
 	} {
 		_, err := d.Text("p.yaml")
-		var problems profiles.Problems
+		var problems form.Problems
 		if !errors.As(err, &problems) || !strings.Contains(err.Error(), name) {
 			t.Errorf("want a problem with %q, have %v", name, err)
 		}

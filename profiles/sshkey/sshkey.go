@@ -54,20 +54,25 @@ const (
 	leastRSA    = 1024 / 8
 )
 
-// ofKind reports whether a blob is a public key of the kind: strings, each with
-// its length before it (RFC 4251 5), of which the first repeats the kind.
-func ofKind(kind string, blob []byte) bool {
-	var parts [][]byte
+// split takes a blob apart; nil where it is not whole.
+func split(blob []byte) (parts [][]byte) {
 	for len(blob) > 0 {
 		if len(blob) < 4 {
-			return false
+			return nil
 		}
 		n := binary.BigEndian.Uint32(blob)
 		if blob = blob[4:]; uint64(n) > uint64(len(blob)) {
-			return false
+			return nil
 		}
 		parts, blob = append(parts, blob[:n]), blob[n:]
 	}
+	return parts
+}
+
+// ofKind reports whether a blob is a public key of the kind: strings, each with
+// its length before it (RFC 4251 5), of which the first repeats the kind.
+func ofKind(kind string, blob []byte) bool {
+	parts := split(blob)
 	if len(parts) < 2 || string(parts[0]) != kind {
 		return false
 	}

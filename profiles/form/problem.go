@@ -1,4 +1,4 @@
-package profiles
+package form
 
 import (
 	"cmp"
@@ -9,7 +9,7 @@ import (
 	"ringboot/profiles/fault"
 )
 
-// Problem is one mistake in a profile.
+// Problem is one mistake in a document.
 type Problem struct {
 	File      string
 	Line, Col int    // from 1; 0 where the text has no such place
@@ -28,7 +28,7 @@ func (p Problem) String() string {
 	return where + ": " + p.Path + ": " + p.Text
 }
 
-// Problems is the error of Load: every mistake of the text at once, sorted by place.
+// Problems is the error of a reading: every mistake of the text at once, sorted by place.
 type Problems []Problem
 
 func (ps Problems) Error() string {
