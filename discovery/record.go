@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"encoding/base64"
 	"errors"
@@ -135,6 +136,21 @@ func (r Record) check() error {
 		return fmt.Errorf("boot id %q is not hexadecimal", clip(r.Boot+"."+r.Run, 40))
 	case !reWord.MatchString(r.Phase) || !reWord.MatchString(r.Plan):
 		return errors.New("phase or plan is not a word")
+	}
+	if err := r.bounds(); err != nil {
+		return err
+	}
+	for _, n := range r.Neighbours {
+		if n.malformed() {
+			return fmt.Errorf("neighbour %q is malformed", clip(n.Port+" "+n.Node, 40))
+		}
+	}
+	return nil
+}
+
+// bounds are those of numbers and lengths.
+func (r Record) bounds() error {
+	switch {
 	case r.Step < 0 || r.Steps < 0 || r.Step > 99 || r.Steps > 99:
 		return fmt.Errorf("step %d/%d is out of range", r.Step, r.Steps)
 	case r.Port < 1 || r.Port > 65535:
@@ -147,12 +163,11 @@ func (r Record) check() error {
 	if sum, err := base64.RawURLEncoding.Strict().DecodeString(r.Fingerprint); err != nil || len(sum) != 32 {
 		return errors.New("fingerprint is not a SHA-256 sum")
 	}
-	for _, n := range r.Neighbours {
-		if !reWord.MatchString(n.Port) || !reWord.MatchString(n.State) || n.Node != "" && !reLabel.MatchString(n.Node) || n.Mbit < 0 || n.Mbit > 1e6 {
-			return fmt.Errorf("neighbour %q is malformed", clip(n.Port+" "+n.Node, 40))
-		}
-	}
 	return nil
+}
+
+func (n Neighbour) malformed() bool {
+	return !reWord.MatchString(n.Port) || !reWord.MatchString(n.State) || n.Node != "" && !reLabel.MatchString(n.Node) || n.Mbit < 0 || n.Mbit > 1e6
 }
 
 // Message is a received record with what is needed to check its signature.
@@ -182,10 +197,9 @@ func Parse(texts []string) (*Message, error) {
 		return nil, fmt.Errorf("record of %d strings and %d bytes", len(texts), size(texts))
 	}
 	last := len(texts) - 1
-	sig, ok := strings.CutPrefix(texts[last], "g=")
-	signature, err := base64.RawURLEncoding.Strict().DecodeString(sig)
-	if !ok || err != nil || len(signature) != ed25519.SignatureSize {
-		return nil, errors.New("record is not signed")
+	signature, err := signatureOf(texts[last])
+	if err != nil {
+		return nil, err
 	}
 	m := &Message{signed: signed(texts[:last]), signature: signature}
 	seen := map[string]bool{}
@@ -202,54 +216,88 @@ func Parse(texts []string) (*Message, error) {
 			return nil, err
 		}
 	}
-	if !seen["v"] || !seen["n"] || !seen["c"] || !seen["b"] || !seen["q"] {
-		return nil, errors.New("record is incomplete")
+	for _, key := range []string{"v", "n", "c", "b", "q"} {
+		if !seen[key] {
+			return nil, errors.New("record is incomplete")
+		}
 	}
 	return m, m.Record.check()
 }
 
+func signatureOf(text string) ([]byte, error) {
+	sig, ok := strings.CutPrefix(text, "g=")
+	signature, err := base64.RawURLEncoding.Strict().DecodeString(sig)
+	if !ok || err != nil || len(signature) != ed25519.SignatureSize {
+		return nil, errors.New("record is not signed")
+	}
+	return signature, nil
+}
+
+func grantOf(text string) ([]byte, error) {
+	made, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err == nil && len(made) != grant.Size {
+		err = errors.New("record holds a grant of the wrong length")
+	}
+	return made, err
+}
+
+// word is where a key's text is kept as it is, nil for any other key.
+func (r *Record) word(key string) *string {
+	switch key {
+	case "c":
+		return &r.ClusterID
+	case "n":
+		return &r.Node
+	case "p":
+		return &r.Phase
+	case "f":
+		return &r.Fingerprint
+	case "h":
+		return &r.Plan
+	}
+	return nil
+}
+
+func (r *Record) addresses(value string) error {
+	for _, text := range strings.Split(value, ",") {
+		if text == "" {
+			continue
+		}
+		a, err := netip.ParseAddr(text)
+		if err != nil || a.Zone() != "" || len(r.Addresses) >= maxAddresses {
+			return fmt.Errorf("record holds a bad address %q", clip(text, 50))
+		}
+		r.Addresses = append(r.Addresses, a)
+	}
+	return nil
+}
+
 func (r *Record) set(key, value string) (err error) {
+	if text := r.word(key); text != nil {
+		*text = value
+		return nil
+	}
 	switch key {
 	case "v":
 		if value != strconv.Itoa(formatVersion) {
 			return fmt.Errorf("record has format %q, here %d: install one version on all nodes", clip(value, 10), formatVersion)
 		}
-	case "c":
-		r.ClusterID = value
-	case "n":
-		r.Node = value
 	case "d":
-		if r.Grant, err = base64.RawURLEncoding.Strict().DecodeString(value); err == nil && len(r.Grant) != grant.Size {
-			err = errors.New("record holds a grant of the wrong length")
-		}
+		r.Grant, err = grantOf(value)
 	case "b":
 		r.Boot, r.Run, _ = strings.Cut(value, ".")
 	case "q":
 		r.Sequence, err = strconv.ParseUint(value, 10, 63)
-	case "p":
-		r.Phase = value
 	case "s":
 		step, steps, _ := strings.Cut(value, "/")
-		if r.Step, err = strconv.Atoi(step); err == nil {
-			r.Steps, err = strconv.Atoi(steps)
-		}
+		var other error
+		r.Step, err = strconv.Atoi(step)
+		r.Steps, other = strconv.Atoi(steps)
+		err = cmp.Or(err, other)
 	case "a":
-		for _, text := range strings.Split(value, ",") {
-			if text == "" {
-				continue
-			}
-			a, err := netip.ParseAddr(text)
-			if err != nil || a.Zone() != "" || len(r.Addresses) >= maxAddresses {
-				return fmt.Errorf("record holds a bad address %q", clip(text, 50))
-			}
-			r.Addresses = append(r.Addresses, a)
-		}
+		return r.addresses(value)
 	case "o":
 		r.Port, err = strconv.Atoi(value)
-	case "f":
-		r.Fingerprint = value
-	case "h":
-		r.Plan = value
 	case "r":
 		parts := strings.Split(value, ",")
 		if len(parts) != 4 {

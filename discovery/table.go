@@ -238,6 +238,12 @@ func (t *Table) observe(texts []string, from netip.Addr, via string) {
 		t.stranger(r.Node, seen)
 		return
 	}
+	t.claimed(m, seen)
+}
+
+// claimed takes a record that says it is of one of the peers.
+func (t *Table) claimed(m *Message, seen Peer) {
+	r, from := m.Record, seen.From
 	e := t.peers[r.Node]
 	if e != nil && e.peer.Verified && e.peer.Record.Run == r.Run && r.Sequence <= e.peer.Record.Sequence {
 		t.older(r, e) // no need to check who signed what is too old anyway
@@ -254,7 +260,7 @@ func (t *Table) observe(texts []string, from netip.Addr, via string) {
 	}
 	if !m.Verify(key) {
 		t.counts.Forged++
-		t.noise.tell(now, "forged "+r.Node, fmt.Sprintf("a record from %s claims to be %s and is not signed with its key", from, r.Node))
+		t.noise.tell(t.now(), "forged "+r.Node, fmt.Sprintf("a record from %s claims to be %s and is not signed with its key", from, r.Node))
 		return
 	}
 	seen.Verified = true

@@ -135,18 +135,13 @@ func (z *zone) Records(q dns.Question) []dns.RR {
 		return nil
 	}
 	name := strings.ToLower(q.Name)
-	known := name == metaService || name == service || name == p.instance || name == p.answers[1].(*dns.SRV).Target
-	if !known || !z.afford() {
+	if !p.known(name) || !z.afford() {
 		return nil
 	}
 	if name == metaService {
 		return []dns.RR{&dns.PTR{Hdr: dns.RR_Header{Name: metaService, Rrtype: dns.TypePTR, Class: dns.ClassINET, Ttl: ttl}, Ptr: service}}
 	}
-	if age := z.now().Sub(p.at); (age > resignAfter || age < 0) && z.signing.TryLock() {
-		_ = z.sign(p.record) // it was signed before: only the number changes
-		z.signing.Unlock()
-		p = z.current.Load()
-	}
+	p = z.fresh(p)
 	if name == service {
 		if q.Qtype != dns.TypePTR && q.Qtype != dns.TypeANY {
 			return nil
@@ -160,6 +155,21 @@ func (z *zone) Records(q dns.Question) []dns.RR {
 		}
 	}
 	return out
+}
+
+// known reports whether a name is one of those that are answered for.
+func (p *published) known(name string) bool {
+	return name == metaService || name == service || name == p.instance || name == p.answers[1].(*dns.SRV).Target
+}
+
+// fresh is what is published, signed again where that is due.
+func (z *zone) fresh(p *published) *published {
+	if age := z.now().Sub(p.at); (age > resignAfter || age < 0) && z.signing.TryLock() {
+		_ = z.sign(p.record) // it was signed before: only the number changes
+		z.signing.Unlock()
+		return z.current.Load()
+	}
+	return p
 }
 
 func escaped(texts []string) []string {
