@@ -146,6 +146,7 @@ var arrows = map[string]room{
 	"ringboot/firstboot/report":             {"firstboot/throughput profiles", "a report is a value and its pages"},
 	"ringboot/firstboot/ring/layout":        {"profiles", "what should be follows from the plan and from what is there: nothing is asked or changed"},
 	"ringboot/firstboot/ring/usb4":          {"firstboot/host profiles", "it reads what the kernel shows and judges nothing"},
+	"ringboot/firstboot/ring/verdict":       {"firstboot/ring/layout firstboot/ring/usb4 profiles", "a sentence follows from what is known: nothing is asked"},
 	"ringboot/firstboot/ring":               {"discovery/grant firstboot/host firstboot/ring firstboot/status profiles", "the ring finds out for itself: no peer's word and no channel"},
 	"ringboot/firstboot/ringreport":         {"firstboot/host firstboot/inventory firstboot/ring/usb4 firstboot/status profiles", "it reads what is there, for somebody else to read"},
 	"ringboot/firstboot/status":             {"firstboot/status discovery profiles", "what is said and drawn asks nobody"},

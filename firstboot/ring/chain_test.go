@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ringboot/firstboot/ring/layout"
+	"ringboot/firstboot/ring/verdict"
 	"ringboot/rehearsal/crash"
 	"ringboot/rehearsal/disk"
 )
@@ -94,7 +95,7 @@ func TestWhatIsWrongWithAChain(t *testing.T) {
 		c := w.cores[0]
 		one := c.sights()[1:]
 		const want = "en06 leads to wittgenstein, and russell is the middle of the chain: move the cable there, or name the node that has two cables in ring.chain"
-		if got, whole := RingVerdict(c.cfg, one); whole || got != want {
+		if got, whole := verdict.Of(c.cfg, one); whole || got != want {
 			t.Errorf("whole %v: %s", whole, got)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 
 	"ringboot/firstboot/ring/layout"
 	"ringboot/firstboot/ring/usb4"
+	"ringboot/firstboot/ring/verdict"
 	"ringboot/firstboot/status"
 )
 
@@ -322,7 +323,7 @@ func (c *core) hearMyself(i int, a Announce, now time.Time) {
 	l := c.links[i]
 	switch {
 	case a.Instance != c.me.instance:
-		c.claim(l, fmt.Sprintf("another machine calls itself %s: it was installed from this node's image", printable(a.Node)), now)
+		c.claim(l, fmt.Sprintf("another machine calls itself %s: it was installed from this node's image", verdict.Printable(a.Node)), now)
 	case a.Port != l.port:
 		l.loop, l.loopTo, l.claimAt = true, a.Port, now
 		l.known = false

@@ -129,7 +129,7 @@ func TestLinksLiveAndDieOnTheClock(t *testing.T) {
 	if w.alive(0, 0) {
 		t.Error("alive again at once")
 	}
-	if got := w.cores[0].sights()[0].sentence(w.cores[0].cfg); got != "the link to russell answers again and is watched before it carries traffic" {
+	if got := w.cores[0].sights()[0].Sentence(w.cores[0].cfg); got != "the link to russell answers again and is watched before it carries traffic" {
 		t.Error(got)
 	}
 	w.pass(2500 * time.Millisecond)

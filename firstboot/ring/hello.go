@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"ringboot/firstboot/ring/verdict"
 )
 
 // The hello is a UDP datagram on one port of the ring, never routed (TTL 1):
@@ -34,7 +36,7 @@ const (
 )
 
 // UDPPort is where keepers listen, bound to a port of the ring each.
-const UDPPort = 7343
+const UDPPort = verdict.UDPPort
 
 // headers are the bytes of IPv4 and UDP before the content.
 const headers = 20 + 8 // RFC 791 3.1 without options, RFC 768
@@ -193,12 +195,12 @@ func parseProbe(datagram []byte, keyOf func(instance string) []byte) (Probe, err
 	}
 	key := keyOf(p.From)
 	if key == nil {
-		return Probe{}, errUntrusted
+		return Probe{}, verdict.ErrUntrusted
 	}
 	mac := hmac.New(sha256.New, key)
 	mac.Write(datagram[:helloHeader+len(body)])
 	if !hmac.Equal(mac.Sum(nil), rest[:sha256.Size]) {
-		return Probe{}, errUntrusted
+		return Probe{}, verdict.ErrUntrusted
 	}
 	if len(bytes.TrimLeft(rest[sha256.Size:], "\x00")) != 0 {
 		return Probe{}, errNotHello

@@ -12,9 +12,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"ringboot/discovery/grant"
+	"ringboot/firstboot/ring/verdict"
 )
 
 // Identity is what a node proves itself with on the cable: the certificate
@@ -70,29 +70,24 @@ func (s *session) announce(port string, mtu int) ([]byte, error) {
 }
 
 // Reasons why a hello is not believed. The verdict of the port names them.
-var (
-	errForeign   = errors.New("another cluster")
-	errUntrusted = errors.New("not trusted")
-)
-
 // believe checks the signature of an announce, and that it comes from a node
 // of this cluster.
 func (s *session) believe(a Announce, frame signed) error {
 	if a.Cluster != s.id.ClusterID {
-		return fmt.Errorf("%w (%s)", errForeign, printable(a.Cluster))
+		return fmt.Errorf("%w (%s)", verdict.ErrForeign, verdict.Printable(a.Cluster))
 	}
 	leaf, err := x509.ParseCertificate(frame.cert)
 	if err != nil {
-		return fmt.Errorf("%w: certificate: %w", errUntrusted, err)
+		return fmt.Errorf("%w: certificate: %w", verdict.ErrUntrusted, err)
 	}
 	// The dates are left to the trusted channel: the ring must come up on a
 	// machine whose clock has lost its battery, and it carries no secrets.
 	if s.id.CA != nil && leaf.CheckSignatureFrom(s.id.CA) != nil {
-		return fmt.Errorf("%w: its certificate is not from this cluster's ca", errUntrusted)
+		return fmt.Errorf("%w: its certificate is not from this cluster's ca", verdict.ErrUntrusted)
 	}
 	if leaf.Subject.CommonName != a.Node {
-		return fmt.Errorf("%w: it calls itself %s with the certificate of %s", errUntrusted,
-			printable(a.Node), printable(leaf.Subject.CommonName))
+		return fmt.Errorf("%w: it calls itself %s with the certificate of %s", verdict.ErrUntrusted,
+			verdict.Printable(a.Node), verdict.Printable(leaf.Subject.CommonName))
 	}
 	public, ok := leaf.PublicKey.(ed25519.PublicKey)
 	if public, err = s.own(a, public); err != nil {
@@ -102,10 +97,10 @@ func (s *session) believe(a Announce, frame signed) error {
 		public, ok = grant.Open(public, grant.Ring, a.Node, a.Grant)
 	}
 	if !ok || !ed25519.Verify(public, frame.content, frame.signature) {
-		return fmt.Errorf("%w: its signature is wrong", errUntrusted)
+		return fmt.Errorf("%w: its signature is wrong", verdict.ErrUntrusted)
 	}
 	if !slices.Contains(s.nodes, a.Node) {
-		return fmt.Errorf("%w: %s is no node of the profile", errUntrusted, printable(a.Node))
+		return fmt.Errorf("%w: %s is no node of the profile", verdict.ErrUntrusted, verdict.Printable(a.Node))
 	}
 	return nil
 }
@@ -120,11 +115,11 @@ func (s *session) own(a Announce, voucher ed25519.PublicKey) (ed25519.PublicKey,
 	}
 	switch {
 	case s.id.CA == nil && (bound == nil || !bound.Equal(voucher)):
-		return nil, fmt.Errorf("%w: %s is not paired with this machine, or shows another key than it did: if it is one of the three, ringkeeper forget %[2]s and pair again", errUntrusted, printable(a.Node))
+		return nil, fmt.Errorf("%w: %s is not paired with this machine, or shows another key than it did: if it is one of the three, ringkeeper forget %[2]s and pair again", verdict.ErrUntrusted, verdict.Printable(a.Node))
 	case s.id.CA == nil:
 		return bound, nil
 	case agreed && (bound == nil || len(a.Own) < ed25519.PublicKeySize || !bound.Equal(ed25519.PublicKey(a.Own[:ed25519.PublicKeySize]))):
-		return nil, fmt.Errorf("%w: %s is bound to another key: a used or copied stick, or another machine in its place", errUntrusted, printable(a.Node))
+		return nil, fmt.Errorf("%w: %s is bound to another key: a used or copied stick, or another machine in its place", verdict.ErrUntrusted, verdict.Printable(a.Node))
 	case agreed:
 		return bound, nil
 	case len(a.Own) == 0:
@@ -132,7 +127,7 @@ func (s *session) own(a Announce, voucher ed25519.PublicKey) (ed25519.PublicKey,
 	}
 	key, ok := grant.Open(voucher, grant.Own, a.Node, a.Own)
 	if !ok {
-		return nil, fmt.Errorf("%w: its voucher does not vouch for its key", errUntrusted)
+		return nil, fmt.Errorf("%w: its voucher does not vouch for its key", verdict.ErrUntrusted)
 	}
 	return key, nil
 }
@@ -141,28 +136,14 @@ func (s *session) own(a Announce, voucher ed25519.PublicKey) (ed25519.PublicKey,
 func (s *session) probeKey(a Announce) ([]byte, error) {
 	public, err := ecdh.X25519().NewPublicKey(a.Public)
 	if err != nil {
-		return nil, fmt.Errorf("%w: key: %w", errUntrusted, err)
+		return nil, fmt.Errorf("%w: key: %w", verdict.ErrUntrusted, err)
 	}
 	shared, err := s.private.ECDH(public)
 	if err != nil {
-		return nil, fmt.Errorf("%w: key: %w", errUntrusted, err)
+		return nil, fmt.Errorf("%w: key: %w", verdict.ErrUntrusted, err)
 	}
 	ends := []string{s.id.Node + " " + s.instance, a.Node + " " + a.Instance}
 	slices.Sort(ends)
 	salt := bytes.Join([][]byte{[]byte(s.id.ClusterID), []byte(ends[0]), []byte(ends[1])}, []byte{0})
 	return hkdf.Key(sha256.New, shared, salt, "ringboot ring probe 1", sha256.Size)
-}
-
-// printable makes a name that came from the cable safe to show.
-func printable(s string) string {
-	const most = 40
-	if len(s) > most {
-		s = s[:most]
-	}
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return '?'
-		}
-		return r
-	}, s)
 }

@@ -10,6 +10,7 @@ import (
 	"ringboot/firstboot/host"
 	"ringboot/firstboot/ring/layout"
 	"ringboot/firstboot/ring/usb4"
+	"ringboot/firstboot/ring/verdict"
 	"ringboot/firstboot/status"
 	"ringboot/profiles"
 )
@@ -336,7 +337,7 @@ func (r *run) send(all []outgoing) {
 
 // picture is all of a view that is worth being seen at once.
 type picture struct {
-	sights []Sight
+	sights []verdict.Sight
 	fault  string
 	told   int
 	at     time.Time

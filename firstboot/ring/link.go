@@ -220,19 +220,7 @@ func (l *link) forgive(gap time.Duration) {
 // here, and at the other end in the same second.
 func (l *link) judge(now time.Time) bool {
 	answering := l.carrier && l.known && !l.ackedAt.IsZero() && now.Sub(l.ackedAt) <= l.patience(now)
-	kept := l.pending[:0]
-	for _, p := range l.pending {
-		age := now.Sub(p.at)
-		if age > l.timing.Dead && !p.full && !p.late {
-			p.late = true
-			l.lost++
-			l.stirred = now
-		}
-		if age <= l.timing.Dead || p.late && age <= l.longest() {
-			kept = append(kept, p)
-		}
-	}
-	l.pending = kept
+	l.miss(now)
 	switch {
 	case !answering:
 		l.answers = time.Time{}
@@ -253,6 +241,23 @@ func (l *link) judge(now time.Time) bool {
 	l.changedAt = now
 	l.changes++
 	return true
+}
+
+// miss counts probes that are late, and forgets those that cannot be answered any more.
+func (l *link) miss(now time.Time) {
+	kept := l.pending[:0]
+	for _, p := range l.pending {
+		age := now.Sub(p.at)
+		if age > l.timing.Dead && !p.full && !p.late {
+			p.late = true
+			l.lost++
+			l.stirred = now
+		}
+		if age <= l.timing.Dead || p.late && age <= l.longest() {
+			kept = append(kept, p)
+		}
+	}
+	l.pending = kept
 }
 
 // fail makes the link dead whatever was answered so far: only what is answered

@@ -178,7 +178,7 @@ func TestAPortOverWhichPacketsComeIsNotSetDown(t *testing.T) {
 		t.Errorf("%s, while packets come in", w.actions[0])
 	}
 	const want = "packets come in over en05, but no hello of russell: let UDP port 7343 through the firewalls of both nodes, or reseat the cable"
-	if got := w.cores[0].sights()[0].sentence(w.cores[0].cfg); !strings.HasPrefix(got, want) {
+	if got := w.cores[0].sights()[0].Sentence(w.cores[0].cfg); !strings.HasPrefix(got, want) {
 		t.Errorf("%q", got)
 	}
 	w.pass(20 * time.Minute) // nothing comes in any more

@@ -63,24 +63,29 @@ func (c *core) endPeer(i int) string {
 	return c.cfg.Chain
 }
 
+// atOthers are the nodes that are known at the other ports and remembered there,
+// and whether a living one leads to the node of this port.
+func (c *core) atOthers(i int) (known, learned []string, elsewhere bool) {
+	for j, o := range c.links {
+		if j == i {
+			continue
+		}
+		if o.known && o.peer.Node != "" {
+			known = append(known, o.peer.Node)
+			elsewhere = elsewhere || o.alive && o.peer.Node == c.links[i].peer.Node
+		}
+		learned = append(learned, c.learned[j])
+	}
+	return known, learned, elsewhere
+}
+
 // peerAt is who is taken to be at the other end of a port.
 func (c *core) peerAt(i int) string {
 	l := c.links[i]
 	if l.fixed != "" {
 		return l.fixed
 	}
-	var others, learned []string // known at the other ports, and remembered there
-	elsewhere := false           // a living port leads to the same node
-	for j, o := range c.links {
-		if j == i {
-			continue
-		}
-		if o.known && o.peer.Node != "" {
-			others = append(others, o.peer.Node)
-			elsewhere = elsewhere || o.alive && o.peer.Node == l.peer.Node
-		}
-		learned = append(learned, c.learned[j])
-	}
+	others, learned, elsewhere := c.atOthers(i)
 	if l.known && (l.alive || !elsewhere) {
 		return l.peer.Node
 	}

@@ -138,7 +138,7 @@ func (c *core) mend(now time.Time) (actions []layout.Action, again bool) {
 			fallthrough
 		case bounce:
 			c.bounced = now
-			c.event(now, l.port+" repair "+now.Format(time.RFC3339), "set "+l.port+" down and up: "+c.sights()[i].sentence(c.cfg))
+			c.event(now, l.port+" repair "+now.Format(time.RFC3339), "set "+l.port+" down and up: "+c.sights()[i].Sentence(c.cfg))
 			actions = append(actions, layout.Action{Kind: layout.Bounce, Link: l.index, Name: l.port})
 		}
 	}

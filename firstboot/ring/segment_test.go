@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"ringboot/firstboot/ring/layout"
+	"ringboot/firstboot/ring/verdict"
 	"ringboot/profiles"
 )
 
@@ -115,21 +116,21 @@ func TestSegmentSetsNoRouteAndPassesNothingOn(t *testing.T) {
 
 func TestVerdictOnASwitch(t *testing.T) {
 	cfg := onSwitch(t, func(*profiles.Profile) {})
-	good := Sight{Port: "stor0", Present: true, Up: true, Carrier: true, Alive: true, FullSize: true, Known: true, Peer: "russell", PeerPort: "stor0", MTU: 9000, PeerMTU: 9000}
-	for want, change := range map[string]func(*Sight){
-		"": func(*Sight) {},
-		"stor0 is not there: see driver, path or MAC of its port in the profile":                                                                              func(s *Sight) { s.Present = false },
-		"stor0 has no carrier: see its cable, and whether the switch is on":                                                                                   func(s *Sight) { s.Carrier = false },
-		"stor0 has MTU 9000 here and 1500 at russell: give all nodes the same profile":                                                                        func(s *Sight) { s.PeerMTU = 1500 },
-		"russell answers at stor0, but its agent does not: start ringboot on russell":                                                                         func(s *Sight) { s.Alive, s.Kernel = false, true },
-		"the link to russell answers again and is watched before it counts":                                                                                   func(s *Sight) { s.Alive, s.Answers = false, true },
-		"what is at the other end of stor0 is not trusted: its signature is wrong: install it from an image of this cluster":                                  func(s *Sight) { s.Alive, s.Claim = false, "not trusted: its signature is wrong" },
-		"packets of 9000 bytes do not pass the switch between frege and russell, short ones do: switch jumbo frames on at its ports, or set ring.mtu to 1500": func(s *Sight) { s.FullSize, s.Tried = false, true },
-		"russell does not answer over stor0: see whether its agent runs, then cable, VLAN and bond at its ports of the switch":                                func(s *Sight) { s.Alive = false },
+	good := verdict.Sight{Port: "stor0", Present: true, Up: true, Carrier: true, Alive: true, FullSize: true, Known: true, Peer: "russell", PeerPort: "stor0", MTU: 9000, PeerMTU: 9000}
+	for want, change := range map[string]func(*verdict.Sight){
+		"": func(*verdict.Sight) {},
+		"stor0 is not there: see driver, path or MAC of its port in the profile":                                                                              func(s *verdict.Sight) { s.Present = false },
+		"stor0 has no carrier: see its cable, and whether the switch is on":                                                                                   func(s *verdict.Sight) { s.Carrier = false },
+		"stor0 has MTU 9000 here and 1500 at russell: give all nodes the same profile":                                                                        func(s *verdict.Sight) { s.PeerMTU = 1500 },
+		"russell answers at stor0, but its agent does not: start ringboot on russell":                                                                         func(s *verdict.Sight) { s.Alive, s.Kernel = false, true },
+		"the link to russell answers again and is watched before it counts":                                                                                   func(s *verdict.Sight) { s.Alive, s.Answers = false, true },
+		"what is at the other end of stor0 is not trusted: its signature is wrong: install it from an image of this cluster":                                  func(s *verdict.Sight) { s.Alive, s.Claim = false, "not trusted: its signature is wrong" },
+		"packets of 9000 bytes do not pass the switch between frege and russell, short ones do: switch jumbo frames on at its ports, or set ring.mtu to 1500": func(s *verdict.Sight) { s.FullSize, s.Tried = false, true },
+		"russell does not answer over stor0: see whether its agent runs, then cable, VLAN and bond at its ports of the switch":                                func(s *verdict.Sight) { s.Alive = false },
 	} {
 		s := good
 		change(&s)
-		if got := s.sentence(cfg); got != want {
+		if got := s.Sentence(cfg); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
@@ -148,25 +149,25 @@ func TestNoRingIsOnlyLookedAt(t *testing.T) {
 	if got := layout.Floor(cfg, nil); len(got) != 0 {
 		t.Errorf("writes %v", got)
 	}
-	good := Sight{Port: "vmbr0", Present: true, Up: true, Carrier: true, Alive: true, FullSize: true, Known: true, Peer: "russell", PeerPort: "vmbr0", MTU: 1500, PeerMTU: 1500}
-	for want, change := range map[string]func(*Sight){
-		"": func(*Sight) {},
-		"vmbr0 is down, and the step management sets it up": func(s *Sight) { s.Up = false },
-		"packets of 1500 bytes do not pass the management network between frege and russell, short ones do: its switch passes no jumbo frames; set ring.mtu to 1500": func(s *Sight) { s.FullSize, s.Tried = false, true },
-		"russell does not answer over vmbr0: see whether its agent runs, then cable, VLAN and bond at its ports of the switch":                                       func(s *Sight) { s.Alive = false },
+	good := verdict.Sight{Port: "vmbr0", Present: true, Up: true, Carrier: true, Alive: true, FullSize: true, Known: true, Peer: "russell", PeerPort: "vmbr0", MTU: 1500, PeerMTU: 1500}
+	for want, change := range map[string]func(*verdict.Sight){
+		"": func(*verdict.Sight) {},
+		"vmbr0 is down, and the step management sets it up": func(s *verdict.Sight) { s.Up = false },
+		"packets of 1500 bytes do not pass the management network between frege and russell, short ones do: its switch passes no jumbo frames; set ring.mtu to 1500": func(s *verdict.Sight) { s.FullSize, s.Tried = false, true },
+		"russell does not answer over vmbr0: see whether its agent runs, then cable, VLAN and bond at its ports of the switch":                                       func(s *verdict.Sight) { s.Alive = false },
 	} {
 		s := good
 		change(&s)
-		if got := s.sentence(cfg); got != want {
+		if got := s.Sentence(cfg); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
-	var all []Sight
+	var all []verdict.Sight
 	for _, p := range cfg.Peers {
 		good.Peer = p.Node
 		all = append(all, good)
 	}
-	if verdict, whole := RingVerdict(cfg, all); !whole || verdict != "vmbr0 reaches all 4 other nodes" {
-		t.Errorf("whole %v: %s", whole, verdict)
+	if says, whole := verdict.Of(cfg, all); !whole || says != "vmbr0 reaches all 4 other nodes" {
+		t.Errorf("whole %v: %s", whole, says)
 	}
 }

@@ -236,7 +236,27 @@ func Diff(d Desired, s Snapshot) []Action {
 	if d.Lent {
 		return nil
 	}
-	var out []Action
+	out := diffPorts(d, s)
+	for _, p := range d.Under {
+		if l, ok := FindPort(p, s.Links); ok && l.Name != p.Name && !l.Up {
+			out = append(out, Action{Kind: Rename, Link: l.Index, Name: p.Name})
+		}
+	}
+	if d.Lo != 0 && !s.hasAddr(d.Lo, d.Addr) {
+		out = append(out, Action{Kind: AddAddr, Link: d.Lo, Name: "lo", Addr: d.Addr})
+	}
+	for _, sc := range d.Sysctls {
+		if s.Sysctls[sc.Path] != sc.Value {
+			out = append(out, Action{Kind: SetSysctl, Sysctl: sc})
+		}
+	}
+	out = append(out, diffRoutes(d, s)...)
+	slices.SortStableFunc(out, func(a, b Action) int { return int(a.Kind) - int(b.Kind) })
+	return out
+}
+
+// diffPorts compares the ring's ports.
+func diffPorts(d Desired, s Snapshot) (out []Action) {
 	byIndex := map[int]Link{}
 	for _, l := range s.Links {
 		byIndex[l.Index] = l
@@ -259,21 +279,6 @@ func Diff(d Desired, s Snapshot) []Action {
 			out = append(out, Action{Kind: AddAddr, Link: index, Name: d.Names[i], Addr: d.Addr})
 		}
 	}
-	for _, p := range d.Under {
-		if l, ok := FindPort(p, s.Links); ok && l.Name != p.Name && !l.Up {
-			out = append(out, Action{Kind: Rename, Link: l.Index, Name: p.Name})
-		}
-	}
-	if d.Lo != 0 && !s.hasAddr(d.Lo, d.Addr) {
-		out = append(out, Action{Kind: AddAddr, Link: d.Lo, Name: "lo", Addr: d.Addr})
-	}
-	for _, sc := range d.Sysctls {
-		if s.Sysctls[sc.Path] != sc.Value {
-			out = append(out, Action{Kind: SetSysctl, Sysctl: sc})
-		}
-	}
-	out = append(out, diffRoutes(d, s)...)
-	slices.SortStableFunc(out, func(a, b Action) int { return int(a.Kind) - int(b.Kind) })
 	return out
 }
 

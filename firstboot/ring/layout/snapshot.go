@@ -72,29 +72,25 @@ func (s Snapshot) hasAddr(index int, p netip.Prefix) bool {
 // already has the port's name is taken only if the rest fits too.
 func FindPort(p profiles.RingPort, links []Link) (Link, bool) {
 	for _, l := range links {
-		if p.Driver != "" && l.Driver != "" && p.Driver != l.Driver {
-			continue
-		}
-		switch {
-		case p.Path != "":
-			// Other devices live below the same PCI function, so the driver must
-			// be known to fit as well.
-			if p.Port != 0 && l.Port != p.Port {
-				continue
-			}
-			if strings.EqualFold(l.Path, p.Path) && (p.Driver == "" || l.Driver == p.Driver) {
-				return l, true
-			}
-		case p.MAC != "":
-			// A port enslaved elsewhere shows another address than its own.
-			if strings.EqualFold(l.PermMAC, p.MAC) || (l.PermMAC == "" && strings.EqualFold(l.MAC, p.MAC)) {
-				return l, true
-			}
-		case p.Interface != "":
-			if l.Name == p.Interface || l.Name == p.Name {
-				return l, true
-			}
+		if (p.Driver == "" || l.Driver == "" || p.Driver == l.Driver) && l.is(p) {
+			return l, true
 		}
 	}
 	return Link{}, false
+}
+
+// is reports whether a device is the port, where their drivers do not differ.
+func (l Link) is(p profiles.RingPort) bool {
+	switch {
+	case p.Path != "":
+		// Other devices live below the same PCI function, so the driver must
+		// be known to fit as well.
+		return (p.Port == 0 || l.Port == p.Port) && strings.EqualFold(l.Path, p.Path) && (p.Driver == "" || l.Driver == p.Driver)
+	case p.MAC != "":
+		// A port enslaved elsewhere shows another address than its own.
+		return strings.EqualFold(l.PermMAC, p.MAC) || l.PermMAC == "" && strings.EqualFold(l.MAC, p.MAC)
+	case p.Interface != "":
+		return l.Name == p.Interface || l.Name == p.Name
+	}
+	return false
 }

@@ -1,4 +1,4 @@
-package ring
+package verdict
 
 import (
 	"fmt"
@@ -8,11 +8,10 @@ import (
 
 // behindSwitch is the verdict on one node behind a switch.
 func (x Sight) behindSwitch(cfg layout.Config) string {
-	lent := cfg.Segment.Lent
-	switch {
+	switch lent := cfg.Segment.Lent; {
 	case lent && !(x.Present && x.Up):
 		return fmt.Sprintf("%s is down, and the step management sets it up", x.Port)
-	case lent && x.Alive && !x.FullSize && x.Tried:
+	case lent && x.short():
 		return fmt.Sprintf("packets of %d bytes do not pass the management network between %s and %s, short ones do: its switch passes no jumbo frames; set ring.mtu to 1500", cfg.MTU, cfg.Node, x.Peer)
 	case !x.Present:
 		return fmt.Sprintf("%s is not there: see driver, path or MAC of its port in the profile", x.Port)
@@ -22,9 +21,16 @@ func (x Sight) behindSwitch(cfg layout.Config) string {
 		return fmt.Sprintf("%s has no carrier: see its cable, and whether the switch is on", x.Port)
 	case x.Claim != "" && !x.Alive:
 		return x.claimed()
-	case x.Alive && x.PeerMTU != 0 && x.PeerMTU != cfg.MTU:
+	}
+	return x.beyondSwitch(cfg)
+}
+
+// beyondSwitch is the verdict on the way from a port that is sound to a peer.
+func (x Sight) beyondSwitch(cfg layout.Config) string {
+	switch {
+	case x.misfit(cfg):
 		return fmt.Sprintf("%s has MTU %d here and %d at %s: give all nodes the same profile", x.Port, cfg.MTU, x.PeerMTU, x.Peer)
-	case x.Alive && !x.FullSize && x.Tried:
+	case x.short():
 		return fmt.Sprintf("packets of %d bytes do not pass the switch between %s and %s, short ones do: switch jumbo frames on at its ports, or set ring.mtu to 1500", cfg.MTU, cfg.Node, x.Peer)
 	case x.Alive:
 		return ""

@@ -1,4 +1,4 @@
-package ring
+package verdict
 
 import (
 	"net/netip"
@@ -10,29 +10,12 @@ import (
 	"ringboot/profiles"
 )
 
-// ringAddr is the address of the i-th node on the ring.
-func ringAddr(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 203, 4, byte(11 + i)}) }
-
-// floorFile is one file of the floor, with the cables as the rule says.
-func floorFile(cfg layout.Config, path string) string {
-	peers := make([]string, len(cfg.Ports))
-	for i := range peers {
-		peers[i] = cfg.Expected(i)
-	}
-	for _, f := range layout.Floor(cfg, peers) {
-		if f.Path == path {
-			return f.Content
-		}
-	}
-	return ""
-}
-
 // thunderboltConfig is frege's part of a ring over Thunderbolt.
 func thunderboltConfig() layout.Config {
 	p := &profiles.Profile{Ring: profiles.Ring{Transport: profiles.TransportThunderbolt, MTU: 65520, Ports: []profiles.RingPort{
 		{Name: "en05", Path: "pci-0000:00:0d.2", Driver: "thunderbolt-net"}, {Name: "en06", Path: "pci-0000:00:0d.3", Driver: "thunderbolt-net"}}}}
 	for i, n := range []string{"frege", "russell", "wittgenstein"} {
-		p.Nodes = append(p.Nodes, profiles.Node{Name: n, Ring: ringAddr(i)})
+		p.Nodes = append(p.Nodes, profiles.Node{Name: n, Ring: netip.AddrFrom4([4]byte{10, 203, 4, byte(11 + i)})})
 	}
 	cfg, err := layout.ConfigOf(p, "frege")
 	if err != nil {
@@ -99,15 +82,17 @@ func TestVerdictOnOnePort(t *testing.T) {
 			"a node of another cluster (0011223344556677) is at the other end of en05: plug in russell instead"},
 		{"unsigned", with(func(s *Sight) { s.Alive, s.Claim = false, "not trusted: its signature is wrong" }), false,
 			"what is at the other end of en05 is not trusted: its signature is wrong: install it from an image of this cluster"},
-		{"another version", with(func(s *Sight) { s.Alive, s.Claim = false, errVersion(9).Error() }), false,
+		{"another version", with(func(s *Sight) {
+			s.Alive, s.Claim = false, "speaks version 9 of the ring's hello, this agent version 1: install the same version on all nodes"
+		}), false,
 			"at the other end of en05: speaks version 9 of the ring's hello, this agent version 1: install the same version on all nodes"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			cfg := thunderboltConfig()
 			if row.ethernet {
-				cfg.Transport = transport(profiles.TransportEthernet)
+				cfg.Transport, _ = profiles.TransportOf(profiles.TransportEthernet)
 			}
-			if got := row.sight.sentence(cfg); got != row.want {
+			if got := row.sight.Sentence(cfg); got != row.want {
 				t.Errorf("verdict\n%s\nwant\n%s", got, row.want)
 			}
 		})
@@ -119,22 +104,22 @@ func TestVerdictOnTheRing(t *testing.T) {
 	a := Sight{Port: "en05", Present: true, Up: true, Carrier: true, Alive: true, FullSize: true, Known: true, Peer: "russell", PeerPort: "en06"}
 	b := a
 	b.Port, b.Peer, b.PeerPort = "en06", "wittgenstein", "en05"
-	if v, whole := RingVerdict(cfg, []Sight{a, b}); !whole || v != "ring whole: en05 to en06 of russell, en06 to en05 of wittgenstein" {
+	if v, whole := Of(cfg, []Sight{a, b}); !whole || v != "ring whole: en05 to en06 of russell, en06 to en05 of wittgenstein" {
 		t.Errorf("whole %v, %q", whole, v)
 	}
 	twice := b
 	twice.Peer = "russell"
-	v, whole := RingVerdict(cfg, []Sight{a, twice})
+	v, whole := Of(cfg, []Sight{a, twice})
 	if whole || !strings.Contains(v, "no cable between frege and wittgenstein") {
 		t.Errorf("whole %v, %q", whole, v)
 	}
 	narrow := b
 	narrow.Wire.Lanes = 1
-	if v, whole := RingVerdict(cfg, []Sight{a, narrow}); !whole || !strings.Contains(v, "one lane") {
+	if v, whole := Of(cfg, []Sight{a, narrow}); !whole || !strings.Contains(v, "one lane") {
 		t.Errorf("one lane: whole %v, %q", whole, v)
 	}
 	cut := Sight{Port: "en06", Peer: "wittgenstein", Wire: usb4.Port{Controller: true, Driver: true}}
-	if v, whole := RingVerdict(cfg, []Sight{a, cut}); whole || !strings.HasPrefix(v, "no cable between frege and wittgenstein: ") {
+	if v, whole := Of(cfg, []Sight{a, cut}); whole || !strings.HasPrefix(v, "no cable between frege and wittgenstein: ") {
 		t.Errorf("cut: whole %v, %q", whole, v)
 	}
 }

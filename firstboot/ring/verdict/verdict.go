@@ -1,16 +1,25 @@
-package ring
+// Package verdict says in one sentence what is wrong with a port of the ring, or
+// with all of them, of what the keeper knows. It asks nothing and holds nothing.
+package verdict
 
 import (
-	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"ringboot/firstboot/ring/layout"
 	"ringboot/firstboot/ring/usb4"
-	"ringboot/firstboot/status"
 	"ringboot/profiles"
+)
+
+// UDPPort is where keepers listen, bound to a port of the ring each.
+const UDPPort = 7343
+
+// Why what was heard is not believed begins with one of these.
+var (
+	ErrForeign   = errors.New("another cluster")
+	ErrUntrusted = errors.New("not trusted")
 )
 
 // Sight is all that this end knows of one port: what a verdict is made of.
@@ -38,8 +47,8 @@ type Sight struct {
 	Wire      usb4.Port // what the controller says; zero for Ethernet
 }
 
-// sentence is the verdict on one port: empty when all is well.
-func (s Sight) sentence(cfg layout.Config) string {
+// Sentence is the verdict on one port: empty when all is well.
+func (s Sight) Sentence(cfg layout.Config) string {
 	switch {
 	case cfg.Segment != nil:
 		return s.behindSwitch(cfg)
@@ -60,16 +69,39 @@ func (s Sight) sentence(cfg layout.Config) string {
 		return fmt.Sprintf("%s has no carrier: the port of %s at the other end is down, or its login has expired; it is set down and up", s.Port, s.Peer)
 	case !s.Carrier:
 		return fmt.Sprintf("no cable between %s: %s has no carrier; plug it in, or start %s", cable, s.Port, s.Peer)
-	case s.Alive && s.PeerMTU != 0 && s.PeerMTU != cfg.MTU:
-		return fmt.Sprintf("%s has MTU %d here and %d at %s: give all nodes the same profile", s.Port, cfg.MTU, s.PeerMTU, s.Peer)
-	case s.Alive && !s.FullSize && s.Tried:
-		return fmt.Sprintf("packets of %d bytes do not pass between %s, short ones do: check the MTU at both ends of %s, or use another cable", cfg.MTU, cable, s.Port)
-	case s.Alive && s.Wire.Lanes == 1:
-		return fmt.Sprintf("the cable between %s runs on one lane of two, at half its speed: reseat it, or use one of at most 0.8 m", cable)
-	case s.Alive && s.Wire.Slow():
-		return fmt.Sprintf("the cable between %s runs at %g Gbit/s a lane instead of %d, at half its speed: use a cable marked 40 Gbit/s (without electronics at most 0.8 m), or another port", cable, s.Wire.LaneGbit, usb4.FullLane)
 	case s.Alive:
-		return ""
+		return s.flaw(cfg, cable)
+	}
+	return s.silent()
+}
+
+// misfit reports whether the other end has another MTU.
+func (s Sight) misfit(cfg layout.Config) bool {
+	return s.Alive && s.PeerMTU != 0 && s.PeerMTU != cfg.MTU
+}
+
+// short reports whether packets of full size do not pass.
+func (s Sight) short() bool { return s.Alive && !s.FullSize && s.Tried }
+
+// flaw is the verdict on a link that carries traffic.
+func (s Sight) flaw(cfg layout.Config, cable string) string {
+	switch {
+	case s.misfit(cfg):
+		return fmt.Sprintf("%s has MTU %d here and %d at %s: give all nodes the same profile", s.Port, cfg.MTU, s.PeerMTU, s.Peer)
+	case s.short():
+		return fmt.Sprintf("packets of %d bytes do not pass between %s, short ones do: check the MTU at both ends of %s, or use another cable", cfg.MTU, cable, s.Port)
+	case s.Wire.Lanes == 1:
+		return fmt.Sprintf("the cable between %s runs on one lane of two, at half its speed: reseat it, or use one of at most 0.8 m", cable)
+	case s.Wire.Slow():
+		return fmt.Sprintf("the cable between %s runs at %g Gbit/s a lane instead of %d, at half its speed: use a cable marked 40 Gbit/s (without electronics at most 0.8 m), or another port", cable, s.Wire.LaneGbit, usb4.FullLane)
+	}
+	return ""
+}
+
+// silent is the verdict on a port with a carrier over which no probe is answered
+// for long enough.
+func (s Sight) silent() string {
+	switch {
 	case s.Answers:
 		return fmt.Sprintf("the link to %s answers again and is watched before it carries traffic", s.Peer)
 	case s.Moving && s.Known:
@@ -86,9 +118,9 @@ func (s Sight) sentence(cfg layout.Config) string {
 
 func (s Sight) claimed() string {
 	switch {
-	case strings.HasPrefix(s.Claim, errForeign.Error()):
+	case strings.HasPrefix(s.Claim, ErrForeign.Error()):
 		return fmt.Sprintf("a node of %s is at the other end of %s: plug in %s instead", s.Claim, s.Port, s.Peer)
-	case strings.HasPrefix(s.Claim, errUntrusted.Error()):
+	case strings.HasPrefix(s.Claim, ErrUntrusted.Error()):
 		return fmt.Sprintf("what is at the other end of %s is %s: install it from an image of this cluster", s.Port, s.Claim)
 	}
 	return fmt.Sprintf("at the other end of %s: %s", s.Port, s.Claim)
@@ -118,12 +150,12 @@ func orUnknown(s string) string {
 	if s == "" {
 		return "name unknown"
 	}
-	return "it calls itself " + printable(s)
+	return "it calls itself " + Printable(s)
 }
 
-// RingVerdict is the sentence on all links of one node. whole tells that each
+// Of is the sentence on all links of one node. whole tells that each
 // carries traffic, and to another node.
-func RingVerdict(cfg layout.Config, all []Sight) (verdict string, whole bool) {
+func Of(cfg layout.Config, all []Sight) (verdict string, whole bool) {
 	for i, b := range all {
 		for _, a := range all[:i] {
 			if a.Known && b.Known && a.Alive && b.Alive && a.Peer == b.Peer {
@@ -138,7 +170,7 @@ func RingVerdict(cfg layout.Config, all []Sight) (verdict string, whole bool) {
 			continue
 		}
 		whole = whole && x.Alive
-		if t := x.sentence(cfg); t != "" && !slices.Contains(wrong, t) {
+		if t := x.Sentence(cfg); t != "" && !slices.Contains(wrong, t) {
 			wrong = append(wrong, t)
 		}
 		ways = append(ways, fmt.Sprintf("%s to %s of %s", x.Port, x.PeerPort, x.Peer))
@@ -186,48 +218,16 @@ func twice(cfg layout.Config, all []Sight, a, b Sight) string {
 		cfg.Node, a.Peer, a.Port, a.PeerPort, b.Port, b.PeerPort, from, missing, missing)
 }
 
-// sights gathers what is known of both ports.
-func (c *core) sights() []Sight {
-	out := make([]Sight, len(c.links))
-	states := c.states()
-	for i, l := range c.links {
-		s := Sight{Port: l.port, Present: l.index != 0, Up: l.up, Carrier: l.carrier, Alive: l.alive,
-			FullSize: l.fullSize(c.cfg.MTU), Tried: l.tries > 3, Known: l.known, Heard: l.known && c.ticked.Sub(l.heardAt) < 3*c.cfg.Timing.Dead,
-			Answers: !l.answers.IsZero(), Peer: cmp.Or(states[i].Peer, c.cfg.Expected(i)), Claim: l.claim, MTU: l.mtu, PeerMTU: l.peerMTU,
-			Reachable: c.othersReach(i, states[i].Peer), Kernel: c.neighbourAnswers(i, states[i].Peer), Moving: c.moving(i, c.ticked), Free: c.free(i), Wire: c.wires[i]}
-		if l.known {
-			s.PeerPort = l.peer.Port
-		}
-		if l.loop {
-			s.Loop = l.loopTo
-		}
-		out[i] = s
+// Printable makes a name that came from the cable safe to show.
+func Printable(s string) string {
+	const most = 40
+	if len(s) > most {
+		s = s[:most]
 	}
-	return out
-}
-
-// cable names the two ends of a cable for a person.
-func (c *core) cable(i int) string {
-	return fmt.Sprintf("%s (%s) and %s", c.cfg.Node, c.links[i].port, c.peerAt(i))
-}
-
-// view is the ring as status, peers and the report show it.
-func (c *core) view() status.RingView {
-	sights := c.sights()
-	verdict, whole := RingVerdict(c.cfg, sights)
-	v := status.RingView{Transport: c.cfg.Transport.Name, Chain: c.cfg.Chain, Whole: whole, Verdict: verdict}
-	for i, l := range c.links {
-		s := sights[i]
-		p := status.RingPort{
-			Name: l.port, Present: s.Present, Up: s.Up, Carrier: s.Carrier, Alive: s.Alive,
-			MTU: l.mtu, SpeedMbit: l.speed, Lanes: s.Wire.Lanes, LaneGbit: s.Wire.LaneGbit, Slow: s.Wire.Lanes == 1 || s.Wire.Slow(), FullSize: s.FullSize, Proven: s.Alive && s.FullSize, Free: s.Free,
-			RTT:  float64(l.rtt) / float64(time.Millisecond),
-			Lost: l.lost, Sent: l.sent, Changes: l.changes, Since: l.changedAt, Verdict: s.sentence(c.cfg),
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
 		}
-		if l.known {
-			p.Peer, p.PeerPort = l.peer.Node, l.peer.Port
-		}
-		v.Ports = append(v.Ports, p)
-	}
-	return v
+		return r
+	}, s)
 }
