@@ -4,7 +4,6 @@ import (
 	"net/netip"
 
 	"ringboot/firstboot/ring/layout"
-	"ringboot/profiles"
 )
 
 // ringAddr is the address of the i-th node on the ring.
@@ -22,18 +21,4 @@ func floorFile(cfg layout.Config, path string) string {
 		}
 	}
 	return ""
-}
-
-// thunderboltConfig is frege's part of a ring over Thunderbolt.
-func thunderboltConfig() layout.Config {
-	p := &profiles.Profile{Ring: profiles.Ring{Transport: profiles.TransportThunderbolt, MTU: 65520, Ports: []profiles.RingPort{
-		{Name: "en05", Path: "pci-0000:00:0d.2", Driver: "thunderbolt-net"}, {Name: "en06", Path: "pci-0000:00:0d.3", Driver: "thunderbolt-net"}}}}
-	for i, n := range []string{"frege", "russell", "wittgenstein"} {
-		p.Nodes = append(p.Nodes, profiles.Node{Name: n, Ring: ringAddr(i)})
-	}
-	cfg, err := layout.ConfigOf(p, "frege")
-	if err != nil {
-		panic(err) // the profile above is fixed
-	}
-	return cfg
 }
