@@ -51,7 +51,7 @@ func (r *Rehearsal) socket() string { return filepath.Join(r.sockets, "world") }
 // begin begins the world of a practice system: its tools run here.
 func (r *Rehearsal) begin(ctx context.Context) (err error) {
 	if r.options.Base.Practice {
-		r.world, err = machine.Listen(ctx, r.socket())
+		r.world, err = machine.Listen(ctx, r.socket(), machine.Real{})
 	}
 	return err
 }

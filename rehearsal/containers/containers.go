@@ -202,6 +202,12 @@ func (s *System) Feed(ctx context.Context, stdin []byte, argv ...string) ([]byte
 	return out.Bytes(), nil
 }
 
+// Network are the words of a program that becomes another in the system's network,
+// with the files of the host.
+func (s *System) Network() []string {
+	return []string{"nsenter", "--target", strconv.Itoa(s.init), "--net", "--"}
+}
+
 // Stop ends the system at once, as a power cut does, and waits for its end.
 func (s *System) Stop() {
 	select {

@@ -24,7 +24,10 @@ type host struct {
 	held []string
 }
 
-var _ sim.Machine = (*host)(nil)
+var _ interface {
+	sim.Machine
+	sim.Guester
+} = (*host)(nil)
 
 // ended unwinds a tool whose caller is gone.
 type ended struct{ why error }
@@ -173,6 +176,14 @@ func (h *host) ReadDir(path string) (list []fs.DirEntry, err error) {
 }
 
 func (h *host) Sync() error { _, err := h.do(message{Do: doSync}); return err }
+
+// Guests is sim.Guester's.
+func (h *host) Guests() sim.Guests {
+	if g := h.n.w.real.Guests; g != nil {
+		return g(h.n.name)
+	}
+	return nil
+}
 
 func (h *host) Name() string         { return h.n.name }
 func (h *host) Now() time.Time       { return time.Now() }

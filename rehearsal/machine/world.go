@@ -31,6 +31,8 @@ type World struct {
 	work  sync.WaitGroup
 	alone sync.Mutex // what tools do one at a time
 
+	real Real
+
 	mu    sync.Mutex
 	sim   *sim.World
 	nodes map[string]*node
@@ -59,13 +61,20 @@ type node struct {
 	locks    map[string]bool
 }
 
+// Real is what is real in a world: guests by their node, and what is done after
+// a stand-in that succeeded, with what it said.
+type Real struct {
+	Guests func(node string) sim.Guests
+	After  map[string]sim.Tool
+}
+
 // Listen begins a world whose machines find it at a unix socket.
-func Listen(ctx context.Context, socket string) (*World, error) {
+func Listen(ctx context.Context, socket string, real Real) (*World, error) {
 	l, err := net.Listen("unix", socket)
 	if err != nil {
 		return nil, fmt.Errorf("world of the practice machines: %w", err)
 	}
-	w := &World{sim: sim.Outside(), nodes: map[string]*node{}}
+	w := &World{real: real, sim: sim.Outside(), nodes: map[string]*node{}}
 	w.ctx, w.stop = context.WithCancel(context.WithoutCancel(ctx))
 	context.AfterFunc(w.ctx, func() { _ = l.Close() })
 	w.work.Go(func() {
@@ -334,7 +343,15 @@ func (w *World) called(n *node, m message) {
 
 // tool runs one of the tools.
 func (n *node) tool(ctx context.Context, m message) (stdout, stderr []byte, code int) {
-	err := n.guarded(ctx, func(h *host) { stdout, stderr, code = tools.Run(h, m.Argv, m.Stdin, m.Env) })
+	err := n.guarded(ctx, func(h *host) {
+		stdout, stderr, code = tools.Run(h, m.Argv, m.Stdin, m.Env)
+		if after := n.w.real.After[m.Argv[0]]; after != nil && code == 0 {
+			c := &sim.Call{Machine: h, Argv: m.Argv}
+			c.Stdout.Write(stdout)
+			code = after(c)
+			stdout, stderr = c.Stdout.Bytes(), append(stderr, c.Stderr.Bytes()...)
+		}
+	})
 	if err != nil {
 		return nil, []byte(m.Argv[0] + ": " + err.Error() + "\n"), 143
 	}

@@ -158,7 +158,7 @@ func two(t *testing.T) (a, b *near, socket string) {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	socket = filepath.Join(dir, "world")
-	w, err := Listen(t.Context(), socket)
+	w, err := Listen(t.Context(), socket, Real{})
 	if err != nil {
 		t.Fatal(err)
 	}

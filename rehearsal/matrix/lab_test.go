@@ -61,7 +61,7 @@ func newLab(t *testing.T) *lab {
 	if err := os.WriteFile(filepath.Join(bin, "systemctl"), script, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	world, err := machine.Listen(t.Context(), filepath.Join(l.dir, "world"))
+	world, err := machine.Listen(t.Context(), filepath.Join(l.dir, "world"), machine.Real{})
 	if err != nil {
 		t.Fatal(err)
 	}

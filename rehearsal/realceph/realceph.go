@@ -31,6 +31,8 @@ var Tools = []string{"ceph:ceph-common", "rbd:ceph-common", "rados:ceph-common",
 type Place struct {
 	Name string
 	Addr netip.Addr
+	// Port is the monitor's; 0: those of Ceph.
+	Port uint16
 	// Under is a program that becomes another in the network of the machine, with
 	// its words; none: beside the test.
 	Under []string
@@ -107,14 +109,15 @@ func (c *Cluster) write(ctx context.Context) error {
 	fmt.Fprintf(&b, "[global]\nfsid = %s\nmon initial members = %s\nmon host = %s\n", c.FSID, strings.Join(names, ","), strings.Join(addrs, ","))
 	b.WriteString("auth cluster required = cephx\nauth service required = cephx\nauth client required = cephx\nauth allow insecure global id reclaim = false\n")
 	b.WriteString("osd pool default size = 3\nosd pool default min size = 2\nosd pool default pg num = 8\nosd crush update on start = true\n")
+	b.WriteString("ms bind port min = 7000\n")                          // below listen the stand-ins
 	b.WriteString("mon data avail warn = 1\nmon data avail crit = 1\n") // the disk below is not theirs to judge
-	for _, key := range []string{"run dir = run", "admin socket = run/$name.asok", "crash dir = crash", "log file = log/$name.log", "mon cluster log file = log/cluster.log"} {
+	for _, key := range []string{"run dir = run", "crash dir = crash", "log file = log/$name.log", "mon cluster log file = log/cluster.log"} {
 		name, value, _ := strings.Cut(key, " = ")
 		fmt.Fprintf(&b, "%s = %s\n", name, c.path(value))
 	}
 	fmt.Fprintf(&b, "[client.admin]\nkeyring = %s\n", c.path("admin.keyring"))
 	for _, kind := range []string{"mon", "mgr", "osd"} {
-		fmt.Fprintf(&b, "[%s]\n%s data = %s\nkeyring = %s\n", kind, kind, c.path(kind+".$id"), c.path(kind+".$id", "keyring"))
+		fmt.Fprintf(&b, "[%s]\n%s data = %s\nkeyring = %s\nadmin socket = %s\n", kind, kind, c.path(kind+".$id"), c.path(kind+".$id", "keyring"), c.path("run", "$name.asok"))
 	}
 	fmt.Fprintf(&b, "bluestore block size = %d\nosd memory target = %d\n", osdBytes, 1<<30)
 	for i, m := range c.machines {
@@ -129,7 +132,12 @@ func (c *Cluster) write(ctx context.Context) error {
 	return os.WriteFile(c.Conf(), []byte(b.String()), 0o600)
 }
 
-func monitorAddr(m Place) string { return fmt.Sprintf("[v2:%s:3300,v1:%s:6789]", m.Addr, m.Addr) }
+func monitorAddr(m Place) string {
+	if m.Port != 0 {
+		return fmt.Sprintf("[v2:%s:%d]", m.Addr, m.Port)
+	}
+	return fmt.Sprintf("[v2:%s:3300,v1:%s:6789]", m.Addr, m.Addr)
+}
 
 func (c *Cluster) monitors(ctx context.Context) error {
 	ring, boot, monmap := c.path("admin.keyring"), c.path("mon.keyring"), c.path("monmap")

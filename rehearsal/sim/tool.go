@@ -59,6 +59,20 @@ type Machine interface {
 	Note(kind, text string)
 }
 
+// Guester is a machine whose guests may be more than rows.
+type Guester interface {
+	Guests() Guests // nil: they are rows
+}
+
+// Guests are what runs the guests of a node.
+type Guests interface {
+	// Start starts a guest with an image, POOL/IMAGE or "", as its disk.
+	Start(id, image string) (pid int, err error)
+	// Move moves one that runs to another node.
+	Move(id, to string) (pid int, downtime time.Duration, err error)
+	End(id string)
+}
+
 // Corosync is the view of one running corosync.
 type Corosync struct {
 	NodeID   int

@@ -170,35 +170,20 @@ func lrmWork(m sim.Machine, a *agent, sid string, s service) {
 	switch s.State {
 	case "started":
 		if !shell.Exists(m, runMark(id)) && shell.Exists(m, guestConf(m.Name(), id)) && ceph.PvesmWorks(m) {
-			_ = m.WriteDirect(runMark(id), []byte("4242\n"))
+			_ = startGuest(m, id) // tried again in the next round
 		}
 	case "migrate":
 		if _, done := a.Results[s.UID]; done {
 			return
 		}
-		code := 0
-		if shell.Exists(m, noMigration) || moveGuest(m, id, s.Target) != nil {
-			code = 1
+		code := 1
+		if !shell.Exists(m, noMigration) {
+			if _, err := moveGuest(m, id, s.Target); err == nil {
+				code = 0
+			}
 		}
 		a.Results = map[string]lrmResult{s.UID: {sid, "migrate", code}}
 	}
-}
-
-// moveGuest is the live migration itself: configuration and process.
-func moveGuest(m sim.Machine, id, target string) error {
-	r := shell.Remote(m, target)
-	if r == nil {
-		return fmt.Errorf("can't connect to destination address using public key")
-	}
-	running := shell.Exists(m, runMark(id))
-	if err := m.Rename(guestConf(m.Name(), id), guestConf(target, id)); err != nil {
-		return err
-	}
-	if running {
-		_ = r.WriteDirect(runMark(id), []byte("4242\n"))
-		_ = m.Remove(runMark(id))
-	}
-	return nil
 }
 
 func crmRound(m sim.Machine) {

@@ -49,6 +49,7 @@ func qm(c *sim.Call) int {
 		return qmStart(c, id)
 	case "stop", "shutdown":
 		c.Work(800 * time.Millisecond)
+		guestsOf(c).End(id)
 		_ = c.Remove(runMark(id))
 		return 0
 	case "migrate":
@@ -102,7 +103,9 @@ func qmStart(c *sim.Call, id string) int {
 		return c.Die("start failed: rbd error: rbd: couldn't connect to the cluster!")
 	}
 	c.Work(900 * time.Millisecond)
-	_ = c.WriteDirect(runMark(id), []byte("4242\n"))
+	if err := startGuest(c, id); err != nil {
+		return c.Die("start failed: %v", err)
+	}
 	return 0
 }
 
@@ -123,7 +126,8 @@ func qmList(c *sim.Call) int {
 		_, kv := lines(c, guestConf(c.Name(), fmt.Sprint(n)))
 		state, pid := "stopped", 0
 		if shell.Exists(c, runMark(fmt.Sprint(n))) {
-			state, pid = "running", 4242
+			raw, _ := c.ReadFile(runMark(fmt.Sprint(n)))
+			state, pid = "running", shell.Number(strings.TrimSpace(string(raw)), 0)
 		}
 		c.Outf("%10d %-20s %-10s %-10s %12.2f %-10d\n", n, kv["name"], state, kv["memory"], 0.0, pid)
 	}
@@ -151,11 +155,14 @@ func qmMigrate(c *sim.Call, id string, words []string, opt map[string]string) in
 	}
 	c.Outf("%s start remote tunnel\n%s starting online/live migration on unix:/run/qemu-server/%s.migrate\n", at(), at(), id)
 	c.Work(2 * time.Second)
-	downtime := 30 + c.Random(50)
-	c.Outf("%s average migration speed: 256.0 MiB/s - downtime %d ms\n%s migration status: completed\n", at(), downtime, at())
-	if err := moveGuest(c, id, target); err != nil {
+	downtime, err := moveGuest(c, id, target)
+	if err != nil {
 		return c.Exit(255, "%v\nmigration aborted", err)
 	}
+	if downtime == 0 {
+		downtime = time.Duration(30+c.Random(50)) * time.Millisecond
+	}
+	c.Outf("%s average migration speed: 256.0 MiB/s - downtime %d ms\n%s migration status: completed\n", at(), downtime.Milliseconds(), at())
 	c.Work(time.Second)
 	c.Outf("%s migration finished successfully (duration 00:00:06)\n", at())
 	return 0

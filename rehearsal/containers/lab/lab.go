@@ -33,6 +33,7 @@ type Lab struct {
 	Profile *profiles.Profile
 	File    string // of the profile
 	Systems map[string]*containers.System
+	Guests  *Guests // nil: what the tools call a guest is a row
 
 	root, world string
 }
@@ -42,6 +43,14 @@ const longest = 40 * time.Minute
 
 // New starts the systems of a profile. key is a public key that root takes; "" for none.
 func New(t testing.TB, profile []byte, key string) *Lab {
+	t.Helper()
+	l := prepare(t, profile)
+	l.begin(l.Dir, key)
+	return l
+}
+
+// prepare is all but the systems.
+func prepare(t testing.TB, profile []byte) *Lab {
 	t.Helper()
 	need.Root(t)
 	need.Tools(t, "unshare:util-linux", "nsenter:util-linux", "ip:iproute2", "xorriso", "unsquashfs:squashfs-tools", "curl")
@@ -58,7 +67,6 @@ func New(t testing.TB, profile []byte, key string) *Lab {
 	}
 	l.root, err = containers.Unpack(ctx, l.iso(), l.Dir)
 	l.Must(err)
-	l.begin(l.Dir, key)
 	return l
 }
 
@@ -93,7 +101,7 @@ func (l *Lab) begin(dir, key string) {
 	l.Must(err)
 	l.T.Cleanup(l.LAN.Stop)
 	l.world = filepath.Join(dir, "world")
-	world, err := machine.Listen(l.Ctx, l.world)
+	world, err := machine.Listen(l.Ctx, l.world, l.Guests.real())
 	l.Must(err)
 	l.T.Cleanup(world.Close)
 	l.Systems = map[string]*containers.System{}

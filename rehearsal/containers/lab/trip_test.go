@@ -46,13 +46,14 @@ func (l trip) report(text string) (v verdict) {
 func TestThreeSystemsComeToTheReport(t *testing.T) {
 	need.Slow(t)
 	need.File(t, "/sys/class/watchdog", "a kernel that knows watchdogs")
-	l := trip{lab.New(t, lab.Profile("seconds: 10 ", "seconds: 1 "), "")}
+	l := trip{lab.NewWithGuests(t, lab.Profile("seconds: 10 ", "seconds: 1 "), "")}
 	began := time.Now()
 	l.InstallImages()
 	l.Await(nil)
 	need.Figure("rehearsal.report_s", time.Since(began).Seconds(), "s")
 	first := l.checkReports()
 	l.AwaitKeepers()
+	l.acceptedWithGuests()
 	for _, part := range []struct {
 		name string
 		do   func(trip)
@@ -66,6 +67,19 @@ func TestThreeSystemsComeToTheReport(t *testing.T) {
 	} {
 		t.Run(part.name, func(t *testing.T) { part.do(trip{l.For(t)}) })
 	}
+}
+
+// acceptedWithGuests: what the acceptance moved was a guest that ran and wrote.
+func (l trip) acceptedWithGuests() {
+	downtime := 0.0
+	for _, m := range l.Guests.Moves {
+		downtime = max(downtime, m.Downtime)
+	}
+	// Round three nodes, and out of one that is in maintenance and back.
+	if n := len(l.Guests.Moves); n < 5 {
+		l.T.Errorf("the acceptance moved its guest %d times, not 5 times", n)
+	}
+	need.Figure("guest.acceptance_downtime_ms", downtime, "ms")
 }
 
 // acceptedAgain runs another acceptance on the settled cluster: the builders of
@@ -275,9 +289,12 @@ func (l trip) deadNode() {
 	l.In("wittgenstein", "qm", "create", "100", "--name", "probe", "--memory", "128")
 	l.In("wittgenstein", "ha-manager", "add", "vm:100", "--state", "started")
 	guest("russell", "service vm:100 (wittgenstein, started)")
-	l.Systems["wittgenstein"].Stop()
+	l.Guests.Await("100", 20)
+	l.PowerOff("wittgenstein")
 	began := time.Now()
 	guest("russell", "service vm:100 (wittgenstein, fence)")
 	guest("russell", "service vm:100 (frege, started)", "service vm:100 (russell, started)")
-	l.T.Logf("the guest ran again after %s", time.Since(began).Round(time.Second))
+	l.Guests.Await("100", 20)
+	l.T.Logf("the guest wrote again after %s", time.Since(began).Round(time.Second))
+	l.Guests.Written("100")
 }
