@@ -60,8 +60,6 @@ func ownersNetwork(t *testing.T, text string) string {
 // before it was formed.
 func TestDayTwoOnTheRealNetwork(t *testing.T) {
 	need.Slow(t)
-	need.Root(t)
-	need.Tools(t, "qemu-system-x86_64:qemu-system-x86", "debootstrap", "mksquashfs:squashfs-tools")
 	const file = "/etc/network/interfaces"
 	settled, steps := nodeBench(t)
 	made := read(t, settled, file)
@@ -123,33 +121,10 @@ func TestDayTwoOnTheRealNetwork(t *testing.T) {
 // each file.
 func tryNetwork(t *testing.T, files map[string]string, steps int) []string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "trial") // short, for its socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	trial, err := base.NewTrial(t.Context(), dir, files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	vm, err := qemu.Start(t.Context(), qemu.Machine{Name: "trial", Firmware: qemu.BIOS, NoReboot: true, Kernel: trial.Kernel, Initrd: trial.Initrd,
-		Append: "console=ttyS0 quiet no_timer_check", Disks: []qemu.Drive{{Path: trial.Root, Bus: "virtio", Serial: "ROOT"}}}, filepath.Join(dir, "m"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(vm.Cut)
-	select {
-	case <-vm.Done():
-	case <-time.After(qemu.TCG.Patience(5 * time.Minute)):
-		t.Fatalf("the trial does not end:\n%s", vm.Console.Tail(40))
-	}
-	text := strings.ReplaceAll(vm.Console.Text(), "\r", "")
-	if !strings.Contains(text, "trial: ended with 0") {
-		t.Fatalf("the trial broke off:\n%s", vm.Console.Tail(60))
-	}
+	text := try(t, files)
 	parts := regexp.MustCompile(`(?m)^@@ .*$`).Split(text, -1)[1:]
 	if len(parts) != steps {
-		t.Fatalf("%d files were put in force, not %d:\n%s", len(parts), steps, vm.Console.Tail(60))
+		t.Fatalf("%d files were put in force, not %d:\n%s", len(parts), steps, text)
 	}
 	var out []string
 	for i, part := range parts {
@@ -165,6 +140,44 @@ func tryNetwork(t *testing.T, files map[string]string, steps int) []string {
 		out = append(out, strings.Join(lines, "\n"))
 	}
 	return out
+}
+
+// try runs a trial in a machine with two network cards and returns what it printed.
+func try(t *testing.T, files map[string]string) string {
+	t.Helper()
+	need.Slow(t)
+	need.Root(t)
+	need.Tools(t, "qemu-system-x86_64:qemu-system-x86", "debootstrap", "mksquashfs:squashfs-tools")
+	dir, err := os.MkdirTemp("", "trial") // short, for its socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	trial, err := base.NewTrial(t.Context(), dir, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cards []qemu.NIC
+	for i := range 2 { // at the end of no cable
+		id := fmt.Sprint("card", i)
+		cards = append(cards, qemu.NIC{ID: id, MAC: fmt.Sprint("52:54:00:00:00:0", i), Local: filepath.Join(dir, id), Remote: filepath.Join(dir, "none")})
+	}
+	vm, err := qemu.Start(t.Context(), qemu.Machine{Name: "trial", Firmware: qemu.BIOS, NoReboot: true, Kernel: trial.Kernel, Initrd: trial.Initrd, NICs: cards,
+		Append: "console=ttyS0 quiet no_timer_check", Disks: []qemu.Drive{{Path: trial.Root, Bus: "virtio", Serial: "ROOT"}}}, filepath.Join(dir, "m"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(vm.Cut)
+	select {
+	case <-vm.Done():
+	case <-time.After(qemu.TCG.Patience(5 * time.Minute)):
+		t.Fatalf("the trial does not end:\n%s", vm.Console.Tail(40))
+	}
+	text := strings.ReplaceAll(vm.Console.Text(), "\r", "")
+	if !strings.Contains(text, "trial: ended with 0") {
+		t.Fatalf("the trial broke off:\n%s", vm.Console.Tail(60))
+	}
+	return text
 }
 
 func read(t *testing.T, m *nodetest.Machine, path string) string {
