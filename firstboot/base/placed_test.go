@@ -15,6 +15,16 @@ import (
 	"ringboot/rehearsal/disk"
 )
 
+// another is a machine with the same files, all of them flushed.
+func another(m *crash.Machine) *crash.Machine {
+	clock := crash.NewClock(time.Now())
+	d := disk.New(clock.Now)
+	for path, text := range crash.Files(m.Disk) {
+		d.Program(path, text)
+	}
+	return crash.New(d, nil, clock)
+}
+
 // seeded is a node, and the file of another profile for it.
 func seeded(t *testing.T, ca *authority) (*crash.Machine, change.File) {
 	t.Helper()
@@ -39,7 +49,8 @@ func seeded(t *testing.T, ca *authority) (*crash.Machine, change.File) {
 // the old one or the new one, and the next start leaves nothing by half.
 func TestAProfileIsPlacedAsAWhole(t *testing.T) {
 	ca := newAuthority(t)
-	count, f := seeded(t, ca)
+	first, f := seeded(t, ca)
+	count := another(first)
 	count.Arm(crash.Cut{})
 	if err := Place(count.Host().Files, f); err != nil {
 		t.Fatal(err)
@@ -50,7 +61,7 @@ func TestAProfileIsPlacedAsAWhole(t *testing.T) {
 	old, fresh := 0, 0
 	for point := 1; point <= count.Points(); point++ {
 		for _, cut := range crash.Cuts(point) {
-			m, f := seeded(t, ca)
+			m := another(first)
 			m.Arm(cut)
 			if err := Place(m.Host().Files, f); err != nil && !errors.Is(err, crash.ErrPowerCut) {
 				t.Fatal(err)
@@ -91,8 +102,9 @@ func TestAProfileIsPlacedAsAWhole(t *testing.T) {
 func TestAProfileThatCannotBePlaced(t *testing.T) {
 	ca := newAuthority(t)
 	var m *crash.Machine
-	var f change.File
-	for r := range crash.Refusals(func() host.Host { m, f = seeded(t, ca); return m.Host() }, func(h host.Host) error { return Place(h.Files, f) }) {
+	first, f := seeded(t, ca)
+	again := func() host.Host { m = another(first); return m.Host() }
+	for r := range crash.Refusals(again, func(h host.Host) error { return Place(h.Files, f) }) {
 		if r.Err == nil || !errors.Is(r.Err, crash.ErrRefused) {
 			t.Errorf("%s was refused: %v", r.What, r.Err)
 		}
@@ -106,7 +118,7 @@ func TestAProfileThatCannotBePlaced(t *testing.T) {
 			t.Errorf("%s was refused, and nobody will end it", r.What)
 		}
 	}
-	m, f = seeded(t, ca)
+	m = another(first)
 	over, err := Laid(m.Host().Files, f)
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +127,7 @@ func TestAProfileThatCannotBePlaced(t *testing.T) {
 	if err != nil || len(own.Profile.Management.NTP) != 1 || host.Exists(m.Host().Files, nextFile) {
 		t.Errorf("as it would be: %+v, %v", own.Profile, err)
 	}
-	for r := range crash.Refusals(func() host.Host { m, _ = seeded(t, ca); return m.Host() }, func(h host.Host) error {
+	for r := range crash.Refusals(again, func(h host.Host) error {
 		_, err := LoadSeed(h.Files)
 		return err
 	}) {
@@ -230,7 +242,8 @@ func TestASeedThatFollowsFromTheProfile(t *testing.T) {
 			t.Errorf("with another %s there is a seed", path)
 		}
 	}
-	for r := range crash.Refusals(func() host.Host { m, _ = seeded(t, ca); return m.Host() }, func(h host.Host) error {
+	m, _ = seeded(t, ca)
+	for r := range crash.Refusals(func() host.Host { return another(m).Host() }, func(h host.Host) error {
 		_, err := (NewSeed{Node: "frege", Peers: map[string]string{"russell": "new"}}).Write(h, false)
 		return err
 	}) {

@@ -102,3 +102,45 @@ func back(part, what, done string) bool {
 	}
 	return false
 }
+
+// The same of an account that a crash has left half made, and of who a node is.
+func TestNothingThatFailsOfWhatIsHalfMadeIsPassedOver(t *testing.T) {
+	ca := newAuthority(t)
+	for name, c := range map[string]struct {
+		prepare func(b *bench)
+		step    func(h host.Host, b *bench) step.Step
+	}{
+		"accounts": {func(b *bench) {
+			b.put(t, "/etc/passwd", "kellen:x:1000:1000::/home/kellen:/bin/bash\nansible:x:1001:1001::/home/ansible:/bin/bash\n")
+			b.put(t, "/home/ansible/.there", "")
+		}, func(h host.Host, b *bench) step.Step {
+			s, _ := NewBase(h, b.profile, b.node).Part("accounts")
+			return s
+		}},
+		"identity": {func(b *bench) {
+			seed(t, b.Host(), ca, []byte(profileText), NewSeed{Node: "frege"})
+			b.put(t, hostsFile, "127.0.0.1 localhost\n")
+		},
+			func(h host.Host, _ *bench) step.Step { return NewIdentity(h, "test") }},
+	} {
+		var b *bench
+		for r := range crash.Refusals(func() host.Host { b = newBench(t, nil); c.prepare(b); return b.Host() }, func(h host.Host) error {
+			s := c.step(h, b)
+			v, err := s.Check(t.Context())
+			if err == nil && v.State == step.Todo {
+				err = s.Apply(t.Context())
+			}
+			if err == nil && v.State == step.Stopped {
+				err = &step.NotYet{Reason: v.Reason}
+			}
+			return err
+		}) {
+			if strings.HasPrefix(r.What, "read link ") || strings.HasPrefix(r.What, "read /proc/self/") || strings.HasPrefix(r.What, "list /") {
+				continue // disks that cannot be looked at tell nothing
+			}
+			if r.Err == nil || !strings.Contains(r.Err.Error(), crash.ErrRefused.Error()) || len(r.After) > 0 {
+				t.Errorf("%s: %s was refused, and the step says %v, and then %q", name, r.What, r.Err, r.After)
+			}
+		}
+	}
+}
