@@ -127,6 +127,30 @@ func TestWhatDoesNotHappenInTime(t *testing.T) {
 	if _, err := await(func() (bool, error) { return true, errors.New("no answer") }); err == nil {
 		t.Error("an answer that is none holds")
 	}
+	// A process that ends waits for nothing, and takes nothing for done.
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c.dead["frege russell"] = true
+	for name, wait := range map[string]func() error{
+		"await": func() error {
+			return s.await(ctx, time.Minute, "it did not come", func() (bool, error) { return false, nil })
+		},
+		"ready": func() error { return s.ready(ctx, s.fresh()) },
+		"watch": func() error {
+			_, err := s.watchCut(ctx, &Record{Cut: &cutMark{Victim: "wittgenstein", At: c.World.Sim().Now()}})
+			return err
+		},
+		"rings": func() error { _, err := s.rings(ctx); return err },
+		"look": func() error {
+			_, err := s.try(ctx, s.fresh(), drill{Looks: true, Run: func(*Accept, context.Context, *Record) (report.Drill, error) { return failed("ill"), nil }})
+			return err
+		},
+	} {
+		if err := c.Do(wait); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s ends with %v", name, err)
+		}
+	}
+	c.dead = map[string]bool{}
 	for _, n := range c.World.Names() {
 		if _, err := c.Type(n, "systemctl stop pve-ha-crm pve-ha-lrm"); err != nil {
 			t.Fatal(err)
