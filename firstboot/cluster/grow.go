@@ -67,6 +67,7 @@ func (s *Cluster) apart(ctx context.Context, own view, but string) string {
 		case name == but:
 			continue
 		case name != s.o.Node:
+			v = view{} // an answer that is read into a copy would be written into the lists of own
 			if err := s.call(ctx, askTime, name, methodView, nil, &v); err != nil {
 				return fmt.Sprintf("%s: %s does not say how it is (%v); if its builder has left, run firstboot admit %s again", all, name, err, but)
 			}
