@@ -114,6 +114,9 @@ func TestHowLongAnswersMayTake(t *testing.T) {
 	p.Acceptance.Seconds = 0 // a second at least
 	c := stored(t, p, "drills")
 	c.done(2 * time.Hour)
+	if !strings.Contains(c.Story("frege"), "$ rados bench -p vm 1 write ") {
+		t.Errorf("a second is the least that is measured:\n%s", c.Story("frege"))
+	}
 	if err := c.Do(func() error { return c.accepts["frege"].Repeat(t.Context(), Again{Drills: []string{"bandwidth"}}) }); err != nil {
 		t.Fatal(err)
 	}
