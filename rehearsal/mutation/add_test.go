@@ -19,6 +19,7 @@ func TestHowToAdd(t *testing.T) {
 		{"a release", "profiles/release.go", "return []Release{\n", "return []Release{\n\t\t{},\n", "profiles", "TestEveryReleaseHasEveryColumn"},
 		{"a file system", "profiles/filesystem.go", "return []FileSystem{\n", "return []FileSystem{\n\t\t{Name: \"bcachefs\"},\n", "profiles", "TestEveryFileSystemIsAWholeRow"},
 		{"a drill", "firstboot/acceptance/drills.go", "return []drill{\n", "return []drill{\n\t\t{Name: \"restart\"},\n", "firstboot/acceptance", "TestEveryDrillIsAWholeRow"},
+		{"a drill of a rehearsal", "rehearsal/drill.go", "return []Drill{\n", "return []Drill{\n\t\t{Name: \"rain\"},\n", "rehearsal", "TestEveryDrillOfARehearsalIsAWholeRow"},
 		{"a field of the report", "firstboot/report/report.go", "type Report struct {\n", "type Report struct {\n\tWeather string `json:\"weather\"`\n", "firstboot/report", "TestEveryFieldOfTheReportIsShown"},
 		{"a request", "firstboot/trust/requests.go", "return []Request{\n", "return []Request{\n\t\t{\"weather\", readers, always, often, word, word, \"says what the weather is\"},\n", "firstboot", "TestEveryRequestHasItsHandler"},
 	} {
