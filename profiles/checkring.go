@@ -3,6 +3,7 @@ package profiles
 import (
 	"cmp"
 	"fmt"
+	"strings"
 )
 
 // ring checks what the transport asks of the keys of the ring.
@@ -81,19 +82,16 @@ func span(from, to int) string {
 
 // otherTransport names the transports that join so many nodes.
 func otherTransport(nodes int) string {
-	text := ""
+	var out []string
 	for _, t := range Transports() {
 		if nodes >= t.MinNodes && nodes <= t.MaxNodes {
-			if text != "" {
-				text += ", or "
-			}
-			text += t.Name + " (" + t.Title + ")"
+			out = append(out, t.Name+" ("+t.Title+")")
 		}
 	}
-	if text == "" {
+	if len(out) == 0 {
 		return "no transport joins so many"
 	}
-	return "write ring.transport: " + text
+	return "write ring.transport: " + strings.Join(out, ", or ")
 }
 
 // portCount is what is wrong with the number of ports, or "".
@@ -156,7 +154,7 @@ func (c *checker) ringPorts(path string, ports []RingPort, want portSpan) {
 func (c *checker) ringPort(at string, p RingPort, t Transport) {
 	c.exactlyOne(at, map[string]string{"path": p.Path, "mac": p.MAC, "interface": p.Interface}, "path, mac, interface")
 	if p.Port != 0 && (p.Path == "" || t.Controllers == ControllersNone) {
-		c.At(at+".port", "tells the ports of one Thunderbolt controller apart; it goes with path, and with ring.transport: %s", transportsThat(func(t Transport) bool { return t.Controllers == ControllersUSB4 }))
+		c.At(at+".port", "tells the ports of one Thunderbolt controller apart; it goes with path, and with ring.transport: %s", strings.Join(transportsThat(func(t Transport) bool { return t.Controllers == ControllersUSB4 }), " or "))
 	}
 	if p.MAC != "" && !t.Finds("mac") {
 		c.At(at+".mac", "%s addresses change with every boot; name the port by %s", t.Label, t.FindBy[0])

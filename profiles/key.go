@@ -156,7 +156,7 @@ func serviceKeys() []form.Key {
 	return []form.Key{
 		{Path: "ceph.enabled", Doc: "Whether the nodes make a Ceph cluster of their OSD disks."},
 		{Path: "ceph.encrypted", Doc: "Whether OSDs are made with dm-crypt. Their keys lie with the monitors, so a disk that leaves the house tells nothing, and a whole node that does tells all. OSDs that are there already stay as they are."},
-		{Path: "ceph.version", Doc: "Ceph release. Left out, it is the one that the release of Proxmox VE has as its default: `squid` on 9.0 and 9.1, which know no other, and `tentacle` on 9.2.", Enum: []string{"squid", "tentacle"}},
+		{Path: "ceph.version", Doc: "Ceph release. Left out, it is the one that the release of Proxmox VE has as its default: " + cephDefaults() + ".", Enum: []string{"squid", "tentacle"}},
 		{Path: "ceph.repository", Doc: "Where Ceph's packages come from; `manual` leaves that to you, which 9.0 does not know.", Enum: []string{"no-subscription", "enterprise", "manual"}},
 		{Path: "ceph.network", Doc: "Another word for `ceph.public_network`.", Enum: []string{NetworkRing, NetworkLAN}},
 		{Path: "ceph.public_network", Doc: "Where clients reach monitors and OSDs: `ring` or `lan`, or that network as it stands in the profile. `ring`: the ring's full speed, and storage that ends with the ring. `lan`: as slow as the LAN, and storage that outlives a dead ring. Left out: `ring`.", Pattern: netForm, Says: netSays},

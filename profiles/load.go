@@ -68,7 +68,7 @@ func LoadRing(name string, text []byte) (*Profile, error) {
 	return load(name, text, keys, func(c *checker) {
 		switch t, nodes := c.p.Transport(), c.p.Nodes; {
 		case t.Shape != ShapeRing && !c.Broken("ring.transport"):
-			c.At("ring.transport", "%s is no ring of cables; write %s", t.Name, transportsThat(func(t Transport) bool { return t.Shape == ShapeRing }))
+			c.At("ring.transport", "%s is no ring of cables; write %s", t.Name, strings.Join(transportsThat(func(t Transport) bool { return t.Shape == ShapeRing }), " or "))
 		case c.p.Ring.Chain != "" && !c.Broken("ring.chain"):
 			c.At("ring.chain", "is for the nodes of a cluster; a ring by itself has three cables, take it out")
 		case c.Broken("nodes"):

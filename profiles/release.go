@@ -131,6 +131,15 @@ func (r Release) cephNames() string {
 	return strings.Join(wordsOf(r.Ceph, func(c CephRelease) string { return c.Name }), " or ")
 }
 
+// cephDefaults says which Ceph each row installs by default, for the reference.
+func cephDefaults() string {
+	var out []string
+	for _, r := range Releases() {
+		out = append(out, "`"+r.Ceph[0].Name+"` on "+r.Name)
+	}
+	return strings.Join(out, ", ")
+}
+
 // releaseNames lists the rows, for the reference.
 func releaseNames() string {
 	return strings.Join(wordsOf(Releases(), func(r Release) string { return r.Name }), ", ")

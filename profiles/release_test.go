@@ -19,6 +19,9 @@ func TestEveryReleaseHasEveryColumn(t *testing.T) {
 		if r.Suite == "" || r.Keyring == "" || r.Installer == "" || r.Manager == "" || len(r.Ceph) == 0 || len(r.CephRepositories) == 0 || r.HA == "" || len(r.ISOs) == 0 {
 			t.Errorf("%s lacks a column: %+v", r.Name, r)
 		}
+		if r.HA != HAPlain && r.HA != HAFencing {
+			t.Errorf("%s: how ha-manager speaks (%q) is nothing that firstboot/pve was tried with: rehearsal/tools/ha.go is to speak so, too", r.Name, r.HA)
+		}
 		for iso, sum := range r.ISOs {
 			if !strings.HasPrefix(iso, r.Name+"-") || len(sum) != 64 {
 				t.Errorf("%s: ISO %q with sum %q", r.Name, iso, sum)
@@ -27,6 +30,9 @@ func TestEveryReleaseHasEveryColumn(t *testing.T) {
 		for _, c := range r.Ceph {
 			if c.Name == "" || c.Version == "" || c.Since == "" || c.Until == "" {
 				t.Errorf("%s: %+v", r.Name, c)
+			}
+			if !slices.Contains(keyTable()["ceph.version"].Enum, c.Name) {
+				t.Errorf("%s installs Ceph %s, which ceph.version cannot name: key.go", r.Name, c.Name)
 			}
 		}
 	}

@@ -180,19 +180,17 @@ const (
 // Finds reports whether a key of a port finds it again.
 func (t Transport) Finds(key string) bool { return slices.Contains(t.FindBy, key) }
 
-func transportNames() []string {
-	return wordsOf(Transports(), func(t Transport) string { return t.Name })
-}
+func transportNames() []string { return transportsThat(func(Transport) bool { return true }) }
 
-// transportsThat lists those of which it holds, for messages.
-func transportsThat(holds func(Transport) bool) string {
+// transportsThat lists those of which it holds.
+func transportsThat(holds func(Transport) bool) []string {
 	var out []string
 	for _, t := range Transports() {
 		if holds(t) {
 			out = append(out, t.Name)
 		}
 	}
-	return strings.Join(out, " or ")
+	return out
 }
 
 // transportTitles is the list for the reference: `name` (what it is), ...

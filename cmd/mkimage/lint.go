@@ -10,6 +10,7 @@ import (
 	"ringboot/cmd/cli"
 	"ringboot/imagebuilder/answer"
 	"ringboot/imagebuilder/learn"
+	"ringboot/profiles"
 	"ringboot/profiles/fault"
 )
 
@@ -58,10 +59,16 @@ func newLint(t *cli.Terminal) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringArrayVar(&inventories, "inventory", nil, "a machine's disks and NICs (firstboot inventory --json, or device-info of the official tool), or a stick that was started on machines; may be repeated")
-	cmd.Flags().StringVar(&release, "release", "9.2", "release of Proxmox VE that the file is for")
+	cmd.Flags().StringVar(&release, "release", newestRelease(), "release of Proxmox VE that the file is for")
 	cmd.Flags().StringVar(&format, "format", "text", "text, json, or github: annotations for a workflow there")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "the same as --format json")
 	return cmd
+}
+
+// newestRelease is the one that an answer file is most likely for.
+func newestRelease() string {
+	all := profiles.Releases()
+	return all[len(all)-1].Name
 }
 
 // readInventory reads an inventory of a machine.

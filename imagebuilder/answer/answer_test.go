@@ -87,6 +87,20 @@ func TestEveryReleaseHasItsAnswer(t *testing.T) {
 	}
 }
 
+// A key that a release gave up has the row of its old name until then, and one of
+// its new name since.
+func TestAKeyIsReadFromAReleaseToARelease(t *testing.T) {
+	k := key{path: "global.mailto", since: V83, until: V91}
+	for v, want := range map[Version]string{
+		V82: "is read from version 8.3 on; 8.2 stops at it: leave it out", V83: "", V91: "",
+		V92: "is read up to version 9.1; 9.2 stops at it: leave it out",
+	} {
+		if got := k.unread(v); got != want {
+			t.Errorf("%s: got %q, want %q", v, got, want)
+		}
+	}
+}
+
 // What we write ourselves must be right for every version that we write for.
 func TestOwnAnswersAreRightForEveryVersion(t *testing.T) {
 	for _, v := range written {

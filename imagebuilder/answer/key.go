@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -25,6 +26,7 @@ type key struct {
 	path     string  // kebab form: disk-setup.zfs.arc-max
 	kind     kind    //
 	since    Version // first release that reads the key at all
+	until    Version // last release that reads it; 0: all later ones. Another name for it is a row of its own
 	kebab    Version // first release that reads the kebab form of a name with a dash; 0: since
 	enum     []string
 	min, max float64 // range; enforced by the interface's schema only, not by the installer
@@ -112,6 +114,17 @@ func knownKeys() []key {
 		{path: "first-boot.url", since: V83},
 		{path: "first-boot.cert-fingerprint", since: V83},
 	}
+}
+
+// unread says why a release does not read the key, or "".
+func (k key) unread(v Version) string {
+	switch {
+	case v < k.since:
+		return fmt.Sprintf("is read from version %s on; %s stops at it: leave it out", k.since, v)
+	case k.until != 0 && v > k.until:
+		return fmt.Sprintf("is read up to version %s; %s stops at it: leave it out", k.until, v)
+	}
+	return ""
 }
 
 // snake is the older spelling of a key's last name. Names of tables were

@@ -125,7 +125,9 @@ func (l *linter) keys() {
 	for _, k := range knownKeys() {
 		byName[k.path] = k
 		byName[k.snake()] = k
-		spellings = append(spellings, k.spelling(l.v))
+		if k.unread(l.v) == "" {
+			spellings = append(spellings, k.spelling(l.v))
+		}
 		for dir := k.path; strings.Contains(dir, "."); {
 			dir = dir[:strings.LastIndexByte(dir, '.')]
 			tables[dir] = true
@@ -188,8 +190,8 @@ func (l *linter) isTable(path string) {
 }
 
 func (l *linter) version(path string, k key) {
-	if k.since > l.v {
-		l.add(Wrong, path, "is read from version %s on; %s stops at it: leave it out", k.since, l.v)
+	if why := k.unread(l.v); why != "" {
+		l.add(Wrong, path, "%s", why)
 		return
 	}
 	want := k.spelling(l.v)
@@ -283,7 +285,7 @@ func (l *linter) number(path string, k key, v any) {
 
 func (l *linter) required() {
 	for _, k := range knownKeys() {
-		if k.required && l.doc.get(k.path) == nil {
+		if k.required && k.unread(l.v) == "" && l.doc.get(k.path) == nil {
 			if k.path == "network.source" && l.v < V92 {
 				l.add(Note, k.path, "is missing; before 9.2 that means from-dhcp, later it is an error: write it")
 				continue
