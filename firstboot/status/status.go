@@ -1,6 +1,7 @@
 // Package status is what a node says of itself: facts for the gate, steps, peers,
-// ring, risks and events, as JSON forms with a version. How it is drawn is in
-// draw; who may read it is decided in trust.
+// ring, risks and events, as JSON forms with a version; and the one verdict on a
+// cluster, with what to do, that follows from what all its nodes say. How it is
+// drawn is in draw; who may read it is decided in trust.
 package status
 
 import (

@@ -1,5 +1,5 @@
 // Package draw turns what was heard and asked into one picture of a cluster:
-// its nodes with their states, its ring, its last events and one verdict. It
+// its nodes with their states, its ring, its last events and status's verdict. It
 // draws the picture as text, as lines for a log, as a card for a console and
 // as a page. It asks nobody and decides nothing.
 package draw
