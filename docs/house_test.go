@@ -63,3 +63,13 @@ func TestEveryRoomIsInTheTableOfTheHouse(t *testing.T) {
 		t.Errorf("%d files were looked at: %v", rooms, err)
 	}
 }
+
+// What hardware.md says of a second disk for the system is what a profile can say.
+func TestTheHardwareHasEveryMirror(t *testing.T) {
+	text := document(t, "hardware.md")
+	for _, l := range profiles.Layouts() {
+		if l.Mirror() && !strings.Contains(text, l.Name+"`") {
+			t.Errorf("hardware.md does not say that the system can lie on %s", l.Name)
+		}
+	}
+}
