@@ -1,5 +1,5 @@
-// Package lab is three systems side by side on one kernel, cabled as a ring:
-// machines on which the practice system is installed and which have an address.
+// Package lab is systems side by side on one kernel, cabled as a ring or on a
+// switch: machines on which the practice system is installed and which have an address.
 // What makes nodes of them is the test's: the packages of their images, or a
 // playbook. It is imported by tests only, and needs root.
 package lab
@@ -108,10 +108,35 @@ func (l *Lab) begin(dir, key string) {
 	for _, n := range l.Profile.Nodes {
 		l.start(dir, n, key)
 	}
+	if l.Profile.Transport().Shape == profiles.ShapeSwitch {
+		l.plug()
+		return
+	}
 	for i, n := range l.Profile.Nodes {
 		next := l.Profile.Nodes[(i+1)%len(l.Profile.Nodes)].Name
 		l.Must(containers.Cable(l.Ctx, l.Systems[n.Name], "en05", l.Systems[next], "en06"))
 	}
+}
+
+// plug joins the ring's ports by a switch of their own.
+func (l *Lab) plug() {
+	l.T.Helper()
+	far := l.Profile.Ring.Prefix.Masked().Addr().Next()
+	sw, err := containers.NewSwitch(l.Ctx, fmt.Sprintf("%s/%d", far, l.Profile.Ring.Prefix.Bits()))
+	l.Must(err)
+	l.T.Cleanup(sw.Stop)
+	for _, n := range l.Profile.Nodes {
+		l.Must(sw.Plug(l.Ctx, l.Systems[n.Name], l.Profile.PortsOf(n)[0].Name))
+	}
+}
+
+// OnASwitch is that profile for four systems with one port each on a switch.
+func OnASwitch() []byte {
+	text := string(Profile("seconds: 10 ", "seconds: 1 "))
+	text = strings.NewReplacer("transport: ethernet ", "transport: switch ", "mtu: 9000", "mtu: 1500",
+		"{name: en05, interface: en05}", "{name: sfp0, interface: sfp0}", "    - {name: en06, interface: en06}\n", "",
+		"\n# Accounts log in", "  - name: carnap\n    address: 10.203.3.14\n    ring: 10.203.4.14\n    ports: [{interface: eno1}]\n\n# Accounts log in").Replace(text)
+	return []byte(text)
 }
 
 // Profile is the built-in profile with the cards of a container, and with the
@@ -137,6 +162,8 @@ func (l *Lab) start(dir string, n profiles.Node, key string) {
 	files := map[string]containers.File{
 		"/etc/hostname": {Content: n.Name + "\n"},
 		"/etc/hosts":    {Content: fmt.Sprintf("127.0.0.1 localhost\n%s %s.home.arpa %s\n", n.Address, n.Name, n.Name)},
+		// As Debian's installer leaves it: what the steps lay beside it counts.
+		"/etc/network/interfaces": {Content: "auto lo\niface lo inet loopback\n\nsource /etc/network/interfaces.d/*\n"},
 		// One kernel has one clock: chrony may look at it and not turn it.
 		"/etc/default/chrony":            {Content: "DAEMON_OPTS=\"-x -F 0\"\n"},
 		"/var/lib/pvestandin/disks.json": {Content: disks},

@@ -109,15 +109,16 @@ const reportFile = "/var/lib/ringboot/report.json"
 func (l trip) checkReports() verdict {
 	l.T.Helper()
 	text := l.In("frege", "cat", reportFile)
-	for _, node := range []string{"russell", "wittgenstein"} {
+	for _, n := range l.Profile.Nodes[1:] {
+		node := n.Name
 		if other := l.In(node, "cat", reportFile); l.report(other).Run != l.report(text).Run {
 			l.T.Errorf("%s has another report than frege:\n%s", node, other)
 		}
 	}
 	v := l.report(text)
 	l.T.Logf("%s: %s", v.Verdict.Outcome, v.Verdict.Sentence)
-	if len(v.Ceph.OSDs) != 3 {
-		l.T.Errorf("the report knows %d OSDs, not 3", len(v.Ceph.OSDs))
+	if want := len(l.Profile.Nodes); len(v.Ceph.OSDs) != want {
+		l.T.Errorf("the report knows %d OSDs, not %d", len(v.Ceph.OSDs), want)
 	}
 	verdicts, tried := []string{"passed", "warnings"}, 0
 	for _, d := range v.HA.Drills {
