@@ -229,3 +229,34 @@ func TestRoutesOfAChain(t *testing.T) {
 		t.Errorf("frege has the neighbours %v and russell %v", end.Neighbours(), middle.Neighbours())
 	}
 }
+
+// Controllers of Thunderbolt are kept awake, always, and are left unreset by
+// consent only; other cables have none.
+func TestWhatTheFloorTellsControllers(t *testing.T) {
+	cfg := overThunderbolt()
+	files := func() map[string]string {
+		out := map[string]string{}
+		for _, f := range Floor(cfg, []string{"russell", "wittgenstein"}) {
+			out[f.Path] = f.Content
+		}
+		return out
+	}
+	got := files()
+	for _, subsystem := range []string{`SUBSYSTEM=="pci", DRIVER=="thunderbolt"`, `SUBSYSTEM=="thunderbolt"`} {
+		if !strings.Contains(got[UdevFile], subsystem+`, TEST=="power/control", ATTR{power/control}="on"`) {
+			t.Errorf("%s sleeps:\n%s", subsystem, got[UdevFile])
+		}
+	}
+	if text, ok := got[ModuleFile]; ok {
+		t.Errorf("the module is told %q, which nobody asked for", text)
+	}
+	cfg.KeepHost = true
+	if got := files()[ModuleFile]; !strings.HasSuffix(got, "\noptions thunderbolt host_reset=0\n") {
+		t.Errorf("the module is told %q", got)
+	}
+	cfg = overThunderbolt()
+	cfg.Transport, _ = profiles.TransportOf(profiles.TransportEthernet)
+	if got := files()[UdevFile]; strings.Contains(got, "power/control") {
+		t.Errorf("Ethernet is told\n%s", got)
+	}
+}
