@@ -155,35 +155,11 @@ func same(a, b Peer) bool { return a.Node == b.Node && a.Ring == b.Ring && a.Key
 
 // with is the peers once a card is taken.
 func (b *Book) with(me, c Card, port string) ([]Peer, error) {
-	out := slices.Clone(b.Peers)
 	if c.MTU != me.MTU {
 		return nil, fault.Refused.Errorf("%s has mtu %d in its file and this machine %d: write the same on all machines", c.Node, c.MTU, me.MTU)
 	}
-	add := func(p Peer) error {
-		if p.Ring == me.Ring {
-			return fault.Refused.Errorf("%s has the ring address %s, as this machine: give each its own in its file", p.Node, p.Ring)
-		}
-		for i, old := range out {
-			switch {
-			case old.Node == p.Node && !old.Key.Equal(p.Key):
-				return fault.Refused.Errorf("%s shows another key than the one it was paired with%s: if it was installed anew, type ringkeeper forget %s here and pair again; else somebody stands in its place", p.Node, by(p), p.Node)
-			case old.Node == p.Node:
-				out[i].Ring, out[i].Port = p.Ring, cmp.Or(p.Port, old.Port)
-				if p.By == "" {
-					out[i].By = ""
-				}
-				return nil
-			case old.Ring == p.Ring || old.Key.Equal(p.Key):
-				return fault.Refused.Errorf("%s has the ring address or the key of %s: give each machine its own name and address, and type ringkeeper forget %[2]s if that was its old name", p.Node, old.Node)
-			}
-		}
-		if len(out) == ringOf-1 {
-			return fault.Refused.Errorf("%s would be the fourth machine, and a ring has three (%s and %s here): forget one that is gone with ringkeeper forget NODE", p.Node, out[0].Node, out[1].Node)
-		}
-		out = append(out, p)
-		return nil
-	}
-	if err := add(Peer{Node: c.Node, Ring: c.Ring, Key: c.Key, Port: port}); err != nil {
+	out, err := added(slices.Clone(b.Peers), me, Peer{Node: c.Node, Ring: c.Ring, Key: c.Key, Port: port})
+	if err != nil {
 		return nil, err
 	}
 	for _, p := range c.Knows {
@@ -194,11 +170,36 @@ func (b *Book) with(me, c Card, port string) ([]Peer, error) {
 			continue
 		}
 		p.By, p.Port = c.Node, ""
-		if err := add(p); err != nil {
+		if out, err = added(out, me, p); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
+}
+
+// added is the peers with one more, or with what is new of one that is known.
+func added(out []Peer, me Card, p Peer) ([]Peer, error) {
+	if p.Ring == me.Ring {
+		return nil, fault.Refused.Errorf("%s has the ring address %s, as this machine: give each its own in its file", p.Node, p.Ring)
+	}
+	for i, old := range out {
+		switch {
+		case old.Node == p.Node && !old.Key.Equal(p.Key):
+			return nil, fault.Refused.Errorf("%s shows another key than the one it was paired with%s: if it was installed anew, type ringkeeper forget %s here and pair again; else somebody stands in its place", p.Node, by(p), p.Node)
+		case old.Node == p.Node:
+			out[i].Ring, out[i].Port = p.Ring, cmp.Or(p.Port, old.Port)
+			if p.By == "" {
+				out[i].By = ""
+			}
+			return out, nil
+		case old.Ring == p.Ring || old.Key.Equal(p.Key):
+			return nil, fault.Refused.Errorf("%s has the ring address or the key of %s: give each machine its own name and address, and type ringkeeper forget %[2]s if that was its old name", p.Node, old.Node)
+		}
+	}
+	if len(out) == ringOf-1 {
+		return nil, fault.Refused.Errorf("%s would be the fourth machine, and a ring has three (%s and %s here): forget one that is gone with ringkeeper forget NODE", p.Node, out[0].Node, out[1].Node)
+	}
+	return append(out, p), nil
 }
 
 func by(p Peer) string {

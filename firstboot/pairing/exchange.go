@@ -189,22 +189,7 @@ func (x *Exchange) Run(ctx context.Context, w Wire, found func(Card, string), do
 	defer context.AfterFunc(ctx, func() { w.Close() })() // ends the read
 	stop := make(chan struct{})
 	defer close(stop)
-	in := make(chan []byte)
-	go func() {
-		defer close(in)
-		for {
-			buffer := make([]byte, maxDatagram)
-			n, err := w.Receive(buffer)
-			if err != nil {
-				return
-			}
-			select {
-			case in <- buffer[:n]:
-			case <-stop:
-				return
-			}
-		}
-	}()
+	in := received(w, stop)
 	tick := time.NewTicker(resend)
 	defer tick.Stop()
 	for x.send(w); ; {
@@ -232,6 +217,27 @@ func (x *Exchange) Run(ctx context.Context, w Wire, found func(Card, string), do
 			}
 		}
 	}
+}
+
+// received are the datagrams of a wire, until it is closed or nobody takes them any more.
+func received(w Wire, stop <-chan struct{}) <-chan []byte {
+	in := make(chan []byte)
+	go func() {
+		defer close(in)
+		for {
+			buffer := make([]byte, maxDatagram)
+			n, err := w.Receive(buffer)
+			if err != nil {
+				return
+			}
+			select {
+			case in <- buffer[:n]:
+			case <-stop:
+				return
+			}
+		}
+	}()
+	return in
 }
 
 // send says it. What cannot leave is said again: an address of the port takes a
