@@ -174,28 +174,43 @@ func (l *linter) looseDisk(fs profiles.FileSystem, raid profiles.Raid, filter ma
 		remedy = "name each disk in a line of its own, one by " + diskSerial + ", another by ID_WWN or ID_SERIAL, with filter-match any, or prove it with --inventory"
 	}
 	for _, k := range sorted(filter) {
-		at, pattern := join(diskFilter, k), filter[k]
-		all := everyDisk[k] != "" && pick.Match(pattern, everyDisk[k]) || strings.Trim(pattern, "*") == "" && pattern != ""
-		switch {
-		case all && !fs.Single:
-			l.add(Risky, at, "DANGER: fits every disk, and with %s EVERY DISK OF THE MACHINE IS ERASED; %s", fs.Name, remedy)
-		case all:
-			l.add(Risky, at, "fits every disk, and the first is erased; %s", remedy)
-		case wild(pattern) && !fs.Single:
-			l.add(Risky, at, "the pattern %q can fit more than one disk, and with %s all fitting disks are erased; %s", pattern, fs.Name, remedy)
-		case wild(pattern):
-			l.add(Risky, at, "the pattern %q can fit more than one disk; write an exact value, or prove it with --inventory", pattern)
-		case slices.Contains(kernelDisk, k):
-			l.add(Risky, at, "is the kernel's name of a disk, and another disk may have it next time; name it by %s", diskSerial)
-		case slices.Contains(uniqueDisk, k) || !slices.Contains(diskProperties, k): // the latter was said
-		case !fs.Single:
-			l.add(Risky, at, "more than one disk can have this value, and with %s all fitting disks are erased; %s", fs.Name, remedy)
-		default:
-			l.add(Risky, at, "more than one disk can have this value; %s", remedy)
-		}
+		l.looseRule(fs, k, filter[k], remedy)
 	}
 	if raid.Min > 1 && len(filter) < raid.Min && !slices.ContainsFunc(sorted(filter), func(k string) bool { return wild(filter[k]) || !slices.Contains(uniqueDisk, k) }) {
 		l.add(Risky, diskFilter, "names %s, and %s needs at least %d; the installation would stop", disks(len(filter)), raid.Name, raid.Min)
+	}
+}
+
+// looseRule names what one rule fits besides.
+func (l *linter) looseRule(fs profiles.FileSystem, k, pattern, remedy string) {
+	at := join(diskFilter, k)
+	all := everyDisk[k] != "" && pick.Match(pattern, everyDisk[k]) || strings.Trim(pattern, "*") == "" && pattern != ""
+	switch {
+	case all && !fs.Single:
+		l.add(Risky, at, "DANGER: fits every disk, and with %s EVERY DISK OF THE MACHINE IS ERASED; %s", fs.Name, remedy)
+	case all:
+		l.add(Risky, at, "fits every disk, and the first is erased; %s", remedy)
+	case wild(pattern) && !fs.Single:
+		l.add(Risky, at, "the pattern %q can fit more than one disk, and with %s all fitting disks are erased; %s", pattern, fs.Name, remedy)
+	case wild(pattern):
+		l.add(Risky, at, "the pattern %q can fit more than one disk; write an exact value, or prove it with --inventory", pattern)
+	case slices.Contains(kernelDisk, k):
+		l.add(Risky, at, "is the kernel's name of a disk, and another disk may have it next time; name it by %s", diskSerial)
+	case slices.Contains(uniqueDisk, k) || !slices.Contains(diskProperties, k): // the latter was said
+	case !fs.Single:
+		l.add(Risky, at, "more than one disk can have this value, and with %s all fitting disks are erased; %s", fs.Name, remedy)
+	default:
+		l.add(Risky, at, "more than one disk can have this value; %s", remedy)
+	}
+}
+
+// proveOne checks a choice of which the installer takes the first.
+func (l *linter) proveOne(path string, s Selection) {
+	for _, name := range s.Missing {
+		l.add(Wrong, path, "%q fits no disk of this machine; the installation would stop", name)
+	}
+	if len(s.Missing) == 0 {
+		l.exactlyOne(path, s, "disk")
 	}
 }
 
@@ -210,12 +225,7 @@ func (l *linter) proveDisks(fs profiles.FileSystem, raid profiles.Raid, s Select
 		}
 	}
 	if fs.Single {
-		for _, name := range s.Missing {
-			l.add(Wrong, path, "%q fits no disk of this machine; the installation would stop", name)
-		}
-		if len(s.Missing) == 0 {
-			l.exactlyOne(path, s, "disk")
-		}
+		l.proveOne(path, s)
 		return
 	}
 	for _, name := range s.Missing {

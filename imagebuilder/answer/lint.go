@@ -215,16 +215,7 @@ func (l *linter) value(path string, k key) {
 	}
 	switch k.kind {
 	case word:
-		s, ok := v.(string)
-		if !ok {
-			l.add(Wrong, path, "must be text in quotes")
-		} else if len(k.enum) > 0 && !k.allows(s, l.v) {
-			more := ""
-			if near := spelling.Nearest(s, k.enum); near != "" && !k.levels {
-				more = "; did you mean " + near + "?"
-			}
-			l.add(Wrong, path, "%q is not known; allowed: %s%s", s, strings.Join(k.enum, ", "), more)
-		}
+		l.word(path, k, v)
 	case flag:
 		if _, ok := v.(bool); !ok {
 			l.add(Wrong, path, "must be true or false")
@@ -240,6 +231,19 @@ func (l *linter) value(path string, k key) {
 		}
 	case whole, number:
 		l.number(path, k, v)
+	}
+}
+
+func (l *linter) word(path string, k key, v any) {
+	s, ok := v.(string)
+	if !ok {
+		l.add(Wrong, path, "must be text in quotes")
+	} else if len(k.enum) > 0 && !k.allows(s, l.v) {
+		more := ""
+		if near := spelling.Nearest(s, k.enum); near != "" && !k.levels {
+			more = "; did you mean " + near + "?"
+		}
+		l.add(Wrong, path, "%q is not known; allowed: %s%s", s, strings.Join(k.enum, ", "), more)
 	}
 }
 

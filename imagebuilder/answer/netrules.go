@@ -111,15 +111,11 @@ func (l *linter) pinning() {
 	for _, mac := range sorted(mapping) {
 		name, ok := mapping[mac].(string)
 		at := join(pinning+".mapping", mac)
-		switch {
-		case !ok:
+		if !ok {
 			l.add(Wrong, at, "must be text in quotes")
 			continue
-		case len(name) < 2 || len(name) > 15:
-			l.add(Wrong, at, "%q has %d letters; the name of a port has 2 to 15", name, len(name))
-		case !l.pinned(name):
-			l.add(Wrong, at, "%q is no name of a port; write a letter first, then letters, digits and underscores", name)
 		}
+		l.portName(at, name)
 		low := mac
 		if l.v >= V92 {
 			low = strings.ToLower(mac)
@@ -133,6 +129,15 @@ func (l *linter) pinning() {
 		} else if mac != strings.ToLower(mac) && l.v < V92 {
 			l.add(Risky, at, "has capitals, and version %s then finds no port; write %s", l.v, strings.ToLower(mac))
 		}
+	}
+}
+
+func (l *linter) portName(at, name string) {
+	switch {
+	case len(name) < 2 || len(name) > 15:
+		l.add(Wrong, at, "%q has %d letters; the name of a port has 2 to 15", name, len(name))
+	case !l.pinned(name):
+		l.add(Wrong, at, "%q is no name of a port; write a letter first, then letters, digits and underscores", name)
 	}
 }
 

@@ -18,7 +18,7 @@ func newer(text []byte) (at place, what string) {
 	comma := false  // the last thing in an inline table was a comma
 	for !s.done() {
 		c, here := s.text[s.at], place{s.line, s.col}
-		table := len(open) > 0 && open[len(open)-1] == '{'
+		table := strings.HasSuffix(string(open), "{")
 		switch {
 		case c == '"' || c == '\'':
 			if bad := s.quoted(); bad != "" {
@@ -35,12 +35,10 @@ func newer(text []byte) (at place, what string) {
 			key = len(open) == 0
 		case c == '=':
 			key = false
-		case c == '{', c == '[' && !key:
-			open = append(open, c)
 		case c == '}' && comma:
 			return here, "a comma before the end of an inline table"
-		case (c == '}' || c == ']') && len(open) > 0:
-			open = open[:len(open)-1]
+		default:
+			open = brackets(open, c, key)
 		}
 		if c != ' ' && c != '\t' {
 			comma = c == ',' && table
@@ -48,6 +46,17 @@ func newer(text []byte) (at place, what string) {
 		s.next(1)
 	}
 	return place{}, ""
+}
+
+// brackets opens or closes what a character does.
+func brackets(open []byte, c byte, key bool) []byte {
+	switch {
+	case c == '{', c == '[' && !key:
+		return append(open, c)
+	case (c == '}' || c == ']') && len(open) > 0:
+		return open[:len(open)-1]
+	}
+	return open
 }
 
 // scanner walks a text and counts lines.

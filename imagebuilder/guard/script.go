@@ -15,6 +15,9 @@ type word struct {
 	ends     bool // the command ends behind it
 }
 
+// is reports whether a word is a brace that counts.
+func (w word) is(brace string) bool { return w.text == brace && !w.quoted }
+
 // words splits a script. Braces, semicolons and ends of lines separate
 // commands; a brace counts only where it stands alone, so ${x} is one word.
 func words(script string) ([]word, error) {
@@ -36,9 +39,8 @@ func words(script string) ([]word, error) {
 		case c == '\\' && i+1 < len(script) && script[i+1] == '\n':
 			i += 2
 		case c == '#':
-			for i < len(script) && script[i] != '\n' {
-				i++
-			}
+			comment, _, _ := strings.Cut(script[i:], "\n")
+			i += len(comment)
 		default:
 			w, next, err := oneWord(script, i)
 			if err != nil {
@@ -62,13 +64,13 @@ func oneWord(script string, i int) (word, int, error) {
 		c := script[i]
 		switch {
 		case c == '\'':
-			close := strings.IndexByte(script[i+1:], '\'')
-			if close < 0 {
+			inside, _, closed := strings.Cut(script[i+1:], "'")
+			if !closed {
 				return w, 0, unclosed(script, i)
 			}
-			text.WriteString(script[i+1 : i+1+close])
+			text.WriteString(inside)
 			w.quoted = true
-			i += close + 2
+			i += len(inside) + 2
 		case c == '"':
 			n, err := doubleQuoted(script, i, &text)
 			if err != nil {
@@ -79,7 +81,7 @@ func oneWord(script string, i int) (word, int, error) {
 		case c == '\\' && i+1 < len(script):
 			text.WriteByte(script[i+1])
 			i += 2
-		case c == '$' && i+1 < len(script) && script[i+1] == '{':
+		case strings.HasPrefix(script[i:], "${"):
 			close := strings.IndexByte(script[i:], '}')
 			if close < 0 {
 				return w, 0, unclosed(script, i)
@@ -164,14 +166,14 @@ func menuEntries(script string) ([]entry, error) {
 			loads = loader(w.text)
 		}
 		switch {
-		case w.text == "{" && !w.quoted:
+		case w.is("{"):
 			b := block{command: command, entry: -1}
 			if command == "menuentry" {
 				b.entry = len(entries) - 1
 			}
 			open = append(open, b)
 			command = ""
-		case w.text == "}" && !w.quoted:
+		case w.is("}"):
 			if len(open) == 0 {
 				return nil, fmt.Errorf("boot menu of the ISO, line %d: a brace is closed that was never opened", 1+strings.Count(script[:w.from], "\n"))
 			}
@@ -181,28 +183,40 @@ func menuEntries(script string) ([]entry, error) {
 			if err != nil {
 				return nil, err
 			}
-			for _, b := range open {
-				if b.command == "submenu" {
-					e.depth++
-				}
-			}
+			e.depth = submenus(open)
 			entries = append(entries, e)
 		}
-		if len(open) > 0 && open[len(open)-1].entry >= 0 {
-			e := &entries[open[len(open)-1].entry]
-			if w.text == automatic || strings.HasPrefix(w.text, automatic+"=") {
-				e.automatic = true
-			}
-			if loads != "" && w.ends {
-				e.loads(loads, w.to)
-				loads = ""
-			}
+		if len(open) > 0 && open[len(open)-1].entry >= 0 && entries[open[len(open)-1].entry].takes(w, loads) {
+			loads = ""
 		}
 	}
 	if len(open) > 0 {
 		return nil, fmt.Errorf("boot menu of the ISO: %d braces are never closed", len(open))
 	}
 	return entries, nil
+}
+
+// submenus counts those that are open.
+func submenus(open []block) (n int) {
+	for _, b := range open {
+		if b.command == "submenu" {
+			n++
+		}
+	}
+	return n
+}
+
+// takes notes a word of an entry. It reports whether the command that loads
+// something, if any, ends with it.
+func (e *entry) takes(w word, loads string) bool {
+	if w.text == automatic || strings.HasPrefix(w.text, automatic+"=") {
+		e.automatic = true
+	}
+	if loads == "" || !w.ends {
+		return false
+	}
+	e.loads(loads, w.to)
+	return true
 }
 
 // Commands that load something, by what they begin with: there are linux16,
@@ -238,7 +252,7 @@ func heading(script string, ws []word) (entry, error) {
 	for i := 0; i < len(ws); i++ {
 		w := ws[i]
 		switch {
-		case w.text == "{" && !w.quoted:
+		case w.is("{"):
 			if e.title.to == 0 {
 				return e, fmt.Errorf("boot menu of the ISO, line %d: an entry has no title", 1+strings.Count(script[:w.from], "\n"))
 			}
