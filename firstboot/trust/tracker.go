@@ -183,6 +183,14 @@ func (t *Tracker) trusted(p *Peer) bool {
 	return p.status.Trusted.OK
 }
 
+// turned says that a peer is trusted now, or no more.
+func turned(s status.PeerStatus) string {
+	if s.Trusted.OK {
+		return fmt.Sprintf("%s is trusted at %s", s.Node, s.Address)
+	}
+	return fmt.Sprintf("%s is lost: %s", s.Node, lost(s))
+}
+
 // settle turns the outcome of a hello into states.
 func (t *Tracker) settle(p *Peer, hello Hello, err error) {
 	t.mu.Lock()
@@ -210,15 +218,10 @@ func (t *Tracker) settle(p *Peer, hello Hello, err error) {
 		s.Address = at
 	}
 	changed := old.Trusted != s.Trusted || old.Reachable != s.Reachable || old.Phase != s.Phase || old.Waiting != s.Waiting
+	text := ""
 	if old.Trusted.OK != s.Trusted.OK {
 		p.since = t.opts.Now()
-	}
-	text := ""
-	switch {
-	case !old.Trusted.OK && s.Trusted.OK:
-		text = fmt.Sprintf("%s is trusted at %s", s.Node, s.Address)
-	case old.Trusted.OK && !s.Trusted.OK:
-		text = fmt.Sprintf("%s is lost: %s", s.Node, lost(*s))
+		text = turned(*s)
 	}
 	t.mu.Unlock()
 	if text != "" && t.opts.Event != nil {

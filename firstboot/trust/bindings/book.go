@@ -192,15 +192,15 @@ func (b *Book) Judge(e Enrolment, key ed25519.PublicKey, node string) error {
 			node, Fingerprint(s.Key), Fingerprint(c.Key), c.Number, node)
 	}
 	b.pending[node] = now
+	print := Fingerprint(c.Key)
 	switch {
-	case b.admits(node, Fingerprint(c.Key)):
+	case b.admits(node, print):
+		return nil
 	case !ok:
-		return fmt.Errorf("%s (%s) is added to this cluster: on a member run sudo firstboot admit %s %s", node, Fingerprint(c.Key), node, Fingerprint(c.Key))
-	default:
-		return fmt.Errorf("another machine (%s) wants the place of %s, which is bound to %s: on a member run sudo firstboot admit %s %s",
-			Fingerprint(c.Key), node, Fingerprint(s.Key), node, Fingerprint(c.Key))
+		return fmt.Errorf("%s (%s) is added to this cluster: on a member run sudo firstboot admit %s %s", node, print, node, print)
 	}
-	return nil
+	return fmt.Errorf("another machine (%s) wants the place of %s, which is bound to %s: on a member run sudo firstboot admit %s %s",
+		print, node, Fingerprint(s.Key), node, print)
 }
 
 // first judges while nothing is bound: a newer voucher counts more, and of two

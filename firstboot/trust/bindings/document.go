@@ -171,34 +171,43 @@ func apply(state map[string]Bound, s Statement, ca *x509.Certificate, added []st
 	case !ed25519.Verify(by.Key, s.text(), s.Word):
 		return fmt.Errorf("it is not signed by %s", s.By)
 	}
+	next, err := s.gives(now, ca)
+	if err != nil {
+		return err
+	}
+	state[s.Node] = next
+	return nil
+}
+
+// gives is what a statement makes of a node's binding.
+func (s Statement) gives(now Bound, ca *x509.Certificate) (Bound, error) {
 	next := Bound{Generation: s.Generation, Number: now.Number, since: s}
 	switch s.Kind {
 	case Revoke:
 		if s.By == s.Node {
-			return fmt.Errorf("%s cannot revoke itself", s.Node)
+			return Bound{}, fmt.Errorf("%s cannot revoke itself", s.Node)
 		}
 		next.Key, next.Revoked = now.Key, true
 	case Renew:
 		if s.By != s.Node || now.Revoked || len(s.Key) != ed25519.PublicKeySize {
-			return fmt.Errorf("only %s itself, with a key that counts, renews its key", s.Node)
+			return Bound{}, fmt.Errorf("only %s itself, with a key that counts, renews its key", s.Node)
 		}
 		next.Key = s.Key
 	case Bind:
 		c, err := s.Enrolment.Verify(ca)
 		switch {
 		case err != nil:
-			return err
+			return Bound{}, err
 		case s.By == s.Node || c.Node != s.Node:
-			return fmt.Errorf("another node gives the place of %s away", s.Node)
+			return Bound{}, fmt.Errorf("another node gives the place of %s away", s.Node)
 		case c.Number <= now.Number:
-			return fmt.Errorf("voucher %d of %s is not newer than %d", c.Number, s.Node, now.Number)
+			return Bound{}, fmt.Errorf("voucher %d of %s is not newer than %d", c.Number, s.Node, now.Number)
 		}
 		next.Key, next.Number = c.Key, c.Number
 	default:
-		return fmt.Errorf("nobody knows a statement of kind %q", s.Kind)
+		return Bound{}, fmt.Errorf("nobody knows a statement of kind %q", s.Kind)
 	}
-	state[s.Node] = next
-	return nil
+	return next, nil
 }
 
 // merge adds what another copy of the document has and this one lacks. What is
