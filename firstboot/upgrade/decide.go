@@ -84,25 +84,7 @@ func decide(o *Order, s sight) decision {
 	}
 	t := o.Turns[n]
 	if t == nil || t.Begun.IsZero() {
-		switch {
-		case len(o.Plan[n]) == 0:
-			return say(actEnd, 0, "nothing is to be changed")
-		case o.Pause:
-			return say(actStop, 0, "paused before %s, as asked", n)
-		}
-		if why := unsound(s, true); why != "" {
-			return say(actWait, soundTime, "%s is not begun: %s", n, why)
-		}
-		if s.deaf != "" {
-			return say(actWait, soundTime, "%s is not begun: whether another node leads an upgrade is not known: %s", n, s.deaf)
-		}
-		if s.rival != "" {
-			return say(actStop, 0, "%s is not begun: %s leads an upgrade, too: wait for its end there, then go on here", n, s.rival)
-		}
-		if s.ha && s.state.Node[n] == "maintenance" || s.health.NoOut() {
-			return say(actStop, 0, "%s is not begun: somebody is at work (maintenance or noout is set): end that first", n)
-		}
-		return say(actBegin, 0, "its turn")
+		return begin(o, s, n, say)
 	}
 	if s.boot == "" || slices.Contains(s.away, n) || !s.quorate {
 		return say(actWait, startTime, "%s is to come back as a member", n)
@@ -114,6 +96,27 @@ func decide(o *Order, s sight) decision {
 		return say(actRestart, 0, "its packages ask for a restart")
 	}
 	return back(s, t, n, say)
+}
+
+// begin looks whether a node's turn can come.
+func begin(o *Order, s sight, n string, say func(act, time.Duration, string, ...any) decision) decision {
+	switch why := unsound(s, true); {
+	case len(o.Plan[n]) == 0:
+		return say(actEnd, 0, "nothing is to be changed")
+	case o.Pause:
+		return say(actStop, 0, "paused before %s, as asked", n)
+	case why != "":
+		return say(actWait, soundTime, "%s is not begun: %s", n, why)
+	case s.deaf != "":
+		return say(actWait, soundTime, "%s is not begun: whether another node leads an upgrade is not known: %s", n, s.deaf)
+	}
+	if s.rival != "" {
+		return say(actStop, 0, "%s is not begun: %s leads an upgrade, too: wait for its end there, then go on here", n, s.rival)
+	}
+	if s.ha && s.state.Node[n] == "maintenance" || s.health.NoOut() {
+		return say(actStop, 0, "%s is not begun: somebody is at work (maintenance or noout is set): end that first", n)
+	}
+	return say(actBegin, 0, "its turn")
 }
 
 // bring empties a node and updates it.
@@ -139,6 +142,12 @@ func bring(o *Order, s sight, t *Turn, say func(act, time.Duration, string, ...a
 	case s.running:
 		return say(actWait, installTime, "packages of %s are being installed", n)
 	}
+	return install(o, s, t, say)
+}
+
+// install brings an empty node to the plan, and to nothing else.
+func install(o *Order, s sight, t *Turn, say func(act, time.Duration, string, ...any) decision) decision {
+	n := o.Current()
 	why := notPlanned(o.Plan[n], s.left)
 	if (why != "" || s.hidden) && t.Fresh != s.boot { // a power cut tears apt's lists, or they are of another day
 		return say(actRefresh, 0, "its package sources are read anew")

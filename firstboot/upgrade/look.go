@@ -22,11 +22,7 @@ func (u *Upgrade) look(ctx context.Context, o *Order) sight {
 			s.away = append(s.away, n.Name)
 			continue
 		}
-		wrong, err := u.o.Ring(ctx, n.Name)
-		if err != nil {
-			wrong = err.Error()
-		}
-		s.ring[n.Name] = wrong
+		s.ring[n.Name] = u.ring(ctx, n.Name)
 	}
 	if s.ceph {
 		h, err := pve.Ceph{Shell: u.shell(u.o.Node)}.Health(ctx)
@@ -50,6 +46,15 @@ func (u *Upgrade) look(ctx context.Context, o *Order) sight {
 		u.lookAt(ctx, o, n, &s)
 	}
 	return s
+}
+
+// ring is what is wrong with a node's, "" if nothing is.
+func (u *Upgrade) ring(ctx context.Context, node string) string {
+	wrong, err := u.o.Ring(ctx, node)
+	if err != nil {
+		return err.Error()
+	}
+	return wrong
 }
 
 // rival is another node that leads an upgrade of its own. Two at once would take

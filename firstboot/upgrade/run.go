@@ -147,13 +147,7 @@ func (u *Upgrade) say(format string, args ...any) { u.o.Log(fmt.Sprintf(format, 
 // do does one thing. Whether it worked is seen at the next look.
 func (u *Upgrade) do(ctx context.Context, o *Order, d decision) error {
 	ha, ceph := pve.HA{Shell: u.shell(u.o.Node)}, pve.Ceph{Shell: u.shell(u.o.Node)}
-	t := o.Turns[d.node]
-	if t == nil {
-		t = &Turn{}
-	}
-	if d.node == o.Current() && d.node != "" {
-		o.Turns[d.node] = t
-	}
+	t := o.turn(d.node)
 	switch d.act {
 	case actStop:
 		o.Stopped = d.reason
@@ -161,24 +155,15 @@ func (u *Upgrade) do(ctx context.Context, o *Order, d decision) error {
 		return u.begin(ctx, o, d.node, t)
 	case actMaintain:
 		t.Maintenance = true
-		if err := u.keep(o); err != nil {
-			return err
-		}
-		return u.settle(ctx, ha.Maintenance(ctx, d.node, true))
+		return u.kept(o, func() error { return u.settle(ctx, ha.Maintenance(ctx, d.node, true)) })
 	case actNoOut:
 		t.NoOut = true
-		if err := u.keep(o); err != nil {
-			return err
-		}
-		return ceph.SetNoOut(ctx, true)
+		return u.kept(o, func() error { return ceph.SetNoOut(ctx, true) })
 	case actRefresh:
 		return u.refresh(ctx, d.node, t)
 	case actUpdate:
 		t.Tries++
-		if err := u.keep(o); err != nil {
-			return err
-		}
-		return u.install(ctx, o, d.node)
+		return u.kept(o, func() error { return u.install(ctx, o, d.node) })
 	case actUpdated:
 		boot, err := u.boot(ctx, d.node)
 		t.Boot = boot
@@ -221,6 +206,26 @@ func (u *Upgrade) keep(o *Order) error {
 		o.Pause = now.Pause
 	}
 	return o.Write(u.o.Host.Files)
+}
+
+// turn is that of a node; it is kept where it is the node's now.
+func (o *Order) turn(node string) *Turn {
+	t := o.Turns[node]
+	if t == nil {
+		t = &Turn{}
+	}
+	if node == o.Current() && node != "" {
+		o.Turns[node] = t
+	}
+	return t
+}
+
+// kept does something after the order is written.
+func (u *Upgrade) kept(o *Order, do func() error) error {
+	if err := u.keep(o); err != nil {
+		return err
+	}
+	return do()
 }
 
 // settle waits a round of what was only queued.
