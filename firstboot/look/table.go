@@ -71,16 +71,20 @@ func gpt(r io.ReaderAt, size, sector, header int64) ([]Partition, bool) {
 		if bytes.Equal(e[:16], make([]byte, 16)) || first < 1 || last < first || last >= size/sector {
 			continue
 		}
-		var name []uint16
-		for j := gptNameAt; j+1 < gptMinEntry; j += 2 {
-			if u := binary.LittleEndian.Uint16(e[j:]); u != 0 {
-				name = append(name, u)
-			}
-		}
 		out = append(out, Partition{Number: i + 1, Off: first * sector, Len: (last - first + 1) * sector,
-			Label: strings.TrimSpace(string(utf16.Decode(name))), ESP: string(e[:16]) == espType})
+			Label: gptName(e), ESP: string(e[:16]) == espType})
 	}
 	return out, true
+}
+
+func gptName(entry []byte) string {
+	var name []uint16
+	for j := gptNameAt; j+1 < gptMinEntry; j += 2 {
+		if u := binary.LittleEndian.Uint16(entry[j:]); u != 0 {
+			name = append(name, u)
+		}
+	}
+	return strings.TrimSpace(string(utf16.Decode(name)))
 }
 
 // Layout of a master boot record.

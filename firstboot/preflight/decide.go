@@ -183,18 +183,26 @@ func unlike(a, b Sighting) *Verdict {
 	return nil
 }
 
-// permit judges the disks that fit; by is how the profile names each.
-func permit(n medium.Target, by []profiles.DiskName, disks []Sighting, why string, f Facts) Verdict {
-	var each, doubts []string
+// unfit stops at a disk that cannot be read or is too small, nil where there is none.
+func unfit(n medium.Target, disks []Sighting) *Verdict {
 	for _, d := range disks {
 		switch {
 		case d.Unreadable:
-			return *stop("%s cannot be read, so nothing is known of it: it may be broken; take it out or replace it", d.Name)
+			return stop("%s cannot be read, so nothing is known of it: it may be broken; take it out or replace it", d.Name)
 		case d.Bytes < minBytes:
-			return *stop("%s has %s, and Proxmox VE needs at least %s: take a larger disk", d.Name, Size(d.Bytes), Size(minBytes))
+			return stop("%s has %s, and Proxmox VE needs at least %s: take a larger disk", d.Name, Size(d.Bytes), Size(minBytes))
 		case d.Bytes < least(n):
-			return *stop("%s has %s, and the system with an OSD beside it needs at least %s: take a larger disk, or a smaller install.size", d.Name, Size(d.Bytes), Size(least(n)))
+			return stop("%s has %s, and the system with an OSD beside it needs at least %s: take a larger disk, or a smaller install.size", d.Name, Size(d.Bytes), Size(least(n)))
 		}
+	}
+	return nil
+}
+
+// permit judges the disks that fit; by is how the profile names each.
+func permit(n medium.Target, by []profiles.DiskName, disks []Sighting, why string, f Facts) Verdict {
+	var each, doubts []string
+	if v := unfit(n, disks); v != nil {
+		return *v
 	}
 	if v := aim(n, disks, f); v != nil {
 		return *v

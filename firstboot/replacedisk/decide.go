@@ -225,6 +225,21 @@ func refused(o *Order, s sight) error {
 	case s.health.NoOut():
 		return fault.Refused.New("somebody is at work (noout is set): end that first")
 	}
+	if err := alone(o, s); err != nil {
+		return err
+	}
+	d, err := s.disk(o.Serial, o.Node)
+	if err != nil {
+		return err
+	}
+	if _, why := s.beside(d); why != "" {
+		return fault.Refused.New(why)
+	}
+	return nil
+}
+
+// alone refuses to begin while something else is wrong with Ceph.
+func alone(o *Order, s sight) error {
 	for _, t := range s.tree {
 		if t.ID != o.OSD && !t.Up && t.In {
 			return fault.Refused.Errorf("osd.%d of %s is down as well, and what it and osd.%d had in common may be on no other disk: bring it back first", t.ID, orUnknown(t.Host), o.OSD)
@@ -234,13 +249,6 @@ func refused(o *Order, s sight) error {
 		if c.Code == "PG_AVAILABILITY" || c.Severity == "HEALTH_ERR" {
 			return fault.Refused.Errorf("Ceph says %s (%s): data may be on no other disk, mend that first; nothing was changed", c.Message, c.Code)
 		}
-	}
-	d, err := s.disk(o.Serial, o.Node)
-	if err != nil {
-		return err
-	}
-	if _, why := s.beside(d); why != "" {
-		return fault.Refused.New(why)
 	}
 	return nil
 }

@@ -8,6 +8,23 @@ import (
 	"ringboot/profiles/medium"
 )
 
+// wipe overwrites places of a medium. It tells whether anything was in them.
+func wipe(on medium.Device, places ...medium.Place) (done bool, err error) {
+	for _, place := range places {
+		if place.Len == 0 {
+			continue
+		}
+		empty, err := place.Wiped(on)
+		if err == nil && !empty {
+			done, err = true, place.Wipe(on)
+		}
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
 // Forget burns the ticket of a node that is bound to a key of its own, and
 // overwrites what the medium has of it: its answer with root's password, and its
 // seed with the voucher's key. It tells whether there was anything. A medium of
@@ -35,20 +52,8 @@ func Forget(on medium.Device, who Who) (done bool, err error) {
 		return false, err
 	}
 	pair := t.Store[who.Node]
-	for _, place := range []medium.Place{t.Seed, pair.Seed, pair.Answer} {
-		if place.Len == 0 {
-			continue
-		}
-		empty, err := place.Wiped(on)
-		if err == nil && !empty {
-			done, err = true, place.Wipe(on)
-		}
-		if err != nil {
-			return done, err
-		}
-	}
-	if t.Answer.Len == 0 {
-		return done, nil
+	if done, err = wipe(on, t.Seed, pair.Seed, pair.Answer); err != nil || t.Answer.Len == 0 {
+		return done, err
 	}
 	answer, err := t.Answer.Read(on)
 	if err != nil || string(bytes.TrimRight(answer, "\n"))+"\n" == medium.NoAnswer {

@@ -140,6 +140,14 @@ func (p *parser) open() bool {
 
 func (p *parser) at() string { return strings.Join(p.path, " ") }
 
+// linkOf is the number in ring0_addr and the like.
+func linkOf(key string) (link int, ok bool) {
+	number, first := strings.CutPrefix(key, "ring")
+	number, last := strings.CutSuffix(number, "_addr")
+	link, err := strconv.Atoi(number)
+	return link, first && last && err == nil
+}
+
 func (p *parser) set(key, value string) error {
 	var target *int
 	switch p.at() + " " + key {
@@ -171,12 +179,8 @@ func (p *parser) set(key, value string) error {
 		}
 		*target = n
 	}
-	if num, ok := strings.CutPrefix(key, "ring"); ok && p.at() == "nodelist node" {
-		if num, ok = strings.CutSuffix(num, "_addr"); ok {
-			if link, err := strconv.Atoi(num); err == nil {
-				p.node.Addr[link] = value
-			}
-		}
+	if link, ok := linkOf(key); ok && p.at() == "nodelist node" {
+		p.node.Addr[link] = value
 	}
 	return nil
 }
