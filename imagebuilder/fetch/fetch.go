@@ -7,6 +7,7 @@ package fetch
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -79,15 +80,7 @@ type Download struct {
 // Run downloads the ISO and returns its path. What an earlier run left behind
 // is gone on with.
 func (d Download) Run(ctx context.Context) (string, error) {
-	if d.Client == nil {
-		d.Client = http.DefaultClient
-	}
-	if d.From == "" {
-		d.From = Vendor
-	}
-	if d.Patience == 0 {
-		d.Patience = patience
-	}
+	d.Client, d.From, d.Patience = cmp.Or(d.Client, http.DefaultClient), cmp.Or(d.From, Vendor), cmp.Or(d.Patience, patience)
 	if d.Progress == nil {
 		d.Progress = func(int64, int64) {}
 	}

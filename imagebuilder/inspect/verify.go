@@ -190,6 +190,11 @@ func (v *verifier) stock(o Options) error {
 	if err != nil || o.Quick {
 		return err
 	}
+	return v.sameStock(stock, o)
+}
+
+// sameStock reads the whole stock image under the changes.
+func (v *verifier) sameStock(stock *iso9660.Patched, o Options) error {
 	if want := v.manifest.Base.Size; stock.Size() != want {
 		v.problem("the stock image under the changes has %d bytes, the manifest says %d", stock.Size(), want)
 		return nil

@@ -173,18 +173,23 @@ func (img *Image) descriptors() ([]volume, error) {
 			break
 		}
 	}
-	switch {
-	case len(vols) == 0 && udf:
-		return nil, ErrUDFOnly
-	case len(vols) == 0:
-		return nil, fmt.Errorf("%w: there is no primary volume descriptor at block %d", ErrNotISO, systemAreaBlocks)
-	case vols[0].joliet:
-		return nil, fmt.Errorf("%w: the Joliet volume descriptor comes before the primary one", ErrNotISO)
-	}
-	if udf {
+	if udf && len(vols) > 0 {
 		img.foreign = "it holds a UDF tree too, which would go on showing the old files"
 	}
-	return vols, nil
+	return vols, readable(vols, udf)
+}
+
+// readable says why no tree can be read, nil if the primary one can.
+func readable(vols []volume, udf bool) error {
+	switch {
+	case len(vols) == 0 && udf:
+		return ErrUDFOnly
+	case len(vols) == 0:
+		return fmt.Errorf("%w: there is no primary volume descriptor at block %d", ErrNotISO, systemAreaBlocks)
+	case vols[0].joliet:
+		return fmt.Errorf("%w: the Joliet volume descriptor comes before the primary one", ErrNotISO)
+	}
+	return nil
 }
 
 // descriptor judges one volume descriptor and tells whether it is the last.

@@ -38,24 +38,9 @@ func prove(before *Image, p *Patched, edits []Edit) error {
 }
 
 func proveTree(before, after *tree, edits []Edit) error {
-	touched := map[*node]bool{}
-	added := map[*node]int{}
-	for _, e := range edits {
-		n := after.lookup(e.Path)
-		if n == nil {
-			return fmt.Errorf("%s is not there", shown(e.Path))
-		}
-		want := int64(len(e.Content))
-		if e.InPlace {
-			want = n.size
-		}
-		if n.size != want || !begins(&extentReader{after.img.r, n.extents, ends(n.extents)}, e.Content) {
-			return fmt.Errorf("%s has another content", after.where(n))
-		}
-		touched[n] = true
-		if !e.Replace {
-			added[after.lookup(path.Dir(e.Path))]++
-		}
+	touched, added, err := proveEdits(after, edits)
+	if err != nil {
+		return err
 	}
 	if len(before.dirs) != len(after.dirs) {
 		return fmt.Errorf("it has %d directories instead of %d", len(after.dirs), len(before.dirs))
@@ -76,6 +61,30 @@ func proveTree(before, after *tree, edits []Edit) error {
 		}
 	}
 	return nil
+}
+
+// proveEdits finds the files of the edits with their content, and counts those
+// that a directory has more.
+func proveEdits(after *tree, edits []Edit) (touched map[*node]bool, added map[*node]int, err error) {
+	touched, added = map[*node]bool{}, map[*node]int{}
+	for _, e := range edits {
+		n := after.lookup(e.Path)
+		if n == nil {
+			return nil, nil, fmt.Errorf("%s is not there", shown(e.Path))
+		}
+		want := int64(len(e.Content))
+		if e.InPlace {
+			want = n.size
+		}
+		if n.size != want || !begins(&extentReader{after.img.r, n.extents, ends(n.extents)}, e.Content) {
+			return nil, nil, fmt.Errorf("%s has another content", after.where(n))
+		}
+		touched[n] = true
+		if !e.Replace {
+			added[after.lookup(path.Dir(e.Path))]++
+		}
+	}
+	return touched, added, nil
 }
 
 // begins reports whether r begins with want.

@@ -2,6 +2,7 @@ package iso9660
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io/fs"
 	"strings"
@@ -151,14 +152,9 @@ func (t *tree) readDirectory(d *node) error {
 			continue // ECMA-119 9.1.6: not a file of its own
 		}
 		if open != nil {
-			if !bytes.Equal(r.identifier(), open.recs[0].identifier()) || r.isDir() {
-				return fmt.Errorf("the multi-extent file %s ends without its last record", shown(open.name))
-			}
-			if err := t.addExtent(open, r); err != nil {
+			var err error
+			if open, err = t.goOn(open, r); err != nil {
 				return err
-			}
-			if r.flags()&flagMultiExtent == 0 {
-				open = nil
 			}
 			continue
 		}
@@ -179,9 +175,24 @@ func (t *tree) readDirectory(d *node) error {
 		}
 	}
 	if open != nil {
-		return fmt.Errorf("the multi-extent file %s ends without its last record", shown(open.name))
+		return unended(open)
 	}
 	return nil
+}
+
+func unended(n *node) error {
+	return fmt.Errorf("the multi-extent file %s ends without its last record", shown(n.name))
+}
+
+// goOn adds a record to a multi-extent file, which is nil behind its last one.
+func (t *tree) goOn(open *node, r record) (*node, error) {
+	if !bytes.Equal(r.identifier(), open.recs[0].identifier()) || r.isDir() {
+		return nil, unended(open)
+	}
+	if err := t.addExtent(open, r); err != nil || r.flags()&flagMultiExtent == 0 {
+		return nil, err
+	}
+	return open, nil
 }
 
 // readRecords splits the extent of a directory into its records.
@@ -235,32 +246,17 @@ func (t *tree) node(d *node, r record) (*node, error) {
 		return nil, fmt.Errorf("it has extended attributes or is interleaved, which is not supported")
 	}
 	dir, extent := r.isDir(), r.extent()
-	p := posix{}
-	if t.susp {
-		area := r.systemUse()
-		entries, err := t.suspEntries(area[min(t.suspSkip, len(area)):])
-		if err != nil {
-			return nil, err
-		}
-		if p, err = parsePosix(entries); err != nil {
-			return nil, err
-		}
-		t.relocated = t.relocated || p.hasChild || p.relocated
-		t.lastSerial = max(t.lastSerial, p.serial)
-		if p.relocated {
-			return nil, nil
-		}
-		if p.hasChild {
-			dir, extent = true, p.child
-		}
-		if !p.modified.IsZero() {
-			n.mod = p.modified
-		}
+	p, err := t.posixOf(r)
+	switch {
+	case err != nil || p.relocated:
+		return nil, err
+	case p.hasChild:
+		dir, extent = true, p.child
 	}
-	n.name = p.name
-	if n.name == "" {
-		n.name = t.plainName(r.identifier())
+	if !p.modified.IsZero() {
+		n.mod = p.modified
 	}
+	n.name = cmp.Or(p.name, t.plainName(r.identifier()))
 	if n.name == "" || n.name == "." || n.name == ".." || strings.ContainsAny(n.name, "/\x00") {
 		return nil, fmt.Errorf("its name %s cannot be the name of a file", shown(n.name))
 	}
@@ -274,6 +270,25 @@ func (t *tree) node(d *node, r record) (*node, error) {
 		return n, t.relocatedLength(n)
 	}
 	return n, nil
+}
+
+// posixOf is what SUSP says of a record, zero where the tree has none.
+func (t *tree) posixOf(r record) (posix, error) {
+	if !t.susp {
+		return posix{}, nil
+	}
+	area := r.systemUse()
+	entries, err := t.suspEntries(area[min(t.suspSkip, len(area)):])
+	if err != nil {
+		return posix{}, err
+	}
+	p, err := parsePosix(entries)
+	if err != nil {
+		return posix{}, err
+	}
+	t.relocated = t.relocated || p.hasChild || p.relocated
+	t.lastSerial = max(t.lastSerial, p.serial)
+	return p, nil
 }
 
 // relocatedLength takes the length of a relocated directory from its own ".":

@@ -81,11 +81,10 @@ func (s Seen) ports() []string {
 	return out
 }
 
-// ring says where the ring's ports are. The first machine's are those of all, and
-// a node with others gets its own. Network ports make the ring only where every
-// machine has two that are not for people.
-func ring(d *draft.Known, machines []Seen) (notes []string) {
-	controllers, ports := make([][]string, len(machines)), make([][]string, len(machines))
+// fast are the places of each machine's Thunderbolt controllers, and of its
+// network ports that are not for people.
+func fast(machines []Seen) (controllers, ports [][]string) {
+	controllers, ports = make([][]string, len(machines)), make([][]string, len(machines))
 	for i, m := range machines {
 		for _, t := range m.Thunderbolt {
 			controllers[i] = append(controllers[i], t.PCI)
@@ -96,6 +95,14 @@ func ring(d *draft.Known, machines []Seen) (notes []string) {
 			}
 		}
 	}
+	return controllers, ports
+}
+
+// ring says where the ring's ports are. The first machine's are those of all, and
+// a node with others gets its own. Network ports make the ring only where every
+// machine has two that are not for people.
+func ring(d *draft.Known, machines []Seen) (notes []string) {
+	controllers, ports := fast(machines)
 	usual, found := profiles.Default().Ring.Ports, controllers
 	two := func(pci []string) bool {
 		slices.Sort(pci)
