@@ -125,16 +125,8 @@ func (r replacing) run(ctx context.Context, t *terminal, osd int, serial string)
 		return nil
 	}
 	fmt.Fprintf(t.Stdout, "replaces %s\n", o.Of())
-	if before == nil || !before.Asked.Equal(o.Asked) {
-		if err := h.Files.Remove(replacedisk.LogFile); err != nil { // of an earlier one
-			return err
-		}
-		before = nil
-	}
-	if before == nil || before.Stopped != "" { // what the unit works at, it writes alone
-		if err := o.Write(h.Files); err != nil {
-			return err
-		}
+	if err := lay(h.Files, before, o); err != nil {
+		return err
 	}
 	if err := replacedisk.Errand().Start(ctx, h.Commands); err != nil {
 		return err
@@ -153,6 +145,20 @@ func (r replacing) run(ctx context.Context, t *terminal, osd int, serial string)
 		return err
 	}
 	replaced(t.Stdout, own.Node, o)
+	return nil
+}
+
+// lay writes the order. What the unit works at, it writes alone.
+func lay(f host.Files, before, o *replacedisk.Order) error {
+	if before == nil || !before.Asked.Equal(o.Asked) {
+		if err := f.Remove(replacedisk.LogFile); err != nil { // of an earlier one
+			return err
+		}
+		return o.Write(f)
+	}
+	if before.Stopped != "" {
+		return o.Write(f)
+	}
 	return nil
 }
 

@@ -94,15 +94,8 @@ func (u upgrading) run(ctx context.Context, t *terminal) error {
 	}
 	under := o != nil && o.Ended.IsZero()
 	switch {
-	case u.pause && !under, u.forget && !under:
-		return fault.Precondition.New("no upgrade is under way on this node: it is asked where it was begun")
-	case u.forget && o.Stopped == "":
-		return fault.Precondition.New("the upgrade is at work: firstboot upgrade --pause first, and look again when it has stopped")
-	case u.forget:
-		return f.Remove(upgrade.OrderFile)
-	case u.pause:
-		o.Pause = true
-		return o.Write(f)
+	case u.pause || u.forget:
+		return u.change(f, o, under)
 	case under && u.asJSON:
 		return cli.JSON(t.Stdout, o)
 	case under:
@@ -122,6 +115,20 @@ func (u upgrading) run(ctx context.Context, t *terminal) error {
 		return err
 	}
 	return u.show(ctx, t)
+}
+
+// change pauses or forgets what is under way.
+func (u upgrading) change(f host.Files, o *upgrade.Order, under bool) error {
+	switch {
+	case !under:
+		return fault.Precondition.New("no upgrade is under way on this node: it is asked where it was begun")
+	case u.forget && o.Stopped == "":
+		return fault.Precondition.New("the upgrade is at work: firstboot upgrade --pause first, and look again when it has stopped")
+	case u.forget:
+		return f.Remove(upgrade.OrderFile)
+	}
+	o.Pause = true
+	return o.Write(f)
 }
 
 // show shows what there is, and begins nothing.

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"ringboot/cmd/cli"
@@ -95,7 +96,7 @@ func newRoot(t *cli.Terminal) *cobra.Command {
 
 func (w wishes) check() error {
 	switch {
-	case w.wait != "" && w.wait != waitFormed && w.wait != waitAccepted:
+	case !slices.Contains([]string{"", waitFormed, waitAccepted}, w.wait):
 		return fmt.Errorf("--wait knows the states formed and accepted, not %q", w.wait)
 	case w.no && (w.watch || w.json || w.plain || w.wait != ""):
 		return errors.New("--no-power-cut stands alone")

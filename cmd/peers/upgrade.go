@@ -67,13 +67,8 @@ The exit code is firstboot's: 0 when all nodes are done, 8 when it stopped.`,
 }
 
 func (u upgrading) run(ctx context.Context, r *remote, nodes []string, every, most time.Duration) error {
-	if u.pause && (u.dry || u.asJSON || u.agent != "" || len(u.nodes) > 0) {
-		return fault.Usage.New("--pause stands alone: it is for the upgrade that is under way")
-	}
-	for _, n := range append(slices.Clone(u.nodes), u.lead) {
-		if n != "" && !slices.Contains(nodes, n) {
-			return fault.Usage.Errorf("%q is no node of this cluster, which has %s", n, strings.Join(nodes, ", "))
-		}
+	if err := u.check(nodes); err != nil {
+		return err
 	}
 	var pkg []byte
 	if u.agent != "" {
@@ -93,7 +88,7 @@ func (u upgrading) run(ctx context.Context, r *remote, nodes []string, every, mo
 	seen := &once{to: r.t.Stdout, lines: map[string]bool{}}
 	err = r.run(ctx, lead, bytes.NewReader(pkg), seen, r.t.Stderr, u.words()...)
 	var lost errLost
-	if !errors.As(err, &lost) || u.dry || u.pause || u.asJSON || u.agent != "" {
+	if u.dry || u.pause || u.asJSON || u.agent != "" {
 		return err
 	}
 	for end := time.Now().Add(most); errors.As(err, &lost); {
@@ -108,6 +103,19 @@ func (u upgrading) run(ctx context.Context, r *remote, nodes []string, every, mo
 		err = r.run(ctx, lead, nil, seen, io.Discard, "upgrade", "--follow")
 	}
 	return err
+}
+
+// check refuses flags that exclude each other and nodes that are none.
+func (u upgrading) check(nodes []string) error {
+	if u.pause && (u.dry || u.asJSON || u.agent != "" || len(u.nodes) > 0) {
+		return fault.Usage.New("--pause stands alone: it is for the upgrade that is under way")
+	}
+	for _, n := range append(slices.Clone(u.nodes), u.lead) {
+		if n != "" && !slices.Contains(nodes, n) {
+			return fault.Usage.Errorf("%q is no node of this cluster, which has %s", n, strings.Join(nodes, ", "))
+		}
+	}
+	return nil
 }
 
 // words are those of firstboot.
