@@ -220,8 +220,7 @@ func (t *Tracker) settle(p *Peer, hello Hello, err error) {
 	changed := old.Trusted != s.Trusted || old.Reachable != s.Reachable || old.Phase != s.Phase || old.Waiting != s.Waiting
 	text := ""
 	if old.Trusted.OK != s.Trusted.OK {
-		p.since = t.opts.Now()
-		text = turned(*s)
+		p.since, text = t.opts.Now(), turned(*s)
 	}
 	t.mu.Unlock()
 	if text != "" && t.opts.Event != nil {

@@ -45,6 +45,12 @@ const mailLabel = `[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?`
 // nobody is the address that stands in the real installer's form, and counts as none.
 const nobody = "mail@example.invalid"
 
+func fullName(name string) bool {
+	labels := strings.Split(name, ".")
+	return len(labels) >= 2 && !slices.ContainsFunc(labels, func(l string) bool { return !label.MatchString(l) }) &&
+		strings.Trim(labels[0], "0123456789") != "" && len(name) <= 253
+}
+
 func (a *Answer) global(tables map[string]map[string]any, known Locales) error {
 	g := tables["global"]
 	for _, key := range []string{"keyboard", "country", "timezone", "mailto", "fqdn"} {
@@ -65,9 +71,7 @@ func (a *Answer) global(tables map[string]map[string]any, known Locales) error {
 	if _, ok := g["fqdn"].(string); !ok {
 		return fmt.Errorf("fqdn from DHCP: no lease was offered")
 	}
-	labels := strings.Split(a.FQDN, ".")
-	if len(labels) < 2 || slices.ContainsFunc(labels, func(l string) bool { return !label.MatchString(l) }) ||
-		strings.Trim(labels[0], "0123456789") == "" || len(a.FQDN) > 253 {
+	if !fullName(a.FQDN) {
 		return fmt.Errorf("`fqdn` %q is no full host name", a.FQDN)
 	}
 	if !address.MatchString(str(g, "mailto")) || str(g, "mailto") == nobody {
@@ -125,6 +129,11 @@ func (a *Answer) network(tables map[string]map[string]any) error {
 	default:
 		return fmt.Errorf("missing field `source` in [network]")
 	}
+	return a.pinning(n)
+}
+
+// pinning reads the names that ports are to get.
+func (a *Answer) pinning(n map[string]any) error {
 	pinning, ok := n["interface-name-pinning"].(map[string]any)
 	if !ok {
 		return nil
@@ -178,6 +187,11 @@ func (a *Answer) disks(tables map[string]map[string]any) error {
 	if !slices.Contains([]string{"", "any", "all"}, a.DiskFilterSecond) {
 		return fmt.Errorf("unknown variant `%s` of `filter-match`", a.DiskFilterSecond)
 	}
+	return a.listed(own)
+}
+
+// listed checks the disks that are named one by one.
+func (a *Answer) listed(own string) error {
 	if own == "lvm" && len(a.DiskList) > 1 {
 		return fmt.Errorf("`disk-list` of %s has more than one disk", a.Filesystem)
 	}

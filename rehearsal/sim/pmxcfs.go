@@ -322,23 +322,25 @@ func (p *pmxcfs) same(o *pmxcfs) bool {
 	return maps.EqualFunc(p.tree, o.tree, func(a, b disk.Inode) bool { return a.Mode == b.Mode && string(a.Content) == string(b.Content) })
 }
 
+// syncs reports whether a node's file system takes part in a membership now.
+func (w *World) syncs(n *Node) bool {
+	return n.pm.running() && n.pm.cluster && n.coro != nil && !w.sim.now.Before(n.coro.syncAt)
+}
+
 // syncFileSystems brings the file systems of each corosync membership together: the
 // highest revision wins, of equal ones the later change, and replaces the
 // others; two trees of one revision may differ, and never stay so.
 func (w *World) syncFileSystems() {
 	for _, n := range w.order {
-		if !n.pm.running() || !n.pm.cluster || n.coro == nil || w.sim.now.Before(n.coro.syncAt) {
+		if !w.syncs(n) {
 			continue
-		}
-		var group []*Node
-		for _, o := range w.order {
-			if n.coro.view[o.name] && o.pm.running() && o.pm.cluster && o.coro != nil && !w.sim.now.Before(o.coro.syncAt) {
-				group = append(group, o)
-			}
 		}
 		names := map[string]bool{}
 		leader := n
-		for _, o := range group {
+		for _, o := range w.order {
+			if !n.coro.view[o.name] || !w.syncs(o) {
+				continue
+			}
 			names[o.name] = true
 			if o.pm.rev > leader.pm.rev || o.pm.rev == leader.pm.rev && o.pm.newer(leader.pm) {
 				leader = o

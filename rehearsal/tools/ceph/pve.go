@@ -242,6 +242,12 @@ func setUpMon(c *sim.Call, _ []string, opt map[string]string) int {
 	if !shell.Writable(c) {
 		return c.Die("error writing '%s': Permission denied", cephConf)
 	}
+	return writeMon(c, s, dir, addr, len(others) == 0)
+}
+
+// writeMon makes the monitor, and the first one's manager with it.
+func writeMon(c *sim.Call, s *Store, dir, addr string, first bool) int {
+	id := c.Name()
 	linkConf(c)
 	makeDir(c, dir)
 	c.Work(300 * time.Millisecond)
@@ -249,7 +255,7 @@ func setUpMon(c *sim.Call, _ []string, opt map[string]string) int {
 	_ = c.WriteDirect(dir+"/store.json", raw)
 	_ = c.WriteDirect(dir+"/keyring", []byte("standin"))
 	c.Work(200 * time.Millisecond)
-	conf, _ = ini(c)
+	conf, _ := ini(c)
 	conf["mon."+id] = map[string]string{"public_addr": addr}
 	hosts := strings.Fields(conf["global"]["mon_host"])
 	conf["global"]["mon_host"] = strings.Join(append(hosts, addr), " ")
@@ -261,7 +267,7 @@ func setUpMon(c *sim.Call, _ []string, opt map[string]string) int {
 	enable(c, "mon", id)
 	c.Outf("Created symlink '%s' -> '/usr/lib/systemd/system/ceph-mon@.service'.\n", wantsPath("mon", id))
 	c.Work(700 * time.Millisecond)
-	if len(others) == 0 {
+	if first {
 		return makeService(c, "mgr")
 	}
 	return 0
