@@ -111,7 +111,7 @@ func (s *session) configureTarget(ctx context.Context) error {
 	}
 	if err := s.all(ctx,
 		[]string{"sed", "-i", `s/^#\?PermitRootLogin.*/PermitRootLogin yes/`, target + "/etc/ssh/sshd_config"},
-	// The server is in the base here, and its keys are not: its package makes them.
+		// The server is in the base here, and its keys are not: its package makes them.
 		[]string{"chroot", target, "ssh-keygen", "-A"},
 	); err != nil {
 		return err
