@@ -239,6 +239,9 @@ func (c Ceph) Wipe(ctx context.Context, d ListedDisk, fsid string) error {
 		if fsid != "" && v.FSID == fsid && slices.Contains(v.Devices, d.Device) {
 			return fmt.Errorf("%s is osd.%d of this cluster and is not erased: take its serial off the profile's wipe list", d.Device, v.OSD)
 		}
+		if fsid != "" && v.FSID == fsid && slices.ContainsFunc(v.Parts, func(p Part) bool { return slices.Contains(p.Devices, d.Device) }) {
+			return fmt.Errorf("%s holds a part of osd.%d of this cluster and is not erased: take its serial off the profile's wipe list", d.Device, v.OSD)
+		}
 	}
 	content, err := c.Content(ctx, d.Device)
 	if err != nil {

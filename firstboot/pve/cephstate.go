@@ -1,15 +1,12 @@
 package pve
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"math"
 	"slices"
 	"sort"
-	"strconv"
 	"strings"
 )
 
@@ -271,101 +268,6 @@ func (c Ceph) Capacity(ctx context.Context) (Capacity, error) {
 		out.Usable[p.Name] = int64(p.Stats.MaxAvail)
 	}
 	return out, nil
-}
-
-// Volume is one OSD that ceph-volume knows on this node. What nothing but parts are
-// here of has neither FSID nor Devices; there may be another one of its number.
-type Volume struct {
-	OSD     int
-	FSID    string   // of the cluster that it belongs to
-	Devices []string // /dev/nvme1n1
-	Parts   []Part   // of it, on other disks
-	Lost    []string // kinds of parts that it was made with and that are not here: db, wal
-}
-
-// ParseVolumes reads ceph-volume lvm list --format json.
-func ParseVolumes(text []byte) ([]Volume, error) {
-	raw, err := decode[map[string][]struct {
-		Devices []string `json:"devices"`
-		Type    string   `json:"type"`
-		Path    string   `json:"path"`
-		UUID    string   `json:"lv_uuid"`
-		Tags    struct {
-			FSID      string `json:"ceph.cluster_fsid"`
-			DB        string `json:"ceph.db_uuid"`
-			WAL       string `json:"ceph.wal_uuid"`
-			Partition string `json:"PARTUUID"` // of a part that is no volume
-		} `json:"tags"`
-	}](text)
-	if err != nil {
-		return nil, fmt.Errorf("ceph-volume lvm list: %w", err)
-	}
-	var out []Volume
-	for id, parts := range raw {
-		n, err := strconv.Atoi(id)
-		if err != nil {
-			return nil, fmt.Errorf("ceph-volume lvm list: OSD %q", id)
-		}
-		var blocks []block
-		var beside []Part
-		for _, p := range parts {
-			if p.Type == "block" || p.Type == "" {
-				blocks = append(blocks, block{p.Tags.FSID, p.Devices, map[string]string{"db": p.Tags.DB, "wal": p.Tags.WAL}})
-				continue
-			}
-			beside = append(beside, Part{Kind: p.Type, FSID: p.Tags.FSID, UUID: cmp.Or(p.UUID, p.Tags.Partition), Path: p.Path, Devices: p.Devices})
-		}
-		out = append(out, volumesOf(n, blocks, beside)...)
-	}
-	sort.Slice(out, func(i, j int) bool {
-		return out[i].OSD < out[j].OSD || out[i].OSD == out[j].OSD && out[i].FSID < out[j].FSID
-	})
-	return out, nil
-}
-
-// block is where an OSD has its data, and the parts that it was made with.
-type block struct {
-	fsid    string
-	devices []string
-	wants   map[string]string
-}
-
-// volumesOf are the OSDs of one number: two clusters number alike, and disks of
-// both may be in one node; a number is given again, and a part of the OSD that had
-// it before may still be here. So a part is that of the OSD which names it by its
-// id, as ceph-volume lvm activate takes it, and of no other.
-func volumesOf(osd int, blocks []block, beside []Part) (out []Volume) {
-	var named []string
-	for _, b := range blocks {
-		v := Volume{OSD: osd, FSID: b.fsid, Devices: b.devices}
-		for _, kind := range []string{"db", "wal"} {
-			id := b.wants[kind]
-			if id == "" {
-				continue
-			}
-			at := slices.IndexFunc(beside, func(p Part) bool { return p.Kind == kind && p.UUID == id })
-			if at < 0 {
-				v.Lost = append(v.Lost, kind)
-				continue
-			}
-			v.Parts, named = append(v.Parts, beside[at]), append(named, id)
-		}
-		out = append(out, v)
-	}
-	alone := slices.DeleteFunc(slices.Clone(beside), func(p Part) bool { return slices.Contains(named, p.UUID) })
-	if len(alone) > 0 {
-		out = append(out, Volume{OSD: osd, Parts: alone})
-	}
-	return out
-}
-
-// Volumes asks ceph-volume what is on this node's disks.
-func (c Ceph) Volumes(ctx context.Context) ([]Volume, error) {
-	r, err := c.read(ctx, "ceph-volume", "lvm", "list", "--format", "json")
-	if err != nil {
-		return nil, err
-	}
-	return ParseVolumes(r.Stdout)
 }
 
 // NoOut reports whether OSDs that are down stay in: somebody is at work on a node.

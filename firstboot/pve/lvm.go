@@ -18,6 +18,8 @@ type Part struct {
 	UUID    string // by which its OSD names it: of the volume, or of a partition
 	Path    string // /dev/ceph-…/osd-db-…
 	Devices []string
+
+	of string // the OSD's own id, which is not its number
 }
 
 // Group is the volume group of a disk.

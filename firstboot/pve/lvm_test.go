@@ -1,9 +1,13 @@
 package pve
 
 import (
+	"encoding/json"
+	"os"
 	"slices"
 	"strings"
 	"testing"
+
+	"ringboot/firstboot/host"
 )
 
 const pvsText = `  {"report": [{"pvseg": [
@@ -85,12 +89,13 @@ func TestPartsOfOSDs(t *testing.T) {
 // the part of the present one, whose own is gone.
 func TestALeftoverIsNobodysPart(t *testing.T) {
 	block := func(db string) string {
-		return `{"devices":["/dev/sda"],"type":"block","lv_uuid":"b","tags":{"ceph.cluster_fsid":"a","ceph.osd_fsid":"new","ceph.db_uuid":"` + db + `","ceph.wal_uuid":"w"}}`
+		return `{"devices":["/dev/sda"],"type":"block","lv_uuid":"b","tags":{"ceph.cluster_fsid":"a","ceph.osd_fsid":"new","ceph.db_uuid":"` + db + `","ceph.wal_uuid":"w","ceph.wal_device":"/dev/nvme0n1p4"}}`
 	}
 	const (
 		leftover = `{"devices":["/dev/sdc"],"type":"db","lv_uuid":"old","path":"/dev/ceph-1/osd-db-1","tags":{"ceph.cluster_fsid":"a","ceph.osd_fsid":"gone","ceph.db_uuid":"old"}}`
 		own      = `{"devices":["/dev/sdc"],"type":"db","lv_uuid":"x","path":"/dev/ceph-1/osd-db-2","tags":{"ceph.cluster_fsid":"a","ceph.osd_fsid":"new","ceph.db_uuid":"x","ceph.wal_uuid":"w"}}`
-		log      = `{"path":"/dev/sdd1","tags":{"PARTUUID":"w"},"type":"wal"}` // a partition, as the tool tells of one
+		copied   = `{"devices":["/dev/sdd"],"type":"db","lv_uuid":"y","path":"/dev/ceph-2/osd-db-2","tags":{"ceph.cluster_fsid":"a","ceph.osd_fsid":"new","ceph.db_uuid":"x"}}`
+		log      = `{"path":"/dev/nvme0n1p4","tags":{"PARTUUID":"w"},"type":"wal"}` // a partition, as the tool tells of one
 	)
 	for name, c := range map[string]struct {
 		rows  []string
@@ -98,13 +103,14 @@ func TestALeftoverIsNobodysPart(t *testing.T) {
 		lost  string
 		alone string
 	}{
-		"all is there":                  {[]string{block("x"), own, log}, 2, "", ""},
-		"and a leftover beside it":      {[]string{leftover, block("x"), own, log}, 2, "", "/dev/ceph-1/osd-db-1"},
-		"the leftover alone":            {[]string{block("x"), leftover, log}, 1, "db", "/dev/ceph-1/osd-db-1"},
-		"neither":                       {[]string{block("x")}, 0, "db wal", ""},
-		"an id of the other kind":       {[]string{block("w"), log}, 1, "db", ""},
-		"its own, and no log":           {[]string{block("x"), own}, 1, "wal", ""},
-		"the present one has none then": {[]string{strings.Replace(strings.Replace(block(""), `"w"`, `""`, 1), "new", "newer", 1), leftover}, 0, "", "/dev/ceph-1/osd-db-1"},
+		"all is there":                   {[]string{block("x"), own, log}, 2, "", ""},
+		"and a leftover beside it":       {[]string{leftover, block("x"), own, log}, 2, "", "/dev/ceph-1/osd-db-1"},
+		"the leftover alone":             {[]string{block("x"), leftover, log}, 1, "db", "/dev/ceph-1/osd-db-1"},
+		"neither":                        {[]string{block("x")}, 1, "db", ""},
+		"an id of the other kind":        {[]string{block("w"), log}, 1, "db", ""},
+		"a row that two partitions lost": {[]string{block("x"), own}, 2, "", ""},
+		"moved by hand, with its tags":   {[]string{block("x"), copied, log}, 2, "", ""},
+		"the present one has none then":  {[]string{strings.Replace(strings.Replace(block(""), `"w"`, `""`, 1), "new", "newer", 1), leftover}, 0, "", "/dev/ceph-1/osd-db-1"},
 	} {
 		volumes, err := ParseVolumes([]byte(`{"3":[` + strings.Join(c.rows, ",") + `]}`))
 		if err != nil || len(volumes) == 0 {
@@ -123,5 +129,20 @@ func TestALeftoverIsNobodysPart(t *testing.T) {
 		if alone != c.alone {
 			t.Errorf("%s: alone is %q, not %q", name, alone, c.alone)
 		}
+	}
+}
+
+// A partition that bears a part is there while udev finds it by its id.
+func TestAPartitionThatIsGone(t *testing.T) {
+	const list = `{"3":[{"devices":["/dev/sda"],"type":"block","tags":{"ceph.cluster_fsid":"a","ceph.osd_fsid":"o","ceph.db_uuid":"d","ceph.db_device":"/dev/sdb2","ceph.wal_uuid":"w","ceph.wal_device":"/dev/nvme0n1p4"}}]}`
+	root := t.TempDir()
+	if err := os.MkdirAll(root+"/dev/disk/by-partuuid/d", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	tool := &said{answers: map[string]json.RawMessage{"ceph-volume lvm list --format json": json.RawMessage(list)}}
+	c := Ceph{Shell{Host: host.Host{Files: host.New(root).Files, Commands: tool}, Node: "frege"}}
+	all, err := c.Volumes(t.Context())
+	if err != nil || len(all) != 1 || len(all[0].Parts) != 1 || !slices.Equal(all[0].Parts[0].Devices, []string{"/dev/sdb"}) || !slices.Equal(all[0].Lost, []string{"wal"}) {
+		t.Errorf("%+v %v", all, err)
 	}
 }
