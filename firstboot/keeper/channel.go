@@ -294,8 +294,10 @@ func (c *Resident) record() discovery.Record {
 		Node: c.id.Name, Boot: c.boot, Phase: s.Phase, Step: s.Step, Steps: s.Steps, Waiting: s.Waiting,
 		Port: c.o.Profile.Agent.Port, Grant: c.id.Grants[grant.Record], Fingerprint: c.id.Fingerprint(), Plan: s.Plan, Addresses: c.ownAddresses(),
 	}
+	// The end of a chain has one cable: nobody is missed at its other port.
+	one := s.Ring.Chain != "" && s.Ring.Chain != c.id.Name && slices.ContainsFunc(s.Ring.Ports, func(p status.RingPort) bool { return p.Peer != "" })
 	for _, port := range s.Ring.Ports {
-		if port.Free {
+		if port.Free || one && port.Peer == "" {
 			continue
 		}
 		n := discovery.Neighbour{Port: port.Name, Node: port.Peer, State: "down", Mbit: port.SpeedMbit}

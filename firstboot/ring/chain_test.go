@@ -81,6 +81,37 @@ func TestWhatIsWrongWithAChain(t *testing.T) {
 		w.wantVerdict(0, true, "chain whole: en06 to en06 of russell")
 		w.wantVerdict(1, true, "chain whole: en05 to en06 of wittgenstein, en06 to en06 of frege")
 	})
+	for name, moved := range map[string]bool{"plugged in at the second port": false, "moved to the second port": true} {
+		t.Run(name+", and the middle's agent ends", func(t *testing.T) {
+			w := newChain(t)
+			for _, c := range w.cores { // as in a first life
+				for i := range c.learned {
+					c.learned[i] = c.cfg.Expected(i)
+				}
+			}
+			if moved {
+				w.pass(3 * time.Second)
+			}
+			w.ends[[2]int{0, 1}], w.ends[[2]int{1, 1}] = [2]int{1, 1}, [2]int{0, 1}
+			w.ends[[2]int{0, 0}], w.ends[[2]int{2, 0}] = [2]int{2, 0}, [2]int{0, 0}
+			w.out = map[[2]int]bool{{0, 0}: true}
+			w.pass(6 * time.Second)
+			w.stopped[1] = true
+			w.pass(6 * time.Second)
+			routes := routesOf(w.cores[0])
+			for _, r := range routes {
+				if w.cores[0].links[1].index != r.Link {
+					t.Errorf("a route of frege does not go over en06: %+v", r)
+				}
+			}
+			if len(routes) != 2 {
+				t.Errorf("frege has %d routes", len(routes))
+			}
+			if got := w.cores[0].peerAt(0); got != "" {
+				t.Errorf("nothing is plugged in at the first port, and %s is taken to be there", got)
+			}
+		})
+	}
 	t.Run("the ends are joined, and the middle is not between them", func(t *testing.T) {
 		w := newChain(t)
 		w.out = map[[2]int]bool{{0, 0}: true}

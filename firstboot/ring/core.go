@@ -140,12 +140,13 @@ func (c *core) tick(now time.Time) []outgoing {
 
 // judge looks at all links and takes note of those that came or went.
 func (c *core) judge(now time.Time) {
-	for _, l := range c.links {
+	for i, l := range c.links {
 		if !l.judge(now) {
 			continue
 		}
 		c.news = true
 		if l.alive {
+			c.freeOthers(i)
 			c.event(now, l.port+" link", fmt.Sprintf("link to %s is alive: %s to its %s", l.peer.Node, l.port, l.peer.Port))
 		} else {
 			c.event(now, l.port+" link", fmt.Sprintf("link to %s is dead: %s", l.peer.Node, c.whyDead(l)))

@@ -54,6 +54,20 @@ func (c *core) free(i int) bool {
 	return c.cfg.End() && !c.links[i].alive && slices.ContainsFunc(c.links, func(o *link) bool { return o.alive && o.peer.Node == c.cfg.Chain })
 }
 
+// freeOthers forgets who was at the other ports of the end of a chain, now that
+// this one is seen to lead to the middle: its cable may have been there before,
+// and no traffic is to go that way when the middle says no more.
+func (c *core) freeOthers(i int) {
+	if !c.cfg.End() || c.links[i].peer.Node != c.cfg.Chain {
+		return
+	}
+	for j, o := range c.links {
+		if j != i && !o.alive {
+			o.known, c.learned[j] = false, ""
+		}
+	}
+}
+
 // endPeer is who is taken to be at a port of the end of a chain that nobody says
 // hello to: the middle, or nobody where it was at another port last.
 func (c *core) endPeer(i int) string {

@@ -99,8 +99,8 @@ func (c *core) condition(i int) condition {
 	switch {
 	case c.cfg.Segment != nil:
 		return sound // the device leads to all the others as well
-	case l.index == 0 || l.alive || st.Foreign || c.free(i):
-		return sound
+	case l.index == 0 || l.alive || st.Foreign || c.free(i) || st.Peer == "":
+		return sound // nothing is known to be plugged in at the last one
 	case l.up && !l.carrier:
 		return noCarrier
 	case !l.carrier:

@@ -31,7 +31,7 @@ func (c *core) sights() []verdict.Sight {
 
 // cable names the two ends of a cable for a person.
 func (c *core) cable(i int) string {
-	return fmt.Sprintf("%s (%s) and %s", c.cfg.Node, c.links[i].port, c.peerAt(i))
+	return fmt.Sprintf("%s (%s) and %s", c.cfg.Node, c.links[i].port, cmp.Or(c.peerAt(i), c.cfg.Expected(i)))
 }
 
 // view is the ring as status, peers and the report show it.

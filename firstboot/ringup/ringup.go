@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -113,7 +114,7 @@ func (s *Ring) judge() step.Verdict {
 			peers[p.Peer] = true
 		}
 	}
-	if v.Whole && len(peers) >= len(s.cfg.Neighbours()) {
+	if v.Whole && !slices.ContainsFunc(s.cfg.Neighbours(), func(p layout.Peer) bool { return !peers[p.Node] }) {
 		done := step.IsDone(v.Verdict)
 		done.Risks = risks
 		return done
