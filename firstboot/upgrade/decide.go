@@ -74,8 +74,8 @@ type sight struct {
 func decide(o *Order, s sight) decision {
 	n := o.Current()
 	if n == "" {
-		if why := unsound(s, true); why != "" { // and where the guests are is not known
-			return decision{actWait, "all", why, cleanTime}
+		if len(o.Homes) > 0 && !s.quorate { // nobody knows where the guests are
+			return decision{actWait, "all", "the cluster has no quorum", startTime}
 		}
 		return decision{act: actDone, node: "all", reason: strings.Join(append([]string{"done"}, elsewhere(o, s)...), "; ")}
 	}

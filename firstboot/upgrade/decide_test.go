@@ -55,4 +55,8 @@ func TestWhatIsElsewhereAtTheEndIsTold(t *testing.T) {
 	if d := decide(o, s); d.act != actWait || d.reason != "the cluster has no quorum" {
 		t.Errorf("without a quorum nobody knows where guests are: %+v", d)
 	}
+	o.Homes = nil
+	if d := decide(o, s); d.act != actDone || d.reason != "done" {
+		t.Errorf("nothing was begun, and its end waits for a cluster that is ill: %+v", d)
+	}
 }
