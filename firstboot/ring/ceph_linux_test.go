@@ -11,6 +11,7 @@ import (
 
 	"ringboot/rehearsal/guest"
 	"ringboot/rehearsal/need"
+	"ringboot/rehearsal/qemu"
 	"ringboot/rehearsal/realceph"
 )
 
@@ -23,7 +24,7 @@ func TestCephWritesWhileACableIsPulled(t *testing.T) {
 	need.Tools(t, append([]string{"nft:nftables"}, guest.Tools...)...)
 	need.File(t, guest.Driver, guest.DriverPackage)
 	r := newRing(t).rested().cables().start().awaitWhole()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), qemu.TCG.Patience(5*time.Minute))
 	defer cancel()
 	c, machines := r.ceph(ctx)
 	before := r.osdsUp(ctx, c)
@@ -118,18 +119,18 @@ func (r *testRing) guest(ctx context.Context, c *realceph.Cluster, machines []re
 		{func() { f.drop("en05"); to.drop("en06") }, 1, func() { f.undrop(); to.undrop() }},
 		{func() { to.down("en06") }, 2, func() { to.up("en06") }},
 	} {
-		must(g.Await(ctx, 100))
+		must(g.Await(ctx, 40))
 		if act.before != nil {
 			cut := time.Now()
 			act.before()
-			must(g.Await(ctx, 100))
+			must(g.Await(ctx, 40))
 			gap = max(gap, g.Silence(cut))
 		}
 		moved, err := g.Move(ctx, machines[act.to])
 		must(err)
 		r.t.Logf("the guest moved to %s: it stood still for %.0f ms of %.0f", machines[act.to].Name, moved.Downtime, moved.Took)
 		downtime = max(downtime, moved.Downtime)
-		must(g.Await(ctx, 100))
+		must(g.Await(ctx, 40))
 		if act.after != nil {
 			act.after()
 			r.awaitWhole()

@@ -29,7 +29,7 @@ const Driver, DriverPackage = "/usr/lib/x86_64-linux-gnu/qemu/block-rbd.so", "qe
 
 const (
 	sector = 512
-	// diskBytes has room for 65,535 writes, after which the guest complains.
+	// diskBytes has room for 65,535 writes, which are eleven minutes; after them the guest complains.
 	diskBytes = 32 << 20
 	memoryMiB = 32
 )
@@ -54,7 +54,7 @@ var bootCode = []byte{
 	0x66, 0xc1, 0xc3, 0x04, 0x88, 0xd8, 0x24, 0x0f, 0x04, 0x41, // digit: rol ebx, 4; mov al, bl; and al, 0fh; add al, "A"
 	0xe8, 0x1a, 0x00, 0xe2, 0xf1, // call put; loop digit
 	0xb0, 0x0a, 0xe8, 0x13, 0x00, // mov al, newline; call put
-	0x31, 0xc9, 0xb4, 0x86, 0x52, 0xba, 0xe8, 0x03, 0xcd, 0x15, 0x5a, 0xeb, 0xab, // wait for 1000 us (int 15h, 86h); jmp next
+	0x31, 0xc9, 0xb4, 0x86, 0x52, 0xba, 0x10, 0x27, 0xcd, 0x15, 0x5a, 0xeb, 0xab, // wait for 10,000 us (int 15h, 86h); jmp next
 	0xb0, 0x21, 0xe8, 0x01, 0x00, 0xf4, // fail: mov al, "!"; call put; hlt
 	0x52, 0x88, 0xc4, 0xba, 0xfd, 0x03, // put: push dx; mov ah, al; mov dx, 3fdh
 	0xec, 0xa8, 0x20, 0x74, 0xfb, // busy: in al, dx; test al, 20h; jz busy
@@ -146,8 +146,10 @@ func (g *Guest) Silence(since time.Time) time.Duration { return g.vm.Console.Sil
 // saidNumber is a number as the guest says it: eight digits from A to P.
 var saidNumber = regexp.MustCompile(`([A-P]{8})\n|!`)
 
-// Await waits until the guest has written so many sectors more on this machine.
+// Await waits until the guest has written so many sectors more on this machine,
+// from now on.
 func (g *Guest) Await(ctx context.Context, more int) error {
+	g.vm.Console.Skip()
 	for range more {
 		m, err := g.vm.Console.Expect(ctx, saidNumber.String())
 		if err != nil {

@@ -90,5 +90,5 @@ func TestPortsKeepTheirNames(t *testing.T) {
 	if !strings.Contains(text, fmt.Sprintf("= rounds %d wrong 0\n", rounds)) {
 		t.Errorf("udev gave the ports other names:\n%s", text)
 	}
-	need.Figure("ring.real_udev_plugs", 2*rounds, "count")
+	need.Figure("udev.real_plugs", 2*rounds, "count")
 }

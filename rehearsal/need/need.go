@@ -81,6 +81,19 @@ func Drawn[T any](t testing.TB, all []T, budget int) []T {
 	return all[:budget]
 }
 
+// Turn reports whether a test that is too long for every run in CI has its turn in
+// this one: one of n has, by the seed. A run that leaves it to others says so.
+func Turn(t testing.TB, n int) bool {
+	t.Helper()
+	turns := make([]bool, n)
+	turns[0] = true
+	if !InCI() || Drawn(t, turns, 1)[0] {
+		return true
+	}
+	fmt.Printf("\nleft to another run, one of %d: %s\n", n, t.Name())
+	return false
+}
+
 func missing(t testing.TB, sentence string) {
 	t.Helper()
 	if InCI() {

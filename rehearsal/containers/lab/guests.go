@@ -208,15 +208,15 @@ func (g *Guests) Written(id string) {
 }
 
 // Await waits until a guest has written so many sectors more where it runs.
-func (g *Guests) Await(id string, more int) {
-	g.l.T.Helper()
+func (g *Guests) Await(t testing.TB, id string, more int) {
+	t.Helper()
 	g.mu.Lock()
 	p := g.by[id]
 	g.mu.Unlock()
 	ctx, cancel := context.WithTimeout(g.l.Ctx, 5*time.Minute)
 	defer cancel()
 	if err := p.Await(ctx, more); err != nil {
-		g.l.T.Fatal(err)
+		t.Fatal(err)
 	}
 }
 

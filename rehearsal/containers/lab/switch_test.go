@@ -9,11 +9,11 @@ import (
 )
 
 // TestFourSystemsOnASwitchComeToTheReport joins four systems by a switch in place
-// of a ring, and the report counts four of everything.
+// of a ring.
 func TestFourSystemsOnASwitchComeToTheReport(t *testing.T) {
 	need.Slow(t)
 	// The trip of three is in every run; this one is in one CI run of four.
-	if need.InCI() && !need.Drawn(t, []bool{true, false, false, false}, 1)[0] {
+	if !need.Turn(t, 4) {
 		return
 	}
 	need.File(t, "/sys/class/watchdog", "a kernel that knows watchdogs")
