@@ -35,8 +35,8 @@ func (g Guests) All() ([]Guest, error) {
 	}
 	var out []Guest
 	for _, node := range nodes {
-		for dir, kind := range map[string]string{"qemu-server": "qemu", "lxc": "lxc"} {
-			at := "/etc/pve/nodes/" + node.Name() + "/" + dir
+		for _, of := range []struct{ dir, kind string }{{"qemu-server", "qemu"}, {"lxc", "lxc"}} {
+			at := "/etc/pve/nodes/" + node.Name() + "/" + of.dir
 			list, err := g.Host.Files.ReadDir(at)
 			if isMissing(err) {
 				continue
@@ -57,7 +57,7 @@ func (g Guests) All() ([]Guest, error) {
 					return nil, fmt.Errorf("read guest %d: %w", id, err)
 				}
 				guest := ParseGuest(string(text))
-				guest.ID, guest.Kind, guest.Node = id, kind, node.Name()
+				guest.ID, guest.Kind, guest.Node = id, of.kind, node.Name()
 				out = append(out, guest)
 			}
 		}

@@ -3,7 +3,6 @@ package trial
 import (
 	"errors"
 	"fmt"
-	"path"
 	"runtime"
 	"slices"
 	"strings"
@@ -73,9 +72,6 @@ func (t *Trouble) quiet(told func(word string) bool) string {
 		what := f.what
 		if words := strings.Fields(what); words[0] == "run" {
 			what = strings.Join(words[:min(3, len(words))], " ")
-		}
-		if dir, ok := strings.CutPrefix(what, "list "); ok { // which of several that one place lists comes first is not said
-			what = "list in " + path.Dir(dir)
 		}
 		out = append(out, moment.ReplaceAllString(f.node+": "+what, "-TIME"))
 	}
