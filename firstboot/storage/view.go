@@ -120,12 +120,15 @@ func (s *Ceph) look(ctx context.Context) (cephView, error) {
 }
 
 func (s *Ceph) lookDaemons(ctx context.Context, v *cephView) error {
-	for kind, into := range map[string]*pve.Daemon{"mon": &v.mon, "mgr": &v.mgr, "mds": &v.mds} {
-		d, err := s.ceph.Daemon(ctx, kind)
+	for _, of := range []struct {
+		kind string
+		into *pve.Daemon
+	}{{"mon", &v.mon}, {"mgr", &v.mgr}, {"mds", &v.mds}} {
+		d, err := s.ceph.Daemon(ctx, of.kind)
 		if err != nil {
 			return err
 		}
-		*into = d
+		*of.into = d
 	}
 	if v.linked && len(v.conf.MonHost) > 0 {
 		h, err := s.ceph.Health(ctx)
