@@ -1,6 +1,8 @@
 package storage
 
 import (
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -97,6 +99,7 @@ func TestWhatLiesOnADisk(t *testing.T) {
 			k.spoil(c)
 		}
 		c.disks("frege", k.edit)
+		before := ceph.Disks(c.World.Node("frege").Machine())
 		c.Start()
 		c.says("frege", "ceph", k.state, k.says)
 		if k.state == step.Stopped {
@@ -105,8 +108,15 @@ func TestWhatLiesOnADisk(t *testing.T) {
 				t.Errorf("%s: russell is told %+v %v", name, l, err)
 			}
 		}
-		if out, err := c.Type("frege", "lsblk"); err == nil && strings.Contains(out, "ceph--") {
-			t.Errorf("%s: something was made of it: %s", name, out)
+		after := ceph.Disks(c.World.Node("frege").Machine())
+		if k.state == step.Waiting { // the one that is blank is taken
+			if after[1].OSD < 0 || after[1].Used != "LVM" {
+				t.Errorf("%s: %+v", name, after[1])
+			}
+			before, after = slices.Delete(before, 1, 2), slices.Delete(after, 1, 2)
+		}
+		if !reflect.DeepEqual(before, after) {
+			t.Errorf("%s: something was made of it: %+v\nbefore: %+v", name, after, before)
 		}
 	}
 	if err := pgLimit(nil, "x"); err != nil {
