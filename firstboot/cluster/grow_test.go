@@ -4,10 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strings"
 	"testing"
 
 	"ringboot/firstboot/pve"
+	"ringboot/firstboot/pve/corosync"
+	"ringboot/firstboot/step"
 )
 
 // A cluster grows while all its nodes are there and run with the same
@@ -57,17 +58,6 @@ func TestWhatKeepsAClusterFromGrowing(t *testing.T) {
 	if why, err := s.grow(t.Context(), "russell"); err != nil || why != "" { // it is listed already
 		t.Errorf("%q %v", why, err)
 	}
-	// Somebody else edits the configuration: it waits for its turn.
-	files := c.World.Node("frege").Files()
-	if err := files.MkdirAll("/etc/pve/priv/lock/file-corosync_conf", 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Do(func() error { return s.vote(t.Context()) }); err != nil && !strings.HasPrefix(err.Error(), "frege waits for its vote: ") {
-		t.Errorf("%v", err)
-	}
-	if text, err := files.ReadFile(pve.ConfFile); err != nil || strings.Count(string(text), "quorum_votes: 1") != 3 {
-		t.Errorf("%s %v", text, err)
-	}
 	// What a plan is worth without bindings, and without a ring.
 	if s.fingerprint("russell") != "" {
 		t.Error("nobody is bound")
@@ -76,4 +66,48 @@ func TestWhatKeepsAClusterFromGrowing(t *testing.T) {
 	if s.fingerprint("russell") != "of russell" {
 		t.Error("the binding does not count")
 	}
+}
+
+// A node without a vote waits for its turn while somebody else edits the
+// configuration, and has its vote after that.
+func TestAVoteWaitsForItsTurn(t *testing.T) {
+	c := formed(t, whole3())
+	s, files := c.clusters["frege"], c.World.Node("frege").Files()
+	raw, err := files.ReadFile(pve.ConfFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if raw, err = corosync.WithVotes(raw, "frege", 0); err != nil {
+		t.Fatal(err)
+	}
+	const lock = "/etc/pve/priv/lock/file-corosync_conf"
+	if err := errors.Join(files.WriteDirect(pve.ConfFile, raw), files.MkdirAll(lock, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	votes := func(want int) {
+		t.Helper()
+		text, err := files.ReadFile(pve.ConfFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conf, err := corosync.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, ok := conf.Node("frege"); !ok || n.Votes != want {
+			t.Errorf("frege has %d votes, not %d:\n%s", n.Votes, want, text)
+		}
+	}
+	err = c.Do(func() error { return s.vote(t.Context()) })
+	if want := "frege waits for its vote: " + pve.ErrLocked.Error(); err == nil || err.Error() != want || !step.IsNotYet(err) {
+		t.Errorf("%v\nnot: %s", err, want)
+	}
+	votes(0)
+	if err := files.Remove(lock); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Do(func() error { return s.vote(t.Context()) }); err != nil {
+		t.Error(err)
+	}
+	votes(1)
 }
