@@ -123,7 +123,7 @@ func (m *Machine) say(name, state, reason string) {
 func (m *Machine) Call(ctx context.Context, node, method string, in, out any) error {
 	t := m.trial
 	if end, ok := ctx.Deadline(); ok {
-		t.limits[method] = max(t.limits[method], time.Until(end).Round(time.Second))
+		t.limits[method] = max(t.limits[method], wholeSeconds(time.Until(end)))
 	}
 	if err := t.Trouble.with(m.Name, "ask "+node+" "+method); err != nil {
 		return err
@@ -140,6 +140,11 @@ func (m *Machine) Call(ctx context.Context, node, method string, in, out any) er
 		return fmt.Errorf("connect %s: connection reset by peer", node)
 	}
 	return err
+}
+
+// wholeSeconds rounds up: what has passed of a limit since it was set is real time.
+func wholeSeconds(left time.Duration) time.Duration {
+	return (left + time.Second - 1).Truncate(time.Second)
 }
 
 // eye is what one process of an agent sees of its machine.
