@@ -22,15 +22,15 @@ func TestMain(m *testing.M) { need.Main(m, probeEnv, probeMain) }
 // probeMain asks once: another question follows only after a second.
 func probeMain(what string) error {
 	var name, gateway string
-	var tag int
-	if _, err := fmt.Sscan(what, &name, &gateway, &tag); err != nil {
+	var tag, limit int // in ms
+	if _, err := fmt.Sscan(what, &name, &gateway, &tag, &limit); err != nil {
 		return err
 	}
 	at, err := netip.ParseAddr(gateway)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(limit)*time.Millisecond)
 	defer cancel()
 	return ProbePort(ctx, name, at, tag)
 }
@@ -72,12 +72,12 @@ func TestAPortFindsItsGateway(t *testing.T) {
 	must(node.IP("link", "set", "eth1", "down"))
 	self, err := os.Executable()
 	must(err)
-	for _, c := range []struct{ what, want string }{
-		{"eth0 192.0.2.1 0", ""},
-		{"eth0 192.0.2.1 16", "nobody answers for the gateway on this port"},
-		{"eth0 192.0.2.9 0", "nobody answers for the gateway on this port"},
-		{"eth9 192.0.2.1 0", "probe eth9: route ip+net: no such network interface"},
-		{"eth1 192.0.2.1 0", "probe eth1: network is down"},
+	for _, c := range []struct{ what, want string }{ // only what nobody answers has a short limit
+		{"eth0 192.0.2.1 0 10000", ""},
+		{"eth0 192.0.2.1 16 500", "nobody answers for the gateway on this port"},
+		{"eth0 192.0.2.9 0 500", "nobody answers for the gateway on this port"},
+		{"eth9 192.0.2.1 0 10000", "probe eth9: route ip+net: no such network interface"},
+		{"eth1 192.0.2.1 0 10000", "probe eth1: network is down"},
 	} {
 		cmd := node.Command(self, "-test.run=^$")
 		cmd.Env = append(os.Environ(), probeEnv+"="+c.what)
