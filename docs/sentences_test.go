@@ -208,7 +208,7 @@ func speakers(t *testing.T) []string {
 	for _, room := range stepRooms(t) {
 		patterns = append(patterns, room+"/*.go")
 	}
-	for _, pattern := range append(patterns, "firstboot/step/*.go", "firstboot/apt/*.go", "firstboot/upgrade/*.go", "firstboot/ring/[chivw]*.go", "firstboot/pve/*.go", "firstboot/trust/identity.go", "firstboot/trust/deputy.go", "firstboot/trust/bindings/book.go", "firstboot/trust/bindings/change.go", "firstboot/trust/client.go",
+	for _, pattern := range append(patterns, "firstboot/step/*.go", "firstboot/apt/*.go", "firstboot/upgrade/*.go", "firstboot/ring/[chivw]*.go", "firstboot/ring/verdict/*.go", "firstboot/pve/*.go", "firstboot/trust/identity.go", "firstboot/trust/deputy.go", "firstboot/trust/bindings/book.go", "firstboot/trust/bindings/change.go", "firstboot/trust/client.go",
 		"firstboot/trust/server.go", "firstboot/trust/envelope.go", "firstboot/host/files.go", "firstboot/keeper/*.go", "firstboot/settled/*.go", "firstboot/*.go") {
 		files, err := filepath.Glob(filepath.Join("..", pattern))
 		if err != nil || len(files) == 0 {
