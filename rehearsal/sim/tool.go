@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 )
 
@@ -140,6 +141,12 @@ func (c *Call) JSON(value any) int {
 // Usage prints a refused parameter and returns 255.
 func (c *Call) Usage(param, reason, usage string) int {
 	return c.Exit(255, "400 Parameter verification failed.\n%s: %s\n%s", param, reason, usage)
+}
+
+// Unknown ends a command that the stand-in lacks. It is never in the real tool's
+// words: that may well have the command.
+func (c *Call) Unknown(code int, tool string, words ...string) int {
+	return c.Exit(code, "ERROR: the stand-in does not know '%s'", strings.Join(append([]string{tool}, words...), " "))
 }
 
 // Tool is one program. It returns its exit code.

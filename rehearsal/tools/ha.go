@@ -108,7 +108,7 @@ func haManager(c *sim.Call) int {
 	case "rules":
 		return haRule(c, words[1:], opt)
 	}
-	return c.Exit(255, "ERROR: unknown command 'ha-manager %s'", words[0])
+	return c.Unknown(255, "ha-manager", words[0])
 }
 
 func haQueue(c *sim.Call, line string) int {
@@ -178,7 +178,7 @@ func haRule(c *sim.Call, words []string, opt map[string]string) int {
 	case len(words) == 2 && words[0] == "remove": // an unknown one is no error
 		list = slices.DeleteFunc(list, func(s haSection) bool { return s.id == words[1] })
 	default:
-		return c.Exit(255, "ERROR: unknown command 'ha-manager rules %s'", strings.Join(words, " "))
+		return c.Unknown(255, "ha-manager rules", words...)
 	}
 	return shell.WithLock(c, "file-ha_rules", func() error { return writeSections(c, haRules, list) })
 }
@@ -202,6 +202,9 @@ func ruleList(c *sim.Call) []any {
 	out := []any{}
 	for i, s := range readSections(c, haRules) {
 		o := shell.Object{"rule": s.id, "type": s.kind, "order": i + 1, "digest": digest(c, haRules), "enabled": 1, "state": "in use"}
+		if s.keys["disable"] != "" {
+			o["enabled"] = 0
+		}
 		for k, v := range s.keys {
 			o[k] = v
 		}

@@ -34,7 +34,7 @@ func pvecm(c *sim.Call) int {
 	case "updatecerts":
 		return pvecmUpdatecerts(c, args)
 	}
-	return c.Exit(255, "ERROR: unknown command 'pvecm %s'", c.Argv[1])
+	return c.Unknown(255, "pvecm", c.Argv[1])
 }
 
 func pvecmShow(c *sim.Call) int {

@@ -30,7 +30,7 @@ func pveum(c *sim.Call) int {
 	case "acl modify":
 		return pveumACL(c, pos, opt)
 	}
-	return c.Exit(255, "ERROR: unknown command 'pveum %s'", strings.Join(pos, " "))
+	return c.Unknown(255, "pveum", pos...)
 }
 
 func pveumUser(c *sim.Call, pos []string, opt map[string]string) int {

@@ -57,7 +57,7 @@ func qm(c *sim.Call) int {
 	case "destroy":
 		return qmDestroy(c, id, conf)
 	}
-	return c.Exit(255, "ERROR: unknown command 'qm %s'", words[0])
+	return c.Unknown(255, "qm", words[0])
 }
 
 func qmCreate(c *sim.Call, id string, opt map[string]string) int {

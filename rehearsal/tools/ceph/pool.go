@@ -243,7 +243,7 @@ func pvesm(c *sim.Call) int {
 		}
 		return 0
 	}
-	return c.Exit(255, "ERROR: unknown command 'pvesm %s'", strings.Join(words, " "))
+	return c.Unknown(255, "pvesm", words...)
 }
 
 func storageUp(c *sim.Call, id string) bool {

@@ -44,7 +44,7 @@ func pveceph(c *sim.Call) int {
 		"osd create": osdCreate, "osd destroy": osdDestroy, "pool create": poolCreate, "pool set": poolSet, "fs create": fsCreate,
 	}[verb]
 	if run == nil {
-		return c.Exit(255, "ERROR: unknown command 'pveceph %s'", strings.Join(words, " "))
+		return c.Unknown(255, "pveceph", words...)
 	}
 	var missing []string
 	for _, p := range []string{cephConf, sim.EtcPVE + "/ceph"} {

@@ -69,7 +69,7 @@ func rbd(c *sim.Call) int {
 		Amend(c, func(s *Store) { delete(s.Objects, words[1]) })
 		return 0
 	}
-	return c.Exit(22, "rbd: unknown command")
+	return c.Unknown(22, "rbd", words...)
 }
 
 // rados knows bench write, bench seq and cleanup.
