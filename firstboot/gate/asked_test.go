@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,13 +34,15 @@ func TestTheShortestWayCounts(t *testing.T) {
 		"all are equal": {[]time.Duration{20, 20, 20}, []time.Duration{1, 2, 3}, 1, 10},
 	} {
 		w := newGateWorld()
-		now, asked, limit := w.clock, 0, time.Duration(0)
-		w.step.o.Now = func() time.Time { return now }
+		asked, limit := 0, time.Duration(0)
+		var passed atomic.Int64 // since the clock began; the other node is asked meanwhile
+		now := func() time.Time { return w.clock.Add(time.Duration(passed.Load())) }
+		w.step.o.Now = now
 		w.net.Node("russell").Handle(trust.MethodFacts, func(ctx context.Context, _ string, _ json.RawMessage) (any, error) {
 			f := *w.facts["russell"]
 			i := min(asked, len(c.ways)-1)
-			now = now.Add(c.ways[i] * time.Millisecond)
-			f.Time = now.Add(-c.ways[i]*time.Millisecond/2 + c.off[i]*time.Millisecond)
+			passed.Add(int64(c.ways[i] * time.Millisecond))
+			f.Time = now().Add(-c.ways[i]*time.Millisecond/2 + c.off[i]*time.Millisecond)
 			asked++
 			end, _ := ctx.Deadline()
 			limit = time.Until(end)
