@@ -142,13 +142,13 @@ func TestWhoseASourceIs(t *testing.T) {
 		"http://10.0.3.5/debian/pve":                                                 "proxmox",
 		"https://10.0.3.5/debian/ceph-squid/":                                        "proxmox ceph",
 		"http://10.0.3.5/debian":                                                     "debian",
-		"http://deb.debian.org/debian":                                               "debian",
+		"http://ftp.debian.org/x":                                                    "debian",
 		"http://debian.org/x":                                                        "debian",
 		"http://mirror.example.org/debian-security/":                                 "debian",
 		"http://notdebian.org/x":                                                     "",
 		"https://apt.example.org/docker":                                             "",
 		"http://download.proxmox.com/debian/pve https://apt.example.org/docker":      "",
-		"http://deb.debian.org/debian https://apt.example.org/docker":                "",
+		"http://mirror.example.org/debian https://apt.example.org/docker":            "",
 		"http://download.proxmox.com/debian/pve http://download.proxmox.com/ceph-x/": "proxmox ceph",
 	} {
 		s := source{uris: strings.Fields(uris), on: true}
@@ -219,15 +219,15 @@ func TestForeignSourcesAreRisks(t *testing.T) {
 	b := newBench(t, func(_ *nodetest.Options, p *profiles.Profile, _ *profiles.Node) { p.Proxmox.Mirror = "" })
 	suite := b.profile.Release().Suite
 	for text, want := range map[string]string{
-		"deb http://deb.debian.org/debian " + suite + "-backports main\n": "",
-		"deb http://deb.debian.org/debian sid main\n":                     "/x.list has packages of sid, and this is " + suite + ": take it out, or an update mixes two systems",
-		"deb http://download.proxmox.com/debian/pbs bookworm x\n":         "/x.list has packages of bookworm, and this is " + suite + ": take it out, or an update mixes two systems",
-		"deb https://apt.example.org/docker bookworm stable\n":            "/x.list has packages of others (apt.example.org), which are kept and not known to Ringboot",
-		"deb http://mirror.example.org/debian ./\n":                       "",
-		"deb http://mirror.example.org/debian /\n":                        "",
-		"# deb http://deb.debian.org/debian sid main\n":                   "",
-		"deb-src http://deb.debian.org/debian sid main\n":                 "",
-		"deb http://mirror.example.org/debian " + suite + "x main\n":      "/x.list has packages of " + suite + "x, and this is " + suite + ": take it out, or an update mixes two systems",
+		"deb http://mirror.example.org/debian " + suite + "-backports main\n": "",
+		"deb http://mirror.example.org/debian sid main\n":                     "/x.list has packages of sid, and this is " + suite + ": take it out, or an update mixes two systems",
+		"deb http://download.proxmox.com/debian/pbs bookworm x\n":             "/x.list has packages of bookworm, and this is " + suite + ": take it out, or an update mixes two systems",
+		"deb https://apt.example.org/docker bookworm stable\n":                "/x.list has packages of others (apt.example.org), which are kept and not known to Ringboot",
+		"deb http://mirror.example.org/debian ./\n":                           "",
+		"deb http://mirror.example.org/debian /\n":                            "",
+		"# deb http://mirror.example.org/debian sid main\n":                   "",
+		"deb-src http://mirror.example.org/debian sid main\n":                 "",
+		"deb http://mirror.example.org/debian " + suite + "x main\n":          "/x.list has packages of " + suite + "x, and this is " + suite + ": take it out, or an update mixes two systems",
 	} {
 		if got := strings.Join(files{"/x.list": text}.risks(b.profile), "; "); got != want {
 			t.Errorf("%s%q, want %q", text, got, want)
