@@ -52,14 +52,8 @@ func stored(t *testing.T, p *profiles.Profile, runs string, r *acceptance.Record
 		c.accepted(r)
 	}
 	c.runs = runs
-	for _, n := range c.World.Names() {
-		c.Machine(n).End()
-	}
-	c.Until(time.Minute, func() bool { return c.World.Sim().Living() == 0 })
-	for _, n := range c.World.Names() {
-		c.Machine(n).Log = nil
-		c.Machine(n).Start()
-	}
+	c.Halt()
+	c.Start()
 	return c
 }
 

@@ -68,14 +68,8 @@ func stored(t *testing.T, p *profiles.Profile) *tried {
 // halt has the agents answer, and no more.
 func (c *tried) halt() {
 	c.idle = true
-	for _, n := range c.World.Names() {
-		c.Machine(n).End()
-	}
-	c.Until(time.Minute, func() bool { return c.World.Sim().Living() == 0 })
+	c.Halt()
 	c.Start()
-	for _, n := range c.World.Names() {
-		c.Machine(n).Log = nil
-	}
 }
 
 func (c *tried) done(limit time.Duration) {

@@ -9,6 +9,7 @@ import (
 	"ringboot/profiles"
 	"ringboot/rehearsal/need"
 	"ringboot/rehearsal/tools/ceph"
+	"ringboot/rehearsal/trial"
 )
 
 // shape is what a set-up has of disks.
@@ -25,7 +26,7 @@ const gib = 1 << 30
 
 func shapes() []shape {
 	three := formation{transport: profiles.TransportThunderbolt, nodes: 3, monitors: 3, links: 3}
-	root := func(node string) ceph.BlockDevice { return disksOf(node)[0] }
+	root := func(node string) ceph.BlockDevice { return trial.Disks(node)[0] }
 	return []shape{
 		{
 			name: "one disk for system and OSD", of: three, osds: 3,
@@ -39,7 +40,7 @@ func shapes() []shape {
 			disks: func(node string) []ceph.BlockDevice {
 				d := root(node)
 				d.System, d.Beneath = 200*gib, "ntfs"
-				return []ceph.BlockDevice{d, disksOf(node)[2]}
+				return []ceph.BlockDevice{d, trial.Disks(node)[2]}
 			},
 			roles: map[string]string{"ROOT": "root and osd.N", "OTHER": "kept as it is"},
 		},
@@ -55,7 +56,7 @@ func shapes() []shape {
 				a, b := root(node), root(node)
 				a.Used, a.Mount, b.Used, b.Mount = "ZFS", "", "ZFS", ""
 				b.Name, b.Serial = "nvme3n1", "TWIN-"+node
-				return append(disksOf(node)[1:], a, b)
+				return append(trial.Disks(node)[1:], a, b)
 			},
 			roles: map[string]string{"ROOT": "root", "TWIN": "root", "OSD": "osd.N", "OTHER": "kept as it is"},
 		},
@@ -66,7 +67,7 @@ func shapes() []shape {
 				p.Ceph.PublicNetwork, p.HA.MigrationNetwork = profiles.NetworkLAN, profiles.NetworkLAN
 				p.Ceph.OSDMemory, p.Ceph.TargetSizeRatio = "6", 0.8
 			},
-			disks: disksOf,
+			disks: trial.Disks,
 			roles: map[string]string{"ROOT": "root", "OTHER": "kept as it is"},
 		},
 		{
@@ -85,7 +86,7 @@ func shapes() []shape {
 					db.Used, db.Group = "LVM", "ceph-0a0a0a0a-0000-4000-a000-000000000000"
 					db.Volumes = []ceph.LogicalVolume{{Name: "osd-db-0b0b0b0b-0000-4000-a000-000000000000", Kind: "db", Bytes: 60 * gib, OSD: -1}}
 				}
-				return append(disksOf(node), second, db)
+				return append(trial.Disks(node), second, db)
 			},
 			roles: map[string]string{"ROOT": "root", "OSD": "osd.N", "SECOND": "osd.N", "DB": "parts of OSDs", "OTHER": "kept as it is"},
 		},

@@ -13,13 +13,14 @@ import (
 	"ringboot/profiles"
 	"ringboot/rehearsal/need"
 	"ringboot/rehearsal/tools/ceph"
+	"ringboot/rehearsal/trial"
 )
 
 // newMachine puts another machine in the place of a lost one: its disk for Ceph
 // is a new one, or the old one that moved along.
 func (b *bench) newMachine(node string, moved bool) {
 	old := ceph.Disks(b.w.Node(node).Machine())
-	disks := disksOf(node)
+	disks := trial.Disks(node)
 	if moved {
 		disks[1] = old[1]
 	} else {

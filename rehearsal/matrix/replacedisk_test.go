@@ -14,6 +14,7 @@ import (
 	exit "ringboot/profiles/fault"
 	"ringboot/rehearsal/need"
 	"ringboot/rehearsal/tools/ceph"
+	"ringboot/rehearsal/trial"
 )
 
 // swapping is a finished cluster in which the disk of one node has died.
@@ -37,7 +38,7 @@ func newSwapping(t testing.TB, node string, alter ...func(p *profiles.Profile)) 
 	b := newBench(t, 1, p)
 	for _, n := range p.Nodes {
 		for _, d := range n.BesideDisks() {
-			ceph.SetDisks(b.w.Node(n.Name).Machine(), append(disksOf(n.Name), ceph.BlockDevice{Name: "nvme3n1", Serial: d.Serial, Model: "Fast", Bytes: 200e9, Type: "nvme", OSD: -1})...)
+			ceph.SetDisks(b.w.Node(n.Name).Machine(), append(trial.Disks(n.Name), ceph.BlockDevice{Name: "nvme3n1", Serial: d.Serial, Model: "Fast", Bytes: 200e9, Type: "nvme", OSD: -1})...)
 		}
 	}
 	s := &swapping{cutting: newCutting(t, b, node, func(*bench) {}), serial: "OSD-" + node}

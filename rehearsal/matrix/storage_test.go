@@ -23,6 +23,7 @@ import (
 	"ringboot/profiles"
 	"ringboot/rehearsal/tools"
 	"ringboot/rehearsal/tools/ceph"
+	"ringboot/rehearsal/trial"
 )
 
 // bench is a sim whose agents go on to Ceph, HA, acceptance and report.
@@ -53,21 +54,12 @@ func storageProfile() *profiles.Profile {
 	return p
 }
 
-// disksOf are the disks of a node as delivered.
-func disksOf(node string) []ceph.BlockDevice {
-	return []ceph.BlockDevice{
-		{Name: "nvme0n1", Serial: "ROOT-" + node, Model: "Samsung SSD 980 500GB", Bytes: 500107862016, Type: "nvme", Used: "mounted", Mount: "/", OSD: -1},
-		{Name: "nvme1n1", Serial: "OSD-" + node, Model: "Samsung SSD 990 PRO 2TB", Bytes: 2000398934016, Type: "nvme", OSD: -1},
-		{Name: "nvme2n1", Serial: "OTHER-" + node, Model: "WDC WDS500G", Bytes: 500107862016, Type: "nvme", Used: "ext4", Label: "photos", OSD: -1},
-	}
-}
-
 func newBench(t testing.TB, seed int64, p *profiles.Profile) *bench {
 	b := &bench{sim: newSimOf(t, seed, p), gbit: map[string]float64{}, dead: map[string]bool{}, silent: map[string]bool{}, base: map[string]int{}, osd: map[string]string{}, accept: map[string]*acceptance.Accept{}, boots: 240 * time.Second}
 	for _, name := range b.w.Names() {
 		b.furnish(name)
 		b.osd[name] = "OSD-" + name
-		ceph.SetDisks(b.w.Node(name).Machine(), disksOf(name)...)
+		ceph.SetDisks(b.w.Node(name).Machine(), trial.Disks(name)...)
 	}
 	b.w.OnReset = func(node string) {
 		a := b.agents[node]

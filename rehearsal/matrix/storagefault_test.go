@@ -14,6 +14,7 @@ import (
 	"ringboot/rehearsal/need"
 	world "ringboot/rehearsal/sim"
 	"ringboot/rehearsal/tools/ceph"
+	"ringboot/rehearsal/trial"
 )
 
 // storageFault is one thing that goes wrong, and the sentence that must say so.
@@ -45,7 +46,7 @@ func (b *bench) unmark(node, path string) {
 }
 
 func (b *bench) setDisks(node string, edit func([]ceph.BlockDevice) []ceph.BlockDevice) {
-	ceph.SetDisks(b.w.Node(node).Machine(), edit(disksOf(node))...)
+	ceph.SetDisks(b.w.Node(node).Machine(), edit(trial.Disks(node))...)
 }
 
 func storageFaults() []storageFault {

@@ -56,6 +56,12 @@ func (m *Machine) End() {
 // Answers is where the agent answers the others.
 func (m *Machine) Answers() *trust.MemoryNode { return m.trial.Peers.Node(m.Name) }
 
+// Host is the machine as the present agent sees it.
+func (m *Machine) Host() host.Host {
+	e := &eye{m: m, life: m.life}
+	return host.Host{Files: files{Disk: m.trial.World.Node(m.Name).Files(), eye: e}, Commands: e, Clock: e}
+}
+
 // Kick has the agent look again.
 func (m *Machine) Kick() { m.kicked = true }
 

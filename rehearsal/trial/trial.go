@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"ringboot/firstboot/host"
 	"ringboot/firstboot/step"
 	"ringboot/firstboot/trust"
 	"ringboot/profiles"
@@ -102,6 +101,17 @@ func (t *Trial) Machine(name string) *Machine { return t.machines[name] }
 func (t *Trial) Start() {
 	for _, name := range t.World.Names() {
 		t.machines[name].Start()
+	}
+}
+
+// Halt ends the agents of all nodes, as a crash does, and forgets what they said.
+func (t *Trial) Halt() {
+	for _, m := range t.machines {
+		m.End()
+	}
+	t.Until(time.Minute, func() bool { return t.World.Sim().Living() == 0 })
+	for _, m := range t.machines {
+		m.Log = nil
 	}
 }
 
@@ -269,10 +279,4 @@ func (t *Trial) together() bool {
 		}
 	}
 	return true
-}
-
-// Host is the machine as the present agent sees it.
-func (m *Machine) Host() host.Host {
-	e := &eye{m: m, life: m.life}
-	return host.Host{Files: files{Disk: m.trial.World.Node(m.Name).Files(), eye: e}, Commands: e, Clock: e}
 }
