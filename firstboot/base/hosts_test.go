@@ -142,7 +142,7 @@ func TestWhoseASourceIs(t *testing.T) {
 		"http://10.0.3.5/debian/pve":                                                 "proxmox",
 		"https://10.0.3.5/debian/ceph-squid/":                                        "proxmox ceph",
 		"http://10.0.3.5/debian":                                                     "debian",
-		"http://ftp.debian.org/x":                                                    "debian",
+		"http://some.debian.org/x":                                                   "debian",
 		"http://debian.org/x":                                                        "debian",
 		"http://mirror.example.org/debian-security/":                                 "debian",
 		"http://notdebian.org/x":                                                     "",
